@@ -1,0 +1,90 @@
+"""
+Every error this program raises on purpose, sorted by whose fault it is, and every refusal.
+
+* the operator's file or call is wrong    -> ConfigError: one line, nothing has changed
+* a peer's bytes break a protocol         -> BadRequest, with the cause that answers them
+* what stands behind us failed            -> UpstreamFailed, with the cause
+* our own code is wrong                   -> a builtin, caught by the outermost shell only
+
+In:  raised by rules and shells.
+Out: `CAUSES` turns a cause into status, `Proxy-Status` error type and reason; nobody else
+     writes a status number for a refusal.
+Spec: RFC 9110 section 15, RFC 9209 section 2.3.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+class ConfigError(Exception):
+    """The operator has to change a file or a call; `where` says which line or key."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.where = where
+        self.problem = problem
+
+
+@frozen
+class Cause:
+    """What one kind of refusal looks like to a client."""
+
+    status: int
+    reason: str
+    # RFC 9209 section 2.3; empty where the refusal is no proxy error
+    proxy_error: str = ""
+
+
+CAUSES: dict[str, Cause] = {
+    "bad_request": Cause(400, "The request is not valid HTTP.", "http_request_error"),
+    "bad_host": Cause(400, "The request names no valid host.", "http_request_error"),
+    "bad_path": Cause(400, "The request's path is not valid.", "http_request_error"),
+    "forbidden": Cause(403, "Access to this file is not allowed.", "http_request_denied"),
+    "not_found": Cause(404, "Nothing is here."),
+    "unknown_host": Cause(404, "This node does not serve that name.", "destination_not_found"),
+    "no_mapping": Cause(404, "Nothing answers under this path."),
+    "method": Cause(405, "This method is not allowed here.", "http_request_denied"),
+    "header_timeout": Cause(408, "The request took too long to arrive.", "http_request_error"),
+    "body_timeout": Cause(408, "The request took too long to arrive.", "http_request_error"),
+    "too_large": Cause(413, "The request's body is too large.", "http_request_error"),
+    "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
+    "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
+    "misdirected": Cause(421, "This connection is not for that name.", "http_request_error"),
+    "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
+    "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
+    "upgrade": Cause(501, "This transfer coding is not supported.", "http_request_error"),
+    "upstream_refused": Cause(502, "The server behind cannot be reached.", "connection_refused"),
+    "upstream_died": Cause(502, "The server behind ended early.", "connection_terminated"),
+    "bad_response": Cause(502, "The server behind gave no valid answer.", "http_protocol_error"),
+    "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached"),
+    "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached"),
+    "start_slow": Cause(503, "The app is still starting.", "destination_unavailable"),
+    "crash_loop": Cause(503, "The app keeps failing to start.", "destination_unavailable"),
+    "not_configured": Cause(503, "The app does not exist any more.", "destination_unavailable"),
+    "keeper_down": Cause(503, "The app cannot be started now.", "destination_unavailable"),
+    "no_server": Cause(503, "No server is available.", "destination_unavailable"),
+    "suspended": Cause(503, "This site is suspended.", "destination_unavailable"),
+    "spool_full": Cause(503, "The node has no room for this body.", "proxy_internal_error"),
+    "start_timeout": Cause(504, "The app did not start in time.", "destination_unavailable"),
+    "connect_timeout": Cause(504, "The server behind did not accept.", "connection_timeout"),
+    "response_timeout": Cause(504, "The server behind did not answer.", "connection_read_timeout"),
+    "version": Cause(505, "This HTTP version is not supported.", "http_request_error"),
+}
+
+
+class PeerError(Exception):
+    """Somebody outside this process did something that has to be answered: `CAUSES[cause]`."""
+
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(f"{cause}: {detail}" if detail else cause)
+        self.cause = cause
+        self.detail = detail
+
+
+class BadRequest(PeerError):
+    """The client's bytes break the protocol."""
+
+
+class UpstreamFailed(PeerError):
+    """The thing behind us refused, broke off, or talked nonsense."""

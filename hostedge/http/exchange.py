@@ -1,0 +1,112 @@
+"""
+One request and its answer: the same object for every protocol.
+
+In:  a server protocol makes it of a request head and hands it to the host's leaf.
+Out: the leaf answers on it; the protocol that made it puts the answer on the wire.
+
+    protocol                      exchange                         leaf
+      request head          ->    facts                      ->    answer(exchange)
+      body bytes            ->    receiver.body_data/end     ->
+                            <-    begin, write, finish       <-
+      client is gone        ->    receiver.client_gone       ->
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class BodyReceiver(Protocol):
+    """What a leaf hands over to hear of the request's body and of the client's end."""
+
+    def body_data(self, data: bytes) -> None:
+        """A piece of the body, unframed."""
+
+    def body_end(self) -> None:
+        """The body is complete (at once for a request without one)."""
+
+    def client_gone(self) -> None:
+        """The client has closed, broken its framing or run into a limit: nobody wants an answer."""
+
+
+class Producer(Protocol):
+    """Twisted's IPushProducer, as a type."""
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
+
+
+class Exchange(Protocol):
+    """
+    What a leaf sees. The facts never change; the answer is begun once and ended once,
+    by `respond`, `refuse`, `finish` or `abort`.
+    """
+
+    # facts of the request
+    method: bytes
+    # path and query as the client sent them; origin-form
+    target: bytes
+    # the path in match form (`wire.path`), and the query without its `?`, or None
+    path: bytes
+    query: bytes | None
+    # normal form: lower case, no trailing dot, no port
+    host: str
+    # what the Host field said, bytes as sent
+    authority: bytes
+    scheme: bytes
+    # as sent, names in the client's spelling; framing and hop-by-hop fields still there
+    fields: Fields
+    # bytes of the request's body; 0 none, None unknown (chunked)
+    length: int | None
+    client: str
+    client_port: int
+    local_port: int
+    # UUIDv7
+    id: str
+    # for the log; the leaf that knows sets them. Seconds
+    upstream: str
+    queued: float
+    connected: float
+    first_byte: float
+
+    def receive(self, receiver: BodyReceiver) -> None:
+        """Let the body come; a leaf that never calls this has the body drained for it."""
+
+    def pause_body(self) -> None:
+        """Backpressure: let no more of the body come for now."""
+
+    def resume_body(self) -> None: ...
+
+    def respond(self, status: int, fields: Fields, body: bytes) -> None:
+        """The whole answer; `Content-Length` is added."""
+
+    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
+        """Answer with `errors.CAUSES[cause]`: page, `Proxy-Status`, error id; or abort if begun."""
+
+    def begin(self, status: int, fields: Fields, length: int | None) -> None:
+        """The head of the answer; length None = framed by chunks. Framing fields are ours."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self) -> None:
+        """The answer is complete; fewer bytes than promised abort the connection."""
+
+    def abort(self) -> None:
+        """Break the answer off so that the client can see that it is not whole."""
+
+    def register_producer(self, producer: Producer) -> None:
+        """A push producer, paused while the client reads too slowly; ends with the answer."""
+
+
+class Leaf(Protocol):
+    """What answers under a mapping's path; made once when a host is compiled."""
+
+    def answer(self, exchange: Exchange) -> None: ...
+
+    def explain(self) -> list[str]:
+        """One line a step: what `answer` would do now, and why."""

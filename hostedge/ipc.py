@@ -1,0 +1,215 @@
+"""
+Every message between the node's processes.
+
+In:  links (`net.link`) send and answer them.
+Out: AMP commands; no value may pass 64 KiB, so lists travel in pieces or not at all.
+
+    edge, control, template -> keeper   Hello once after every (re)connect
+    edge     -> keeper    Wake, Ready, Failed, Activity
+    keeper   -> edge      Probe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
+    keeper   -> template  Fork
+    edge     -> control   Hello, Certify
+    control  -> edge      Changed, Explain, Report
+    control  -> keeper    Changed, Edges, Replace, Daemons, Restart
+"""
+
+from __future__ import annotations
+
+from twisted.protocols.amp import (
+    AmpList,
+    Boolean,
+    Command,
+    Descriptor,
+    Float,
+    Integer,
+    String,
+    Unicode,
+)
+
+
+class Hello(Command):
+    """Who is there. `started` is the process's start time in clock ticks after boot."""
+
+    arguments = [
+        (b"pid", Integer()),
+        (b"started", Integer()),
+        (b"role", Unicode()),
+        (b"index", Integer()),
+        # the newest store revision that this process has taken in
+        (b"revision", Integer()),
+    ]
+    # the newest revision that the answering side knows
+    response = [(b"revision", Integer())]
+
+
+class Wake(Command):
+    """
+    Start this app or say where it is; answered once it is ready or refused.
+
+    `app` is `account/name`; `host` is the name that the waking request asked for: a probe
+    carries it. `refusal` is a cause of `errors.CAUSES`, empty when the app is ready;
+    `retry` is in seconds.
+    """
+
+    arguments = [(b"app", Unicode()), (b"host", Unicode())]
+    response = [
+        (b"generation", Integer()),
+        # `unix:/path` or `host:port`
+        (b"address", Unicode()),
+        (b"refusal", Unicode()),
+        (b"retry", Float()),
+    ]
+
+
+class Probe(Command):
+    """Find out when this generation answers; `Ready` or `Failed` follows."""
+
+    arguments = [
+        (b"app", Unicode()),
+        (b"generation", Integer()),
+        (b"address", Unicode()),
+        (b"host", Unicode()),
+        # True: the listener is held, one request waits in its backlog. False: poll the port
+        (b"held", Boolean()),
+    ]
+
+
+class Ready(Command):
+    """This generation has answered a probe."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer())]
+
+
+class Failed(Command):
+    """This generation cannot be probed; `cause` says why, for the event log."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer()), (b"cause", Unicode())]
+
+
+class Activity(Command):
+    """What an edge's apps are doing; at most 200 apps a message."""
+
+    arguments = [
+        (
+            b"apps",
+            AmpList(
+                [
+                    (b"app", Unicode()),
+                    (b"generation", Integer()),
+                    (b"in_flight", Integer()),
+                    # seconds since the last request began or ended
+                    (b"age", Float()),
+                ]
+            ),
+        )
+    ]
+
+
+class Moved(Command):
+    """From now on this generation at this address answers for the app."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer()), (b"address", Unicode())]
+
+
+class Quiesce(Command):
+    """After the answer `idle`, nothing goes to this generation before a new Wake or Moved."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer())]
+    response = [(b"idle", Boolean())]
+
+
+class Retire(Command):
+    """Finish what runs on this old generation within `deadline` seconds; start nothing on it."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer()), (b"deadline", Float())]
+
+
+class Cut(Command):
+    """End everything of this account."""
+
+    arguments = [(b"account", Unicode()), (b"reason", Unicode())]
+
+
+class TakeListener(Command):
+    """Hand over a duplicate of the public listener `index`; answers with what it is bound to."""
+
+    arguments = [(b"index", Integer())]
+    response = [
+        # `http` or `https`; empty: there is no such index
+        (b"protocol", Unicode()),
+        (b"address", Unicode()),
+        (b"listener", Descriptor(optional=True)),
+    ]
+
+
+class Drain(Command):
+    """Accept no more, finish what runs within `deadline` seconds, then exit."""
+
+    arguments = [(b"deadline", Float())]
+
+
+class Fork(Command):
+    """Make an edge; it connects by itself."""
+
+    arguments = [(b"index", Integer())]
+    response = [(b"pid", Integer())]
+
+
+class Certify(Command):
+    """Have the local CA sign a name that has no certificate; it lies in the store afterwards."""
+
+    arguments = [(b"name", Unicode())]
+    # empty, or why not
+    response = [(b"refusal", Unicode())]
+
+
+class Changed(Command):
+    """The store is at this revision: drop what changed; the answer says that it is done."""
+
+    arguments = [(b"revision", Integer())]
+
+
+class Explain(Command):
+    """What would happen to a request for this URL: JSON of `routes.explain`."""
+
+    arguments = [(b"url", Unicode()), (b"method", Unicode())]
+    response = [(b"steps", String())]
+
+
+class Report(Command):
+    """Counters and state of an edge, as JSON."""
+
+    response = [(b"report", String())]
+
+
+class Edges(Command):
+    """The edges that live, connected or not."""
+
+    response = [
+        (
+            b"edges",
+            AmpList([(b"index", Integer()), (b"pid", Integer()), (b"age", Float())]),
+        )
+    ]
+
+
+class Replace(Command):
+    """This edge did not answer: end it at once; a new one takes its place."""
+
+    arguments = [(b"pid", Integer())]
+
+
+class Daemons(Command):
+    """The apps the keeper knows of, in order of name, after `after`; at most 100 an answer."""
+
+    arguments = [(b"after", Unicode())]
+    # JSON: a list of objects with app, state, generation, pid, since, reason
+    response = [(b"apps", String())]
+
+
+class Restart(Command):
+    """Swap an app for a new generation, or clear its failures."""
+
+    arguments = [(b"app", Unicode())]
+    # empty, or why not
+    response = [(b"refusal", Unicode())]

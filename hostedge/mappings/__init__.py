@@ -1,0 +1,1 @@
+"""What may answer under a path prefix, one module per word."""

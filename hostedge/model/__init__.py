@@ -1,0 +1,1 @@
+"""The values of the route store and their validation; pure."""

@@ -1,0 +1,97 @@
+"""
+The objects of the route store as frozen values.
+
+In:  `model.parse` makes them of site files, API bodies and rows.
+Out: the store writes them, `routes.compile` and the daemon manager read them.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen
+class Account:
+    """A customer: the owner of everything below; home is `<homes>/<name>`."""
+
+    name: str
+    suspended: bool = False
+
+
+@frozen
+class App:
+    """A daemon to be started by its first request; `run` holds the options of its runtime."""
+
+    name: str
+    runtime: str
+    run: object
+    directory: str = "."
+    environment: dict[str, str] = field(factory=dict)
+    # seconds without a request after which it is stopped; 0 = never
+    idle: float = 1800.0
+    # requests that may wait for it, on each edge
+    queue: int = 100
+    start_timeout: float = 60.0
+    stop_timeout: float = 10.0
+    # "spool": a request is complete before it takes a place; "stream": bytes pass as they come
+    buffer: str = "spool"
+
+
+@frozen
+class Server:
+    """One member of a pool, `host:port` or `unix:/path`."""
+
+    address: str
+    weight: int = 1
+
+
+@frozen
+class Pool:
+    """Servers that are not ours to start."""
+
+    name: str
+    servers: tuple[Server, ...]
+    # requests in flight at one server, from each edge
+    maxconn: int = 64
+    queue: int = 1024
+    buffer: str = "stream"
+
+
+@frozen
+class Mapping:
+    """What answers under a path prefix of a domain; `to` holds the options of its word."""
+
+    path: str
+    to: object
+
+
+@frozen
+class Domain:
+    """A name, its aliases, and what answers under its paths."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    mappings: tuple[Mapping, ...] = ()
+
+
+@frozen
+class Certificate:
+    """A customer's own certificate; the private key is kept apart, under `key`."""
+
+    name: str
+    names: tuple[str, ...]
+    # PEM, leaf first
+    chain: str
+    # reference of the private key among the store's secrets, never the key itself
+    key: str
+
+
+@frozen
+class Site:
+    """All that one account has: the whole truth about it."""
+
+    account: Account
+    apps: tuple[App, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    certificates: tuple[Certificate, ...] = ()

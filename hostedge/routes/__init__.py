@@ -1,0 +1,1 @@
+"""From a host's stored objects to what answers; pure."""

@@ -1,0 +1,1 @@
+"""How an app is run, one module per word."""

@@ -1,0 +1,205 @@
+"""
+The node's settings file (TOML): what is fixed before the route store can be read.
+
+In:  `tap.Options` and the command line, with the file's path.
+Out: `Settings`, every path absolute; `ConfigError` names file and key.
+
+Settings file::
+
+    name = "localhost"             # this node; its certificate answers clients without SNI
+    state = "../var"               # store, certificates, sockets, logs; relative to this file
+    homes = "homes"                # account homes: <homes>/<account>
+    edges = 2                      # default: one per core
+
+    [listen]
+    http = ["127.0.0.1:8080"]
+    https = ["127.0.0.1:8443"]
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import cattrs
+from attrs import field, fields, frozen
+
+from hostedge.errors import ConfigError
+
+# bind(2) takes 107 bytes for a UNIX address; run/d/<account>.<app>.<gen>.sock needs the rest
+MAX_STATE = 107 - len("/run/d/.......sock") - 2 * 16
+
+
+@frozen
+class Listen:
+    """Public addresses, `host:port`; port 0 lets the kernel choose."""
+
+    http: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
+
+
+@frozen
+class Limits:
+    """Bounds on what a client may ask for; bytes and seconds."""
+
+    header_timeout: float = 10.0
+    handshake_timeout: float = 10.0
+    hello_timeout: float = 5.0
+    keepalive_timeout: float = 60.0
+    body_timeout: float = 30.0
+    write_timeout: float = 60.0
+    connect_timeout: float = 4.0
+    response_timeout: float = 60.0
+    hold_timeout: float = 30.0
+    body_size: int = 128 * 1024 * 1024
+    spool_memory: int = 1024 * 1024
+    spool_disk: int = 64 * 1024 * 1024
+    connections: int = 8192
+    drain: float = 30.0
+
+
+@frozen
+class Settings:
+    """What one node is, and where."""
+
+    file: Path
+    state: Path
+    homes: Path
+    name: str = "localhost"
+    edges: int = field(factory=lambda: os.cpu_count() or 1)
+    listen: Listen = Listen()
+    limits: Limits = Limits()
+
+    @property
+    def store(self) -> Path:
+        return self.state / "store.db"
+
+    @property
+    def run(self) -> Path:
+        return self.state / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "log"
+
+    @property
+    def keeper_socket(self) -> Path:
+        return self.run / "keeper.sock"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where edges reach control, over AMP."""
+        return self.run / "control.sock"
+
+    @property
+    def api_socket(self) -> Path:
+        """Where the API listens, over HTTP."""
+        return self.run / "api.sock"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal"
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.state / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.state / "ca.key"
+
+
+def read_settings(file: Path) -> Settings:
+    """
+    Read and check a settings file.
+
+    Raises:
+        ConfigError: naming the file and the line or key, and what is wanted there.
+    """
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(file), f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(file), "is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(file), f"is not TOML: {error}") from None
+    values = _checked(document, Settings, f"{file}", skip=("file",))
+    folder = file.resolve().parent
+    for key in ("state", "homes"):
+        if key not in values:
+            raise ConfigError(f"{file}: {key}", "is missing: want the path of a folder")
+        values[key] = Path(os.path.normpath(folder / str(values[key])))
+    settings = cattrs.Converter().structure({**values, "file": file.resolve()}, Settings)
+    _bounded(settings, file)
+    return settings
+
+
+def _checked(
+    document: dict[str, object], shape: type, where: str, skip: tuple[str, ...] = ()
+) -> dict[str, object]:
+    known = {a.name: a.type for a in fields(shape) if a.name not in skip}
+    values: dict[str, object] = {}
+    for key, value in document.items():
+        here = f"{where}: {key}"
+        if key not in known:
+            raise ConfigError(here, f"is not a setting; known here: {', '.join(sorted(known))}")
+        wanted = known[key]
+        if wanted in ("Listen", "Limits"):
+            if not isinstance(value, dict):
+                raise ConfigError(here, f"want a table, [{key}]")
+            value = _checked(value, Listen if wanted == "Listen" else Limits, here)
+        elif wanted in ("int", "float", "str", "Path"):
+            value = _scalar(value, str(wanted), here)
+        elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ConfigError(here, 'want a list of addresses, ["127.0.0.1:8080"]')
+        else:
+            for item in value:
+                parse_address(item, here)
+        values[key] = value
+    return values
+
+
+def _scalar(value: object, wanted: str, where: str) -> object:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted == "int" and numeric and isinstance(value, int):
+        return value
+    if wanted == "float" and numeric:
+        return float(value)  # type: ignore[arg-type]
+    if wanted in ("str", "Path") and isinstance(value, str) and value:
+        return value
+    names = {"int": "a whole number", "float": "a number", "str": "a text", "Path": "a path"}
+    raise ConfigError(where, f"want {names[wanted]}, not {value!r}")
+
+
+def _bounded(settings: Settings, file: Path) -> None:
+    if not 1 <= settings.edges <= 256:
+        raise ConfigError(f"{file}: edges", f"want 1 to 256, not {settings.edges}")
+    if len(os.fsencode(settings.state)) > MAX_STATE:
+        raise ConfigError(
+            f"{file}: state",
+            f"the path is over {MAX_STATE} bytes: UNIX sockets below it could not be bound",
+        )
+    if not settings.homes.is_dir():
+        raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
+    for each in fields(Limits):
+        if getattr(settings.limits, each.name) <= 0:
+            raise ConfigError(f"{file}: limits: {each.name}", "want more than 0")
+
+
+def parse_address(text: str, where: str) -> tuple[str, int]:
+    """
+    Split `host:port` or `[v6]:port`.
+
+    Raises:
+        ConfigError: naming `where`.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(where, f"want host:port or [v6]:port, not {text!r}")
+    return host, int(port)

@@ -1,0 +1,1 @@
+"""The route store: SQLite tables, changes, and what an edge keeps of them."""

@@ -1,0 +1,1 @@
+"""TLS contexts: policies, ticket epochs, certificates on demand, the node's own CA."""

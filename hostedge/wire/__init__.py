@@ -1,0 +1,1 @@
+"""One standard per module; pure."""
