@@ -95,3 +95,17 @@ class Site:
     pools: tuple[Pool, ...] = ()
     domains: tuple[Domain, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+
+
+@frozen
+class Found:
+    """All that is needed to compile one host: its domain and what the domain's mappings name."""
+
+    # the name asked for, or the wildcard that covers it
+    name: str
+    domain: Domain
+    account: Account
+    apps: dict[str, App]
+    pools: dict[str, Pool]
+    # the store's revision it was read at
+    revision: int

@@ -1,0 +1,41 @@
+"""
+What a mapping may build its leaf of.
+
+In:  `compose` makes one for an edge.
+Out: every kind of mapping gets it when a host is compiled.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hostedge.http.exchange import Leaf
+from hostedge.model.kind import Kind
+from hostedge.model.site import App, Found, Pool
+
+
+class Parts(Protocol):
+    """The shells of an edge, as far as mappings need them."""
+
+    def relay_to_app(self, account: str, app: App) -> Leaf:
+        """A leaf that starts the app when it has to, and relays to it."""
+
+    def relay_to_pool(self, account: str, pool: Pool) -> Leaf: ...
+
+    def home(self, account: str) -> str:
+        """The folder that this account's paths are relative to."""
+
+    def owner(self, account: str) -> int:
+        """The uid that files served for this account must belong to."""
+
+
+class MappingKind(Kind, Protocol):
+    """A word under `mappings:` of a domain."""
+
+    def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
+        """
+        Put the leaf together, once for each compiled host; `prefix` has no trailing slash.
+
+        Raises:
+            KeyError: the mapping names an app or pool that the account does not have.
+        """
