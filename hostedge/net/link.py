@@ -1,0 +1,242 @@
+"""
+The links between the node's processes: AMP over UNIX sockets that reconnect by themselves.
+
+In:  `links.*` give the responders of each role; `compose` opens and listens.
+Out: messages of `ipc`; a peer of another uid is turned away before its first byte is read.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.application.internet import ClientService
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.amp import AMP, AmpBox, Command, RemoteAmpError
+from twisted.python.failure import Failure
+
+# seconds between two tries: a role that comes back must find its links within a request's patience
+RETRY = 0.1
+
+_UCRED = struct.Struct("3i")
+
+
+def peer_credentials(peer: socket.socket) -> tuple[int, int]:
+    """The pid and uid at the other end of a UNIX socket, as of its connect (SO_PEERCRED)."""
+    pid, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+class LinkPeer(AMP):
+    """
+    One end of a link. An exception in a responder answers that one message, never more:
+    AMP itself would close the connection.
+    """
+
+    log = Logger()
+    # set on the connecting side: who wants to know when the link comes and goes
+    link: LinkClient | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if self.link is not None:
+            self.link.gained(self)
+
+    def locateResponder(self, name: bytes) -> Callable[[AmpBox], Deferred[AmpBox]] | None:
+        respond = super().locateResponder(name)
+        if respond is None:
+            return None
+
+        def guarded(box: AmpBox) -> Deferred[AmpBox]:
+            return maybeDeferred(respond, box).addErrback(self._contain, name)
+
+        return guarded
+
+    def _contain(self, failure: Failure, name: bytes) -> Failure:
+        if failure.check(RemoteAmpError):
+            return failure
+        # whoever asked was waiting for a third process that is gone: that is an answer, not a bug
+        if not failure.check(ConnectionDone, ConnectionLost):
+            self.log.failure("{message} could not be answered", failure, message=name.decode())
+        return Failure(RemoteAmpError(b"FAILED", "the message could not be answered"))
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        if self.link is not None:
+            self.link.gone(self)
+
+
+class LinkServer(Service):
+    """
+    Listens on a UNIX socket for the peers of this node.
+
+    `make_peer(pid)` gives the responders for a process that has just connected.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        make_peer: Callable[[int], LinkPeer],
+        uids: frozenset[int],
+    ) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._make_peer = make_peer
+        self._uids = uids
+        self._port: IListeningPort | None = None
+
+    def startService(self) -> None:
+        # a socket file outlives its process; only one process of a role lives at a time
+        self._path.unlink(missing_ok=True)
+        self._port = self._reactor.listenUNIX(
+            str(self._path), _PeerFactory(self._make_peer, self._uids), mode=0o660
+        )
+        super().startService()
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        port, self._port = self._port, None
+        if port is None:
+            return None
+        return maybeDeferred(port.stopListening)
+
+
+class _PeerFactory(Factory):
+    noisy = False
+
+    def __init__(self, make_peer: Callable[[int], LinkPeer], uids: frozenset[int]) -> None:
+        self._make_peer = make_peer
+        self._uids = uids
+
+    def buildProtocol(self, addr: IAddress | None) -> AMP:
+        return _Doorkeeper(self._make_peer, self._uids)
+
+
+class _Doorkeeper(AMP):
+    """Stands in for the peer until the kernel has said who is calling."""
+
+    log = Logger()
+
+    def __init__(self, make_peer: Callable[[int], LinkPeer], uids: frozenset[int]) -> None:
+        super().__init__()
+        self._make_peer = make_peer
+        self._uids = uids
+
+    def makeConnection(self, transport: Any) -> None:
+        pid, uid = peer_credentials(transport.socket)
+        if uid not in self._uids:
+            self.log.warn("process {pid} of uid {uid} may not link here", pid=pid, uid=uid)
+            transport.abortConnection()
+            return
+        peer = self._make_peer(pid)
+        transport.protocol = peer
+        peer.makeConnection(transport)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Turned away: there was never a peer to tell."""
+
+
+class LinkClient:
+    """
+    A link to a role that may die and come back.
+
+    `call` fails while there is no connection; `came` is called after every connect.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        make_peer: Callable[[], LinkPeer],
+        came: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._came = came
+        self._lost = lost
+        self._peer: LinkPeer | None = None
+        factory = _ClientFactory(self, make_peer)
+        endpoint = UNIXClientEndpoint(reactor, str(path), timeout=2)
+        self.service = ClientService(
+            endpoint, factory, retryPolicy=lambda attempt: RETRY, clock=reactor
+        )
+        self.service.setName(f"link to {path.stem}")
+
+    @property
+    def connected(self) -> bool:
+        return self._peer is not None
+
+    def call(self, command: type[Command], **arguments: object) -> Deferred[Any]:
+        """
+        Send a message; fires with the answer, fails when the link is or gets lost.
+        """
+        if self._peer is None:
+            return fail(ConnectionLost(f"no link for {command.__name__}"))
+        return self._peer.callRemote(command, **arguments)
+
+    def gained(self, peer: LinkPeer) -> None:
+        self._peer = peer
+        self._came()
+
+    def gone(self, peer: LinkPeer) -> None:
+        if self._peer is peer:
+            self._peer = None
+            self._lost()
+
+
+class _ClientFactory(Factory):
+    noisy = False
+
+    def __init__(self, client: LinkClient, make_peer: Callable[[], LinkPeer]) -> None:
+        self._client = client
+        self._make_peer = make_peer
+
+    def buildProtocol(self, addr: IAddress | None) -> LinkPeer:
+        peer = self._make_peer()
+        peer.link = self._client
+        return peer
+
+
+def forget(failure: Failure) -> None:
+    """
+    Errback for a message whose loss is no loss: it is repeated, or its reader asks again.
+    """
+    failure.trap(ConnectionDone, ConnectionLost, RemoteAmpError)
+
+
+def process_started(pid: int) -> int:
+    """
+    When a process began, in clock ticks after boot: with the pid, its identity.
+
+    Raises:
+        ProcessLookupError: there is no such process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return int(stat.read().rpartition(b")")[2].split()[19])
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+
+
+def hello(role: str, index: int, revision: int) -> dict[str, object]:
+    """The arguments of `Hello` for this process."""
+    pid = os.getpid()
+    return {
+        "pid": pid,
+        "started": process_started(pid),
+        "role": role,
+        "index": index,
+        "revision": revision,
+    }

@@ -1,0 +1,184 @@
+"""
+The public listeners: bound once by the keeper, shared by every edge through inheritance.
+
+In:  the keeper binds or takes them back; an edge accepts on each.
+Out: a connected socket goes to `make_connection` of the listener's protocol.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hostedge.balance.turns import FLOOR, should_skip
+from hostedge.errors import ConfigError
+from hostedge.net.page import SharedPage
+from hostedge.settings import Settings, parse_address
+
+BACKLOG = 4096  # net.core.somaxconn of current kernels; more is cut silently
+SKIP = 0.001  # seconds that a skipped turn lasts: long against an accept, short for a client
+EXHAUSTED = 0.1  # seconds without accepting when the process or system is out of descriptors
+
+_OUT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+# the connection went away between the handshake and accept(2)
+_GONE = frozenset((errno.ECONNABORTED, errno.EPERM, errno.EPROTO))
+
+
+@frozen
+class Listener:
+    """One public address; `asked` is what the settings say, the socket knows the real one."""
+
+    protocol: str
+    asked: str
+    socket: socket.socket
+
+    @property
+    def address(self) -> str:
+        host, port = self.socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bind(protocol: str, asked: str, where: str) -> Listener:
+    """
+    Bind and listen on one address.
+
+    Raises:
+        ConfigError: the address cannot be bound; says why.
+    """
+    host, port = parse_address(asked, where)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        raise ConfigError(where, f"cannot listen on {asked}: {error.strerror}") from None
+    return Listener(protocol, asked, opened)
+
+
+def wanted(settings: Settings) -> list[tuple[str, str]]:
+    """Protocol and address of every listener that the settings ask for."""
+    return [("http", a) for a in settings.listen.http] + [
+        ("https", a) for a in settings.listen.https
+    ]
+
+
+def check_free(settings: Settings) -> None:
+    """
+    Raises:
+        ConfigError: an address cannot be listened on; nothing stays bound.
+    """
+    for protocol, asked in wanted(settings):
+        bind(protocol, asked, f"{settings.file}: listen: {protocol}").socket.close()
+
+
+@implementer(IReadDescriptor)
+class Acceptor(FileDescriptor):
+    """
+    Accepts for one edge on one shared listener, one connection a reactor turn.
+
+    The listener is level-triggered in every edge: whoever comes first gets the connection,
+    an edge far above the mean leaves a turn to the others.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        listener: Listener,
+        make_connection: Callable[[socket.socket, tuple[Any, ...]], None],
+        share: Share,
+    ) -> None:
+        super().__init__(reactor)
+        self._listener = listener
+        self._socket = listener.socket
+        self._make_connection = make_connection
+        self._share = share
+        self._skipped = False
+        self._resting: Any = None
+        self.connected = 1
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        if not self._skipped and self._share.is_large():
+            self._skipped = True
+            self._rest(SKIP)
+            return
+        self._skipped = False
+        try:
+            accepted, address = self._socket.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in _OUT_OF:
+                self._rest(EXHAUSTED)
+            elif error.errno not in _GONE:
+                raise
+            return
+        accepted.setblocking(False)
+        try:
+            self._make_connection(accepted, address)
+        except Exception:  # noqa: BLE001 - the outermost shell of an accept; the next must work
+            self.log.failure("a connection could not be taken in")
+            accepted.close()
+
+    def _rest(self, seconds: float) -> None:
+        self.stopReading()
+        self._resting = self.reactor.callLater(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self.startReading()
+
+    def stop(self) -> None:
+        """Accept no more; the listener stays open for the other edges."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        self.stopReading()
+        self.connected = 0
+        os.close(self._socket.detach())
+
+    def connectionLost(self, reason: Any) -> None:
+        """The reactor gives up on the descriptor; the keeper still holds the listener."""
+
+    def logPrefix(self) -> str:
+        return f"{self._listener.protocol} {self._listener.address}"
+
+
+class Share:
+    """This edge's part of all connections, told to the others through the page."""
+
+    def __init__(self, page: SharedPage, place: int) -> None:
+        self._page = page
+        self._place = place
+        self.connections = 0
+        page.put(place, 0)
+
+    def opened(self) -> None:
+        self.connections += 1
+        self._page.put(self._place, self.connections)
+
+    def closed(self) -> None:
+        self.connections -= 1
+        self._page.put(self._place, self.connections)
+
+    def is_large(self) -> bool:
+        # below the rule's floor nobody reads the page: an accept stays cheap
+        return self.connections >= FLOOR and should_skip(self.connections, self._page.counts())
