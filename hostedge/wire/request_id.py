@@ -34,7 +34,7 @@ class RequestIds:
             self._moment = moment
             self._prefix = self._head(moment)
         # ids of one millisecond differ by 48 bits; formatting all 74 anew costs three times as much
-        return "%s%012x" % (self._prefix, self._bits(48))
+        return f"{self._prefix}{self._bits(48):012x}"
 
     def _head(self, moment: int) -> str:
         digits = f"{moment & 0xFFFFFFFFFFFF:012x}"

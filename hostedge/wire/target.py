@@ -39,11 +39,11 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     """
     match = _PLAIN.fullmatch(target)
     if match is not None and b"/." not in target:
-        return match.group(1, 2)
+        return match[1], match[2]
     match = _ESCAPED.fullmatch(target)
     if match is None:
         raise BadRequest("bad_path", "not a valid path")
-    path, query = match.group(1, 2)
+    path, query = match[1], match[2]
     if b"%" in path:
         path = _ESCAPE.sub(_unescaped, path)
     if b"/." in path:
