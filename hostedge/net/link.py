@@ -17,9 +17,10 @@ from typing import Any
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import TimeoutError as Silent
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.amp import AMP, AmpBox, Command, RemoteAmpError
@@ -27,6 +28,9 @@ from twisted.python.failure import Failure
 
 # seconds between two tries: a role that comes back must find its links within a request's patience
 RETRY = 0.1
+
+# how a message fails when the other side is dead, silent or at a loss
+LOST = (ConnectionDone, ConnectionLost, RemoteAmpError, Silent)
 
 _UCRED = struct.Struct("3i")
 
@@ -44,6 +48,7 @@ class LinkPeer(AMP):
     """
 
     log = Logger()
+    ENDED = Failure(ConnectionDone())
     # set on the connecting side: who wants to know when the link comes and goes
     link: LinkClient | None = None
 
@@ -66,11 +71,11 @@ class LinkPeer(AMP):
         if failure.check(RemoteAmpError):
             return failure
         # whoever asked was waiting for a third process that is gone: that is an answer, not a bug
-        if not failure.check(ConnectionDone, ConnectionLost):
+        if not failure.check(*LOST):
             self.log.failure("{message} could not be answered", failure, message=name.decode())
         return Failure(RemoteAmpError(b"FAILED", "the message could not be answered"))
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = ENDED) -> None:
         super().connectionLost(reason)
         if self.link is not None:
             self.link.gone(self)
@@ -96,7 +101,7 @@ class LinkServer(Service):
         self._path = path
         self._make_peer = make_peer
         self._uids = uids
-        self._port: IListeningPort | None = None
+        self._port: Any = None
 
     def startService(self) -> None:
         # a socket file outlives its process; only one process of a role lives at a time
@@ -106,12 +111,10 @@ class LinkServer(Service):
         )
         super().startService()
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Any:
         super().stopService()
         port, self._port = self._port, None
-        if port is None:
-            return None
-        return maybeDeferred(port.stopListening)
+        return None if port is None else port.stopListening()
 
 
 class _PeerFactory(Factory):
@@ -145,7 +148,7 @@ class _Doorkeeper(AMP):
         transport.protocol = peer
         peer.makeConnection(transport)
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = LinkPeer.ENDED) -> None:
         """Turned away: there was never a peer to tell."""
 
 
@@ -184,7 +187,8 @@ class LinkClient:
         """
         if self._peer is None:
             return fail(ConnectionLost(f"no link for {command.__name__}"))
-        return self._peer.callRemote(command, **arguments)
+        asked: Deferred[Any] = self._peer.callRemote(command, **arguments)
+        return asked
 
     def gained(self, peer: LinkPeer) -> None:
         self._peer = peer
@@ -213,7 +217,7 @@ def forget(failure: Failure) -> None:
     """
     Errback for a message whose loss is no loss: it is repeated, or its reader asks again.
     """
-    failure.trap(ConnectionDone, ConnectionLost, RemoteAmpError)
+    failure.trap(*LOST)
 
 
 def process_started(pid: int) -> int:

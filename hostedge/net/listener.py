@@ -108,6 +108,7 @@ class Acceptor(FileDescriptor):
         self._socket = listener.socket
         self._make_connection = make_connection
         self._share = share
+        self._reactor = reactor
         self._skipped = False
         self._resting: Any = None
         self.connected = 1
@@ -140,7 +141,7 @@ class Acceptor(FileDescriptor):
 
     def _rest(self, seconds: float) -> None:
         self.stopReading()
-        self._resting = self.reactor.callLater(seconds, self._rested)
+        self._resting = self._reactor.callLater(seconds, self._rested)
 
     def _rested(self) -> None:
         self._resting = None

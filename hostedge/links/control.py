@@ -1,0 +1,213 @@
+"""
+Control's side of the links: a change is live on every edge before an API call returns.
+
+In:  the API calls `announce`, `status`, `explain`…; edges ask for certificates.
+Out: `Changed` to every edge and the keeper; an edge that does not answer is replaced.
+
+    <- Hello revision / revision        an edge; it counts as live once it is
+    -> Changed revision                 sent at once after its Hello, and at every change
+    <- Certify name / refusal
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hostedge.errors import ConfigError
+from hostedge.ipc import (
+    Certify,
+    Changed,
+    Daemons,
+    Edges,
+    Explain,
+    Hello,
+    Replace,
+    Report,
+    Restart,
+)
+from hostedge.net.link import LOST, LinkClient, LinkPeer, forget, hello
+from hostedge.settings import Settings
+
+PATIENCE = 2.0  # seconds that an edge has to take in a change before it is replaced
+LOOK = 0.02  # seconds between two looks at who has answered
+
+
+class EdgePeer(LinkPeer):
+    """What control answers to one edge, and how far that edge has come."""
+
+    def __init__(self, links: ControlLinks, pid: int) -> None:
+        super().__init__()
+        self._links = links
+        self.pid = pid
+        self.index = -1
+        self.revision = -1
+
+    @Hello.responder
+    def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
+        self.index = index
+        # the pid as the kernel knows it decides; the answer goes out before the catching up
+        self._links.edge_came(self)
+        return {"revision": self._links.head()}
+
+    @Certify.responder
+    def certify(self, name: str) -> Deferred[dict[str, str]]:
+        return self._links.certify(name).addCallback(lambda refusal: {"refusal": refusal})
+
+    def tell(self, revision: int) -> Deferred[None]:
+        """Have the edge take in a revision; it is live there when this fires without a failure."""
+
+        def told(_: object) -> None:
+            self.revision = max(self.revision, revision)
+
+        asked: Deferred[Any] = self.callRemote(Changed, revision=revision)
+        return asked.addCallback(told)
+
+    def connectionLost(self, reason: Failure = LinkPeer.ENDED) -> None:
+        super().connectionLost(reason)
+        self._links.edge_gone(self)
+
+
+class ControlLinks:
+    """All that control says to the other roles, as the API needs it."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        head: Callable[[], int],
+        certify: Callable[[str], Deferred[str]],
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self.head = head
+        self.certify = certify
+        self._edges: dict[int, EdgePeer] = {}
+        self.keeper = LinkClient(
+            reactor, settings.keeper_socket, LinkPeer, self._keeper_came, lambda: None
+        )
+
+    def make_peer(self, pid: int) -> EdgePeer:
+        return EdgePeer(self, pid)
+
+    def edge_came(self, peer: EdgePeer) -> None:
+        self._edges[peer.pid] = peer
+        peer.tell(self.head()).addErrback(forget)
+
+    def edge_gone(self, peer: EdgePeer) -> None:
+        if self._edges.get(peer.pid) is peer:
+            del self._edges[peer.pid]
+
+    def _keeper_came(self) -> None:
+        self.keeper.call(Hello, **hello("control", 0, self.head())).addErrback(forget)
+        # a change whose announcement the keeper's absence has swallowed
+        self.keeper.call(Changed, revision=self.head()).addErrback(forget)
+
+    async def living(self) -> list[dict[str, Any]]:
+        """
+        The edges that live, as the keeper says; without a keeper, those that are linked.
+        """
+        try:
+            answer = await self._ask(self.keeper.call(Edges))
+        except LOST:
+            return [{"index": p.index, "pid": p.pid, "age": 0.0} for p in self._edges.values()]
+        edges: list[dict[str, Any]] = answer["edges"]
+        return edges
+
+    def _ask(self, asked: Deferred[Any]) -> Deferred[Any]:
+        return asked.addTimeout(PATIENCE, self._reactor)
+
+    async def announce(self, revision: int) -> None:
+        """
+        Return when every living edge and the keeper have taken in this revision.
+
+        An edge that has not within `PATIENCE` is ended, so that it cannot serve what was.
+        """
+        deadline = self._reactor.seconds() + PATIENCE
+        told = [peer.tell(revision) for peer in self._edges.values()]
+        told.append(self.keeper.call(Changed, revision=revision))
+        await DeferredList([self._ask(each).addErrback(forget) for each in told])
+        while late := [
+            each["pid"] for each in await self.living() if self._is_behind(each, revision)
+        ]:
+            if self._reactor.seconds() >= deadline:
+                await DeferredList([self._replace(pid) for pid in late])
+                return
+            # forked a moment ago, or linking again
+            await deferLater(self._reactor, LOOK)
+
+    def _is_behind(self, edge: dict[str, Any], revision: int) -> bool:
+        peer = self._edges.get(edge["pid"])
+        return peer is None or peer.revision < revision
+
+    def _replace(self, pid: int) -> Deferred[Any]:
+        self.log.warn("edge {pid} did not take in a change and is replaced", pid=pid)
+        return self.keeper.call(Replace, pid=pid).addErrback(forget)
+
+    async def status(self) -> dict[str, Any]:
+        """What every role says of itself."""
+        reports = []
+        for edge in await self.living():
+            peer = self._edges.get(edge["pid"])
+            report: dict[str, Any] = {}
+            if peer is not None:
+                asked = self._ask(peer.callRemote(Report)).addErrback(forget)
+                answer = await asked
+                report = json.loads(answer["report"]) if answer else {}
+            reports.append({**edge, "linked": peer is not None, **report})
+        return {
+            "name": self._settings.name,
+            "revision": self.head(),
+            "keeper": self.keeper.connected,
+            "edges": reports,
+        }
+
+    async def daemons(self) -> list[dict[str, Any]]:
+        """
+        Every app that the keeper knows of.
+
+        Raises:
+            ConfigError: the keeper does not answer.
+        """
+        apps: list[dict[str, Any]] = []
+        while True:
+            answer = await self._ask_keeper(Daemons, after=apps[-1]["app"] if apps else "")
+            piece = json.loads(answer["apps"])
+            if not piece:
+                return apps
+            apps += piece
+
+    async def restart(self, app: str) -> str:
+        """Empty, or why the app cannot be restarted."""
+        answer = await self._ask_keeper(Restart, app=app)
+        return str(answer["refusal"])
+
+    async def _ask_keeper(self, command: Any, **arguments: object) -> Any:
+        try:
+            return await self._ask(self.keeper.call(command, **arguments))
+        except LOST:
+            raise ConfigError("keeper", "does not answer now; it is being restarted") from None
+
+    async def explain(self, url: str, method: str) -> list[dict[str, Any]]:
+        """
+        What an edge would do with a request for this URL.
+
+        Raises:
+            ConfigError: no edge is linked.
+        """
+        for peer in list(self._edges.values()):
+            answer = await self._ask(peer.callRemote(Explain, url=url, method=method)).addErrback(
+                forget
+            )
+            if answer is not None:
+                steps: list[dict[str, Any]] = json.loads(answer["steps"])
+                return steps
+        raise ConfigError("explain", "no edge is running that could be asked")

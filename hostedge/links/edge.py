@@ -1,0 +1,268 @@
+"""
+An edge's two links: to the keeper, which runs the daemons, and to control, which changes things.
+
+In:  messages of the keeper and of control; wakes and certificates that the data path asks for.
+Out: calls on `Backends`, `Hosts` and the acceptors.
+
+    -> Hello           <- Changed 0..n          control; once caught up, the edge counts as live
+    -> Hello, Activity                          keeper
+    -> Wake            / generation, address
+    <- Probe           -> Ready | Failed
+    <- Quiesce         / idle
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hostedge.errors import PeerError
+from hostedge.ipc import (
+    Activity,
+    Certify,
+    Changed,
+    Cut,
+    Drain,
+    Explain,
+    Failed,
+    Hello,
+    Moved,
+    Probe,
+    Quiesce,
+    Ready,
+    Report,
+    Retire,
+    TakeListener,
+    Wake,
+)
+from hostedge.links import listeners as transfer
+from hostedge.net.link import LOST, LinkClient, LinkPeer, forget, hello
+from hostedge.net.listener import Listener
+from hostedge.settings import Settings
+
+ACTIVITY_EVERY = 1.0  # seconds; idle times are minutes
+ACTIVITY_PIECE = 200  # apps a message: far below AMP's 64 KiB a value
+
+
+@frozen
+class Woken:
+    """Where an app is, or why it is nowhere: the answer to `Wake`."""
+
+    generation: int
+    address: str
+    refusal: str
+    retry: float
+
+
+class Apps(Protocol):
+    """The edge's side of the daemons: `http.backends.Backends`."""
+
+    def moved(self, app: str, generation: int, address: str) -> None: ...
+
+    def quiesce(self, app: str, generation: int) -> bool: ...
+
+    def retire(self, app: str, generation: int, deadline: float) -> None: ...
+
+    def cut(self, account: str, reason: str) -> None: ...
+
+    def probe(
+        self, app: str, generation: int, address: str, host: str, held: bool
+    ) -> Deferred[None]: ...
+
+    def activity(self) -> list[tuple[str, int, int, float]]: ...
+
+    def keeper_lost(self) -> None: ...
+
+    def keeper_back(self) -> None: ...
+
+
+class Edge(Protocol):
+    """What the links may ask of the edge as a whole."""
+
+    listeners: tuple[Listener, ...]
+
+    def changed(self, revision: int) -> None:
+        """Take in the store up to this revision."""
+
+    def revision(self) -> int:
+        """What has been taken in."""
+
+    def explain(self, url: str, method: str) -> list[dict[str, object]]: ...
+
+    def report(self) -> dict[str, object]: ...
+
+    def drain(self, deadline: float) -> None: ...
+
+
+class KeeperPeer(LinkPeer):
+    """What an edge answers to the keeper."""
+
+    def __init__(self, links: EdgeLinks) -> None:
+        super().__init__()
+        self._links = links
+
+    @Probe.responder
+    def probe(
+        self, app: str, generation: int, address: str, host: str, held: bool
+    ) -> dict[str, Any]:
+        self._links.probe(app, generation, address, host, held)
+        return {}
+
+    @Moved.responder
+    def moved(self, app: str, generation: int, address: str) -> dict[str, Any]:
+        self._links.apps.moved(app, generation, address)
+        return {}
+
+    @Quiesce.responder
+    def quiesce(self, app: str, generation: int) -> dict[str, Any]:
+        return {"idle": self._links.apps.quiesce(app, generation)}
+
+    @Retire.responder
+    def retire(self, app: str, generation: int, deadline: float) -> dict[str, Any]:
+        self._links.apps.retire(app, generation, deadline)
+        return {}
+
+    @Cut.responder
+    def cut(self, account: str, reason: str) -> dict[str, Any]:
+        self._links.apps.cut(account, reason)
+        return {}
+
+    @TakeListener.responder
+    def take_listener(self, index: int) -> dict[str, Any]:
+        return transfer.give(self._links.edge.listeners, index)
+
+    @Drain.responder
+    def drain(self, deadline: float) -> dict[str, Any]:
+        self._links.edge.drain(deadline)
+        return {}
+
+
+class ControlPeer(LinkPeer):
+    """What an edge answers to control."""
+
+    def __init__(self, links: EdgeLinks) -> None:
+        super().__init__()
+        self._links = links
+
+    @Changed.responder
+    def changed(self, revision: int) -> dict[str, Any]:
+        self._links.edge.changed(revision)
+        return {}
+
+    @Explain.responder
+    def explain(self, url: str, method: str) -> dict[str, Any]:
+        return {"steps": json.dumps(self._links.edge.explain(url, method)).encode()}
+
+    @Report.responder
+    def report(self) -> dict[str, Any]:
+        return {"report": json.dumps(self._links.edge.report()).encode()}
+
+
+class EdgeLinks:
+    """
+    Both links of one edge. What the data path asks of the keeper stays asked while the
+    keeper is away: `Apps.keeper_back` repeats it.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings, index: int) -> None:
+        self._index = index
+        self.apps: Apps
+        self.edge: Edge
+        self._keeper = LinkClient(
+            reactor,
+            settings.keeper_socket,
+            lambda: KeeperPeer(self),
+            self._keeper_came,
+            lambda: self.apps.keeper_lost(),
+        )
+        self._control = LinkClient(
+            reactor,
+            settings.control_socket,
+            lambda: ControlPeer(self),
+            self._control_came,
+            lambda: None,
+        )
+        self._telling = LoopingCall(self._tell_activity)
+        self._telling.clock = reactor
+        self.service = MultiService()
+        self._keeper.service.setServiceParent(self.service)
+        self._control.service.setServiceParent(self.service)
+
+    def introduce(self, edge: Edge, apps: Apps) -> None:
+        """Once, before the service starts."""
+        self.edge = edge
+        self.apps = apps
+
+    def _hello(self) -> dict[str, object]:
+        return hello("edge", self._index, self.edge.revision())
+
+    def _keeper_came(self) -> None:
+        self._keeper.call(Hello, **self._hello()).addErrback(forget)
+        self.apps.keeper_back()
+        if not self._telling.running:
+            self._telling.start(ACTIVITY_EVERY, now=False)
+
+    def _control_came(self) -> None:
+        self._control.call(Hello, **self._hello()).addErrback(forget)
+
+    def _tell_activity(self) -> None:
+        if not self._keeper.connected:
+            return
+        apps = self.apps.activity()
+        for start in range(0, len(apps), ACTIVITY_PIECE):
+            piece = [
+                {"app": app, "generation": generation, "in_flight": in_flight, "age": age}
+                for app, generation, in_flight, age in apps[start : start + ACTIVITY_PIECE]
+            ]
+            self._keeper.call(Activity, apps=piece).addErrback(forget)
+
+    def wake(self, app: str, host: str) -> Deferred[Woken]:
+        """
+        Have the keeper start the app or say where it is.
+
+        Fails with ConnectionLost when the keeper goes away; ask again when it is back.
+        """
+        asked: Deferred[Any] = self._keeper.call(Wake, app=app, host=host)
+        return asked.addCallback(lambda answer: Woken(**answer))
+
+    def probe(self, app: str, generation: int, address: str, host: str, held: bool) -> None:
+        """Find out when a new generation answers and tell the keeper."""
+
+        def answered(_: None) -> Deferred[Any]:
+            return self._keeper.call(Ready, app=app, generation=generation)
+
+        def broke(failure: Failure) -> Deferred[Any]:
+            # what the link lost is asked again by the keeper that comes back
+            failure.trap(PeerError, OSError)
+            cause = str(failure.value) or type(failure.value).__name__
+            return self._keeper.call(Failed, app=app, generation=generation, cause=cause)
+
+        probing = self.apps.probe(app, generation, address, host, held)
+        probing.addCallbacks(answered, broke).addErrback(forget).addErrback(
+            lambda failure: self.log.failure("probe of {app}", failure, app=app)
+        )
+
+    def certify(self, name: str) -> Deferred[str]:
+        """
+        Have control's CA sign this name; fires with why not, or with nothing.
+        """
+        asked: Deferred[Any] = self._control.call(Certify, name=name)
+
+        def unreachable(failure: Failure) -> dict[str, str]:
+            failure.trap(*LOST)
+            return {"refusal": "control is not running"}
+
+        return asked.addErrback(unreachable).addCallback(lambda answer: str(answer["refusal"]))
+
+    def stop(self) -> None:
+        if self._telling.running:
+            self._telling.stop()

@@ -1,0 +1,268 @@
+"""
+The keeper's side of all links, and the keeper itself as a service.
+
+In:  edges wake apps and tell what they do; control tells what changed; the template links.
+Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges.
+
+    <- Hello                        every role, once a connection; whoever is not of the family goes
+    <- Wake      / address          edge
+    -> Probe, Moved, Quiesce, Retire, Cut, Drain
+    <- Changed, Edges, Replace, Daemons, Restart    control
+    -> Fork      / pid              template
+    <- TakeListener                 a new template;  -> TakeListener   when this keeper has none
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.error import ConnectionLost
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hostedge.ipc import (
+    Activity,
+    Changed,
+    Cut,
+    Daemons,
+    Drain,
+    Edges,
+    Failed,
+    Fork,
+    Hello,
+    Moved,
+    Probe,
+    Quiesce,
+    Ready,
+    Replace,
+    Restart,
+    Retire,
+    TakeListener,
+    Wake,
+)
+from hostedge.links import listeners as transfer
+from hostedge.net.link import LOST, LinkPeer, Silent, forget
+from hostedge.net.listener import Listener
+from hostedge.supervise.family import Family
+from hostedge.supervise.inheritance import Relative
+
+QUIESCE_PATIENCE = 1.0  # seconds; an edge that says nothing is busy
+DAEMONS_PIECE = 100
+
+
+class AppDaemons(Protocol):
+    """The daemon manager: `supervise.daemons.Daemons`."""
+
+    def wake(self, app: str, host: str) -> Deferred[Any]: ...
+
+    def ready(self, app: str, generation: int) -> None: ...
+
+    def failed(self, app: str, generation: int, cause: str) -> None: ...
+
+    def activity(self, edge: int, apps: list[tuple[str, int, int, float]]) -> None: ...
+
+    def edge_came(self, edge: int) -> None: ...
+
+    def edge_gone(self, edge: int) -> None: ...
+
+    def restart(self, app: str) -> str: ...
+
+    def describe(self, after: str, limit: int) -> list[dict[str, object]]: ...
+
+
+class KeeperPeer(LinkPeer):
+    """What the keeper answers to one other process, whose pid the kernel has told."""
+
+    def __init__(self, links: KeeperLinks, pid: int) -> None:
+        super().__init__()
+        self._links = links
+        self.pid = pid
+        self.role = ""
+        self.index = -1
+
+    @Hello.responder
+    def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
+        # the kernel's word counts, not the peer's
+        if pid == self.pid and self._links.came(self, Relative(role, index, pid, started)):
+            self.role, self.index = role, index
+            self._links.introduced(self)
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+        return {"revision": revision}
+
+    @Wake.responder
+    def wake(self, app: str, host: str) -> Deferred[dict[str, Any]]:
+        def woken(where: Any) -> dict[str, Any]:
+            return {
+                "generation": where.generation,
+                "address": where.address,
+                "refusal": where.refusal,
+                "retry": where.retry,
+            }
+
+        return self._links.daemons.wake(app, host).addCallback(woken)
+
+    @Ready.responder
+    def ready(self, app: str, generation: int) -> dict[str, Any]:
+        self._links.daemons.ready(app, generation)
+        return {}
+
+    @Failed.responder
+    def failed(self, app: str, generation: int, cause: str) -> dict[str, Any]:
+        self._links.daemons.failed(app, generation, cause)
+        return {}
+
+    @Activity.responder
+    def activity(self, apps: list[dict[str, Any]]) -> dict[str, Any]:
+        self._links.daemons.activity(
+            self.index, [(a["app"], a["generation"], a["in_flight"], a["age"]) for a in apps]
+        )
+        return {}
+
+    @TakeListener.responder
+    def take_listener(self, index: int) -> dict[str, Any]:
+        return transfer.give(self._links.listeners, index)
+
+    @Changed.responder
+    def changed(self, revision: int) -> dict[str, Any]:
+        self._links.store_changed(revision)
+        return {}
+
+    @Edges.responder
+    def edges(self) -> dict[str, Any]:
+        edges = self._links.family.edges()
+        return {"edges": [{"index": i, "pid": pid, "age": age} for i, pid, age in edges]}
+
+    @Replace.responder
+    def replace(self, pid: int) -> dict[str, Any]:
+        self._links.family.replace(pid)
+        return {}
+
+    @Daemons.responder
+    def describe(self, after: str) -> dict[str, Any]:
+        apps = self._links.daemons.describe(after, DAEMONS_PIECE)
+        return {"apps": json.dumps(apps).encode()}
+
+    @Restart.responder
+    def restart(self, app: str) -> dict[str, Any]:
+        return {"refusal": self._links.daemons.restart(app)}
+
+    def connectionLost(self, reason: Failure = LinkPeer.ENDED) -> None:
+        super().connectionLost(reason)
+        self._links.gone(self)
+
+
+class KeeperLinks:
+    """Who is linked; what the daemon manager says to edges goes out here."""
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, store_changed: Callable[[int], None]) -> None:
+        self._reactor = reactor
+        self.store_changed = store_changed
+        self.listeners: tuple[Listener, ...] = ()
+        self.family: Family
+        self.daemons: AppDaemons
+        self._edges: dict[int, KeeperPeer] = {}
+        self._template: KeeperPeer | None = None
+        self._holder: Deferred[KeeperPeer] | None = None
+
+    def introduce(self, family: Family, daemons: AppDaemons) -> None:
+        """Once, before anybody links."""
+        self.family = family
+        self.daemons = daemons
+
+    def make_peer(self, pid: int) -> KeeperPeer:
+        return KeeperPeer(self, pid)
+
+    def came(self, peer: KeeperPeer, relative: Relative) -> bool:
+        if relative.role == "template":
+            self._template = peer
+        return self.family.came(relative)
+
+    def introduced(self, peer: KeeperPeer) -> None:
+        if peer.role == "edge":
+            self._edges[peer.index] = peer
+            self.daemons.edge_came(peer.index)
+        if peer.role in ("edge", "template") and self._holder is not None:
+            holder, self._holder = self._holder, None
+            holder.callback(peer)
+
+    def gone(self, peer: KeeperPeer) -> None:
+        if peer is self._template:
+            self._template = None
+            self.family.template_lost()
+        if self._edges.get(peer.index) is peer:
+            del self._edges[peer.index]
+            self.daemons.edge_gone(peer.index)
+
+    def recover_listeners(self, patience: float) -> Deferred[tuple[Listener, ...]]:
+        """
+        Take the listeners back from the first edge or template that links.
+
+        Fails with Silent when nobody does in time.
+        """
+        self._holder = Deferred()
+        recovered = self._holder.addCallback(lambda peer: transfer.take(peer.callRemote))
+        return recovered.addTimeout(patience, self._reactor)
+
+    def fork(self, index: int) -> Deferred[int]:
+        """Have the template fork an edge; fires with its pid."""
+        if self._template is None:
+            return fail(ConnectionLost("the template is not linked"))
+        asked: Deferred[Any] = self._template.callRemote(Fork, index=index)
+        return asked.addCallback(lambda answer: int(answer["pid"]))
+
+    # what supervise.daemons says to the edges
+
+    def probe(
+        self, edge: int | None, app: str, generation: int, address: str, host: str, held: bool
+    ) -> int | None:
+        """Have this edge probe, or any if it is gone; the edge's index, or None: there is none."""
+        peer = self._edges.get(-1 if edge is None else edge)
+        if peer is None:
+            peer = next(iter(self._edges.values()), None)
+        if peer is None:
+            return None
+        peer.callRemote(
+            Probe, app=app, generation=generation, address=address, host=host, held=held
+        ).addErrback(forget)
+        return peer.index
+
+    def quiesce(self, app: str, generation: int) -> Deferred[bool]:
+        """Ask every edge; True when all are idle. A dead edge is idle, a silent one busy."""
+
+        def failed(failure: Failure) -> dict[str, bool]:
+            failure.trap(*LOST)
+            return {"idle": failure.check(Silent) is None}
+
+        asked = [
+            peer.callRemote(Quiesce, app=app, generation=generation)
+            .addTimeout(QUIESCE_PATIENCE, self._reactor)
+            .addErrback(failed)
+            for peer in self._edges.values()
+        ]
+        return DeferredList(asked).addCallback(
+            lambda answers: all(answer["idle"] for _, answer in answers)
+        )
+
+    def moved(self, app: str, generation: int, address: str) -> None:
+        self._tell(Moved, app=app, generation=generation, address=address)
+
+    def retire(self, app: str, generation: int, deadline: float) -> None:
+        self._tell(Retire, app=app, generation=generation, deadline=deadline)
+
+    def cut(self, account: str, reason: str) -> None:
+        self._tell(Cut, account=account, reason=reason)
+
+    def drain(self, deadline: float) -> None:
+        self._tell(Drain, deadline=deadline)
+
+    def _tell(self, command: Any, **arguments: object) -> None:
+        for peer in self._edges.values():
+            peer.callRemote(command, **arguments).addErrback(forget)

@@ -1,0 +1,133 @@
+"""
+What a keeper finds when it starts: an empty place, or the family of one that was killed.
+
+In:  `tap.Options`, before anything runs.
+Out: `Inheritance`: the lock that keeps a second keeper out, and either the listeners, newly
+     bound, or the relatives that still hold them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from hostedge.errors import ConfigError
+from hostedge.net.link import process_started
+from hostedge.net.listener import Listener, bind, wanted
+from hostedge.settings import Settings
+
+
+@frozen
+class Relative:
+    """One of the node's own processes, by what identifies it since boot."""
+
+    role: str
+    index: int
+    pid: int
+    started: int
+
+    def lives(self) -> bool:
+        try:
+            return process_started(self.pid) == self.started
+        except ProcessLookupError:
+            return False
+
+
+@frozen
+class Inheritance:
+    """
+    Exactly one of `listeners` and `relatives` is filled (a node may have no listeners at all).
+    """
+
+    lock: int
+    listeners: tuple[Listener, ...]
+    relatives: tuple[Relative, ...]
+
+
+def take_over(settings: Settings) -> Inheritance:
+    """
+    Make the state folder, keep other keepers out, and bind what nobody holds.
+
+    Raises:
+        ConfigError: a keeper runs here already, or a folder or address cannot be had.
+    """
+    _make_folders(settings)
+    lock = _lock(settings)
+    relatives = tuple(r for r in read_family(settings) if r.lives())
+    if relatives:
+        return Inheritance(lock, (), relatives)
+    return Inheritance(lock, bind_all(settings), ())
+
+
+def bind_all(settings: Settings) -> tuple[Listener, ...]:
+    """
+    Raises:
+        ConfigError: an address cannot be listened on; none stays bound then.
+    """
+    bound: list[Listener] = []
+    try:
+        for protocol, asked in wanted(settings):
+            bound.append(bind(protocol, asked, f"{settings.file}: listen: {protocol}"))
+    except ConfigError:
+        for listener in bound:
+            listener.socket.close()
+        raise
+    return tuple(bound)
+
+
+def _make_folders(settings: Settings) -> None:
+    folders = (settings.state, settings.run, settings.run / "d", settings.logs, settings.journal)
+    try:
+        for folder in folders:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{settings.file}: state", f"{error.filename} cannot be made: {error.strerror}"
+        ) from None
+
+
+def _lock(settings: Settings) -> int:
+    lock = os.open(settings.run / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise ConfigError(
+            f"{settings.file}: state", f"a keeper runs in {settings.state} already, pid {pid}"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _family_file(settings: Settings) -> Path:
+    return settings.run / "family.json"
+
+
+def read_family(settings: Settings) -> list[Relative]:
+    """The processes noted last, dead or alive; none if the note cannot be read."""
+    try:
+        noted = json.loads(_family_file(settings).read_text())
+        return [Relative(**each) for each in noted]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def note_family(settings: Settings, relatives: list[Relative]) -> None:
+    """Replace the note whole, so that a keeper that starts next knows whom to expect."""
+    replace_file(_family_file(settings), json.dumps([asdict(each) for each in relatives]))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old one or the new one, never a part."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    os.chmod(name, 0o640)
+    os.replace(name, path)
