@@ -1,1 +1,1 @@
-"""Tests; the folders mirror hostedge/."""
+"""The tests of hostedge; `tests/live` uses real sockets, daemons and clients."""

@@ -1,1 +1,1 @@
-"""Tests with real sockets, files and processes."""
+"""Tests with real sockets, processes and clients."""

@@ -1,0 +1,47 @@
+# `make run` and `make test` are the two commands; the others are for those who work on it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETTINGS := etc/hostedge.toml
+
+.PHONY: run test lint types unit live deep clean
+
+run: $(VENV)/installed
+	@exec $(BIN)/hostedge demo --settings $(SETTINGS) etc/demo.yaml
+
+test: $(VENV)/test-installed lint types unit live
+
+lint: $(VENV)/test-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/test-installed
+	$(BIN)/mypy
+
+unit: $(VENV)/test-installed
+	$(BIN)/python -bb tests/run.py unit
+
+live: $(VENV)/test-installed
+	$(BIN)/python -bb tests/run.py live
+
+deep: $(VENV)/test-installed
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -bb tests/run.py unit
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# editable_mode=compat puts this folder on the path, where twistd finds the plug-in
+$(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable . --config-settings editable_mode=compat
+	@touch $@
+
+$(VENV)/test-installed: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[test]' --config-settings editable_mode=compat
+	$(BIN)/python tests/install.py
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build var *.egg-info
+
+-include benchmarks/bench.mk

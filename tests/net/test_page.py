@@ -1,0 +1,48 @@
+"""
+Tests for `hostedge.net.page`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.net.page import PLACES, SharedPage
+
+
+class SharedPageTests(SynchronousTestCase):
+    """One page seen by several processes; here through several maps of it."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+
+    def test_freshPageIsEmpty(self) -> None:
+        """
+        Nobody is counted before an edge has put its number.
+        """
+        self.assertEqual(SharedPage.create(self.path).counts(), [])
+
+    def test_whatOnePutsTheOthersSee(self) -> None:
+        """
+        A number is visible through every map; clearing takes the edge out.
+        """
+        keeper, edge = SharedPage.create(self.path), SharedPage.open(self.path)
+        edge.put(0, 12)
+        edge.put(PLACES - 1, 3)
+        self.assertEqual(keeper.counts(), [12, 3])
+        keeper.clear(0)
+        self.assertEqual(edge.counts(), [3])
+
+    def test_nextKeeperKeepsTheCounts(self) -> None:
+        """
+        A keeper that takes over does not forget the edges that live on.
+        """
+        SharedPage.create(self.path).put(1, 5)
+        self.assertEqual(SharedPage.create(self.path).counts(), [5])
+
+    def test_withoutKeeperThereIsNoPage(self) -> None:
+        """
+        Opening what nobody made fails.
+        """
+        self.assertRaises(FileNotFoundError, SharedPage.open, self.path)
