@@ -21,14 +21,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import get_type_hints
 
 import cattrs
 from attrs import field, fields, frozen
 
 from hostedge.errors import ConfigError
 
-# bind(2) takes 107 bytes for a UNIX address; run/d/<account>.<app>.<gen>.sock needs the rest
-MAX_STATE = 107 - len("/run/d/.......sock") - 2 * 16
+# bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
+# run/d/<16 hex digits>.<generation>.sock
+MAX_STATE = 107 - 36
 
 
 @frozen
@@ -139,19 +141,19 @@ def read_settings(file: Path) -> Settings:
 def _checked(
     document: dict[str, object], shape: type, where: str, skip: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    known = {a.name: a.type for a in fields(shape) if a.name not in skip}
+    known = {name: kind for name, kind in get_type_hints(shape).items() if name not in skip}
     values: dict[str, object] = {}
     for key, value in document.items():
         here = f"{where}: {key}"
         if key not in known:
             raise ConfigError(here, f"is not a setting; known here: {', '.join(sorted(known))}")
         wanted = known[key]
-        if wanted in ("Listen", "Limits"):
+        if wanted in (Listen, Limits):
             if not isinstance(value, dict):
                 raise ConfigError(here, f"want a table, [{key}]")
-            value = _checked(value, Listen if wanted == "Listen" else Limits, here)
-        elif wanted in ("int", "float", "str", "Path"):
-            value = _scalar(value, str(wanted), here)
+            value = _checked(value, wanted, here)
+        elif wanted in _SCALARS:
+            value = _scalar(value, wanted, here)
         elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ConfigError(here, 'want a list of addresses, ["127.0.0.1:8080"]')
         else:
@@ -161,16 +163,18 @@ def _checked(
     return values
 
 
-def _scalar(value: object, wanted: str, where: str) -> object:
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted == "int" and numeric and isinstance(value, int):
-        return value
-    if wanted == "float" and numeric:
+_SCALARS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
+
+
+def _scalar(value: object, wanted: type, where: str) -> object:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted is float and number:
         return float(value)  # type: ignore[arg-type]
-    if wanted in ("str", "Path") and isinstance(value, str) and value:
+    if wanted is int and number and isinstance(value, int):
         return value
-    names = {"int": "a whole number", "float": "a number", "str": "a text", "Path": "a path"}
-    raise ConfigError(where, f"want {names[wanted]}, not {value!r}")
+    if wanted in (str, Path) and isinstance(value, str) and value:
+        return value
+    raise ConfigError(where, f"want {_SCALARS[wanted]}, not {value!r}")
 
 
 def _bounded(settings: Settings, file: Path) -> None:

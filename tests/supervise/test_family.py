@@ -1,0 +1,179 @@
+"""
+Tests for `hostedge.supervise.family`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.net.link import process_started
+from hostedge.supervise.family import PAUSE_MAX, STEADY, Family, pause
+from hostedge.supervise.inheritance import Relative
+
+# pids that exist, so that their start times can be read: every test process has these two
+ME, PARENT = os.getpid(), os.getppid()
+
+
+class Machine:
+    """A `Processes` that starts nothing and remembers everything."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Callable[[], None]] = {}
+        self.spawned: list[str] = []
+        self.forks: list[tuple[int, Deferred[int]]] = []
+        self.signals: list[tuple[str, int]] = []
+
+    def spawn(self, role: str, ended: Callable[[], None]) -> tuple[int, Signalled]:
+        self.spawned.append(role)
+        self.running[role] = ended
+        return ME, Signalled(self, role)
+
+    def watch(self, pid: int, started: int, ended: Callable[[], None]) -> Signalled:
+        self.running[f"pid {pid}"] = ended
+        return Signalled(self, f"pid {pid}")
+
+    def fork(self, index: int) -> Deferred[int]:
+        forked: Deferred[int] = Deferred()
+        self.forks.append((index, forked))
+        return forked
+
+
+class Signalled:
+    """A `Watched` that notes what it is sent."""
+
+    def __init__(self, machine: Machine, name: str) -> None:
+        self._machine = machine
+        self._name = name
+
+    def signal(self, number: int) -> None:
+        self._machine.signals.append((self._name, number))
+
+
+def relative(role: str, index: int, pid: int) -> Relative:
+    return Relative(role, index, pid, process_started(pid))
+
+
+class FamilyTests(SynchronousTestCase):
+    """Every place is filled, again and again."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.machine = Machine()
+        self.noted: list[list[Relative]] = []
+        self.ended: list[int] = []
+        self.store = True
+        self.family = Family(
+            self.clock, self.machine, 1, self.noted.append, self.ended.append, lambda: self.store
+        )
+
+    def link_template(self) -> None:
+        self.assertTrue(self.family.came(relative("template", 0, ME)))
+
+    def test_startSpawns(self) -> None:
+        """
+        Control and the template are spawned; edges wait for the template.
+        """
+        self.family.start()
+        self.assertEqual(self.machine.spawned, ["control", "template"])
+        self.assertEqual(self.machine.forks, [])
+        self.link_template()
+        self.assertEqual([index for index, _ in self.machine.forks], [0])
+
+    def test_forkedEdgeIsWatched(self) -> None:
+        """
+        An edge that ends is forked again, and its place in the page is cleared.
+        """
+        self.family.start()
+        self.link_template()
+        self.machine.forks[0][1].callback(PARENT)
+        self.assertEqual([(i, pid) for i, pid, _ in self.family.edges()], [(0, PARENT)])
+        self.clock.advance(STEADY)
+        self.machine.running[f"pid {PARENT}"]()
+        self.assertEqual(self.ended, [0])
+        self.clock.advance(0)
+        self.assertEqual(len(self.machine.forks), 2)
+
+    def test_quickDeathsPause(self) -> None:
+        """
+        Who keeps ending at once is started ever more slowly, up to a bound.
+        """
+        self.family.start()
+        for _ in range(3):
+            before = len(self.machine.spawned)
+            self.machine.running["control"]()
+            self.clock.advance(0.05)
+            self.assertEqual(len(self.machine.spawned), before)
+            self.clock.advance(PAUSE_MAX)
+            self.assertEqual(len(self.machine.spawned), before + 1)
+        self.assertEqual([pause(n) for n in (0, 1, 2, 100)], [0.0, 0.1, 0.2, PAUSE_MAX])
+
+    def test_noStoreNoEdge(self) -> None:
+        """
+        Before control has made the store no edge is forked.
+        """
+        self.store = False
+        self.family.start()
+        self.link_template()
+        self.assertEqual(self.machine.forks, [])
+        self.store = True
+        self.clock.advance(1)
+        self.assertEqual(len(self.machine.forks), 1)
+
+    def test_failedForkIsRepeated(self) -> None:
+        """
+        A template that dies while it forks costs only time.
+        """
+        self.family.start()
+        self.link_template()
+        self.machine.forks[0][1].errback(ConnectionLost())
+        self.clock.advance(1)
+        self.assertEqual(len(self.machine.forks), 2)
+
+    def test_adoption(self) -> None:
+        """
+        The family of a killed keeper is taken over, not started twice.
+        """
+        self.family.adopt((relative("control", 0, ME), relative("edge", 0, PARENT)))
+        self.family.start()
+        self.assertEqual(self.machine.spawned, ["template"])
+        self.link_template()
+        self.assertEqual(self.machine.forks, [])
+        self.assertEqual({r.role for r in self.noted[-1]}, {"control", "edge", "template"})
+
+    def test_strangerHasToGo(self) -> None:
+        """
+        A second process for a place that is held is not let in.
+        """
+        self.family.adopt((relative("edge", 0, PARENT),))
+        self.assertFalse(self.family.came(relative("edge", 0, ME)))
+        self.assertFalse(self.family.came(relative("edge", 7, ME)))
+
+    def test_replace(self) -> None:
+        """
+        A hung edge is killed, and nothing but an edge can be replaced so.
+        """
+        self.family.adopt((relative("edge", 0, PARENT), relative("control", 0, ME)))
+        self.family.replace(ME)
+        self.family.replace(PARENT)
+        self.assertEqual(self.machine.signals, [(f"pid {PARENT}", signal.SIGKILL)])
+
+    def test_stopping(self) -> None:
+        """
+        After `no_more` whoever ends stays away, and the last one is told of.
+        """
+        self.family.start()
+        self.family.no_more()
+        empty = self.family.when_empty()
+        self.machine.running["control"]()
+        self.assertNoResult(empty)
+        self.machine.running["template"]()
+        self.assertIsNone(self.successResultOf(empty))
+        self.clock.advance(60)
+        self.assertEqual(self.machine.spawned, ["control", "template"])

@@ -1,0 +1,129 @@
+"""
+Tests for `hostedge.settings`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import ConfigError
+from hostedge.settings import Limits, parse_address, read_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class ReadSettingsTests(SynchronousTestCase):
+    """One line for every mistake."""
+
+    def read(self, text: str) -> object:
+        # trial's own folders are too deep for UNIX sockets
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "homes").mkdir()
+        self.file = folder / "node.toml"
+        self.file.write_text(text)
+        return read_settings(self.file)
+
+    def refused(self, text: str) -> str:
+        error = self.assertRaises(ConfigError, self.read, text)
+        self.assertNotIn("\n", str(error))
+        self.assertTrue(error.where.startswith(str(self.file)), error.where)
+        return str(error).removeprefix(str(self.file))
+
+    def test_minimal(self) -> None:
+        """
+        State and homes are enough; they are relative to the file.
+        """
+        settings = self.read('state = "../var"\nhomes = "homes"\n')
+        self.assertEqual(settings.state, self.file.resolve().parent.parent / "var")
+        self.assertEqual(settings.homes, self.file.resolve().parent / "homes")
+        self.assertEqual(settings.limits, Limits())
+        self.assertGreaterEqual(settings.edges, 1)
+
+    def test_everything(self) -> None:
+        """
+        Every value of the file arrives.
+        """
+        settings = self.read(
+            'name = "n1.example"\nstate = "v"\nhomes = "homes"\nedges = 3\n'
+            '[listen]\nhttp = ["127.0.0.1:0", "[::1]:80"]\nhttps = ["127.0.0.1:443"]\n'
+            "[limits]\nheader_timeout = 3\nbody_size = 1000\n"
+        )
+        self.assertEqual((settings.name, settings.edges), ("n1.example", 3))
+        self.assertEqual(settings.listen.http, ("127.0.0.1:0", "[::1]:80"))
+        self.assertEqual(settings.limits.header_timeout, 3.0)
+        self.assertEqual(settings.limits.body_size, 1000)
+
+    def test_mistakes(self) -> None:
+        """
+        Each mistake is answered by file, key and what is wanted.
+        """
+        good = 'state = "v"\nhomes = "homes"\n'
+        for text, wanted in {
+            "state = ": ": is not TOML: Invalid value (at end of document)",
+            'homes = "homes"': ": state: is missing: want the path of a folder",
+            'state = "v"': ": homes: is missing: want the path of a folder",
+            good + "edges = 0": ": edges: want 1 to 256, not 0",
+            good + "edges = true": ": edges: want a whole number, not True",
+            good + 'edges = "2"': ": edges: want a whole number, not '2'",
+            good + "name = 3": ": name: want a text, not 3",
+            good + "listen = 3": ": listen: want a table, [listen]",
+            good + '[listen]\nhttp = "127.0.0.1:80"': ": listen: http: want a list of addresses,"
+            ' ["127.0.0.1:8080"]',
+            good
+            + '[listen]\nhttp = ["80"]': ": listen: http: want host:port or [v6]:port, not '80'",
+            good + "[limits]\ndrain = -1": ": limits: drain: want more than 0",
+            good + "[listen]\nftp = []": ": listen: ftp: is not a setting; known here: http, https",
+        }.items():
+            self.assertEqual(self.refused(text), wanted, text)
+
+    def test_missingHomes(self) -> None:
+        """
+        Homes must exist: otherwise every app would fail one by one, later.
+        """
+        self.assertIn("want a folder", self.refused('state = "v"\nhomes = "nowhere"'))
+
+    def test_longState(self) -> None:
+        """
+        A state folder below which no UNIX socket can be bound is refused at once.
+        """
+        self.assertIn("UNIX sockets", self.refused(f'state = "{"x" * 90}"\nhomes = "homes"'))
+
+    def test_unreadable(self) -> None:
+        """
+        A file that is not there, or no text, is named.
+        """
+        error = self.assertRaises(ConfigError, read_settings, Path("nowhere.toml"))
+        self.assertEqual(str(error), "nowhere.toml: cannot be read: No such file or directory")
+        file = Path(self.mktemp())
+        file.write_bytes(b"\xff")
+        self.assertRaises(ConfigError, read_settings, file)
+
+    def test_sampleIsValid(self) -> None:
+        """
+        The settings file that `make run` uses can be read.
+        """
+        settings = read_settings(ROOT / "etc" / "hostedge.toml")
+        self.assertEqual(settings.state, ROOT / "var")
+
+
+class ParseAddressTests(SynchronousTestCase):
+    """host:port in all its forms."""
+
+    def test_forms(self) -> None:
+        """
+        IPv4, names and bracketed IPv6 are split.
+        """
+        self.assertEqual(parse_address("127.0.0.1:80", ""), ("127.0.0.1", 80))
+        self.assertEqual(parse_address("[::1]:0", ""), ("::1", 0))
+
+    def test_refused(self) -> None:
+        """
+        What the kernel could misread is refused.
+        """
+        for text in ("", "80", ":80", "a:", "a:x", "a:65536", "::1:80", "a:٣", "a:-1"):
+            self.assertRaises(ConfigError, parse_address, text, "here")
