@@ -23,13 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.protocols.amp import RemoteAmpError
 
 from hostedge.ipc import Fork, Hello, TakeListener
 from hostedge.links import listeners as transfer
 from hostedge.net.blocking import BlockingLink
-from hostedge.net.link import RETRY, LinkPeer, hello
+from hostedge.net.link import LOST, RETRY, LinkPeer, hello
 from hostedge.net.listener import Listener
 
 # what an edge is made of once it is forked: its index and the listeners
@@ -75,7 +73,7 @@ def serve(keeper_socket: Path, run_edge: RunEdge) -> None:
             link.call(Hello, **hello("template", 0, 0))
             if not listeners:
                 listeners = peer.listeners = _take_listeners(link)
-        except (ConnectionDone, RemoteAmpError):
+        except LOST:
             link.close()
             pause.wait(RETRY)
             continue

@@ -23,14 +23,14 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.amp import AMP, AmpBox, Command, RemoteAmpError
+from twisted.protocols.amp import AMP, AmpBox, AmpError, Command, RemoteAmpError
 from twisted.python.failure import Failure
 
 # seconds between two tries: a role that comes back must find its links within a request's patience
 RETRY = 0.1
 
 # how a message fails when the other side is dead, silent or at a loss
-LOST = (ConnectionDone, ConnectionLost, RemoteAmpError, Silent)
+LOST = (ConnectionDone, ConnectionLost, AmpError, Silent)
 
 _UCRED = struct.Struct("3i")
 

@@ -16,12 +16,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
-from twisted.protocols.amp import RemoteAmpError
 from twisted.python.failure import Failure
 
-from hostedge.net.link import process_started
+from hostedge.net.link import LOST, process_started
 from hostedge.supervise.inheritance import Relative
 
 STEADY = 2.0  # seconds; who lived longer is started again at once
@@ -184,7 +182,7 @@ class Family:
                 self._rest(place, 0.0)
 
     def _fork_failed(self, place: Place, failure: Failure) -> None:
-        failure.trap(ConnectionDone, ConnectionLost, RemoteAmpError)
+        failure.trap(*LOST)
         self._members[place].coming = False
         self._later(place, PAUSE_FIRST)
 
