@@ -1,0 +1,223 @@
+"""
+Stream transports that send at once, and leave to the reactor only what the kernel did not take.
+
+In:  listeners make the servers, `http.upstream` the clients; protocols write.
+Out: bytes to sockets; the protocol's callbacks, as from every Twisted transport.
+
+An eager write saves four `epoll_ctl` calls and two reactor turns a request. It never calls
+`connectionLost`: a send that fails leaves its bytes queued, and the reactor's writer meets the
+same error in its own turn. All else is Twisted's: producers, half close, abort.
+
+A transport that encrypts overrides `_send` and `_receive`, nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from errno import EINPROGRESS, EISCONN
+
+from twisted.internet import main, tcp, unix
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.protocol import Protocol
+
+
+class EagerConnection(tcp.Connection):
+    """A connected stream socket; while nothing is queued, `write` goes straight to the kernel."""
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """
+        Hand bytes to the kernel: how many were taken, 0 = would block. `data` is never empty.
+
+        Raises:
+            OSError: the connection is lost, and every later call says so too.
+        """
+        try:
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    def _receive(self) -> bytes | None:
+        """
+        What has arrived; None = would block, empty = the peer has ended its side.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        try:
+            return self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written by the protocol that the kernel has not taken yet."""
+        return len(self.dataBuffer) - self.offset + self._tempDataLen
+
+    def write(self, data: bytes) -> None:
+        if not self.connected or self._writeDisconnected or not data:
+            return
+        if not self._tempDataLen and not self.dataBuffer:
+            try:
+                sent = self._send(data)
+            except OSError:
+                # doWrite will meet it again, where connectionLost may be called
+                sent = 0
+            if sent == len(data):
+                if self.producer is not None and not self.streamingProducer:
+                    # a pull producer waits for doWrite to ask for more
+                    self.startWriting()
+                return
+            if sent:
+                data = data[sent:]
+        self._tempDataBuffer.append(data)
+        self._tempDataLen += len(data)
+        self._maybePauseProducer()
+        self.startWriting()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.write(b"".join(iovec))
+
+    def writeSomeData(self, data: bytes) -> int | ConnectionLost:
+        if not data:
+            return 0
+        try:
+            return self._send(memoryview(data)[: self.SEND_LIMIT])
+        except OSError:
+            return main.CONNECTION_LOST
+
+    def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]
+        try:
+            data = self._receive()
+        except OSError:
+            return main.CONNECTION_LOST
+        if data:
+            self.protocol.dataReceived(data)
+            return None
+        return None if data is None else main.CONNECTION_DONE
+
+
+class EagerServer(EagerConnection, tcp.Server):
+    """An accepted TCP connection."""
+
+
+class EagerUnixServer(EagerConnection, unix.Server):
+    """An accepted UNIX connection; it passes no descriptors."""
+
+
+class ClientProtocol(Protocol):
+    """A protocol for an `EagerClient`: it also hears of a connection that was never made."""
+
+    def connection_failed(self, error: OSError) -> None:
+        """No other callback follows."""
+        raise NotImplementedError
+
+
+class EagerClient(EagerConnection):
+    """
+    A connection of our own to `host:port` (numeric) or `unix:/path`.
+
+    Exactly one of `connectionMade` and `connection_failed` is called, for UNIX addresses before
+    `connect` returns. A UNIX listener whose backlog is full refuses at once: the kernel offers
+    nothing to wait for. The deadline is the caller's: `give_up` ends an attempt.
+    """
+
+    connecting = False
+
+    def __init__(self, address: str, protocol: ClientProtocol, reactor: IReactorFDSet) -> None:
+        family, self.peer = parse_endpoint(address)
+        skt = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        super().__init__(skt, protocol, reactor)
+        self.logstr = type(protocol).__name__
+        if family != socket.AF_UNIX:
+            skt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def connect(self) -> None:
+        try:
+            code = self.socket.connect_ex(self.peer)
+        except OSError as error:
+            self._fail(error)
+            return
+        if code in (0, EISCONN):
+            self._made()
+        elif code == EINPROGRESS:
+            self.connecting = True
+            self.startWriting()
+        else:
+            self._fail(OSError(code, os.strerror(code)))
+
+    def give_up(self) -> None:
+        """End an attempt that takes too long; nothing happens to a connection that is made."""
+        if self.connecting:
+            self._fail(TimeoutError("connect"))
+
+    def doWrite(self) -> Exception | int | None:  # type: ignore[override]
+        if not self.connecting:
+            return super().doWrite()  # type: ignore[no-any-return]
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._fail(OSError(code, os.strerror(code)))
+        else:
+            self.connecting = False
+            self.stopWriting()
+            self._made()
+        return None
+
+    def connectionLost(self, reason: object) -> None:
+        # the reactor calls this for a hang-up, which a refused attempt shows as well
+        if self.connecting:
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._fail(OSError(code, os.strerror(code)))
+        else:
+            super().connectionLost(reason)  # type: ignore[arg-type]
+
+    def _made(self) -> None:
+        self.connected = 1
+        self.startReading()
+        self.protocol.makeConnection(self)
+
+    def _fail(self, error: OSError) -> None:
+        self.connecting = False
+        self.disconnected = 1
+        self.stopReading()
+        self.stopWriting()
+        self.socket.close()
+        protocol = self.protocol
+        del self.protocol, self.socket, self.fileno
+        protocol.connection_failed(error)  # type: ignore[attr-defined]
+
+    def getHost(self) -> IPv4Address | IPv6Address | UNIXAddress:
+        return _address(self.socket.getsockname())
+
+    def getPeer(self) -> IPv4Address | IPv6Address | UNIXAddress:
+        return _address(self.peer)
+
+
+def parse_endpoint(address: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
+    """
+    Where `host:port`, `[v6]:port` or `unix:/path` leads.
+
+    Raises:
+        ValueError: it is none of these, or the host is a name.
+    """
+    if address.startswith("unix:"):
+        return socket.AF_UNIX, address.removeprefix("unix:")
+    host, _, port = address.rpartition(":")
+    if host.startswith("["):
+        host = host[1:-1]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.inet_pton(family, host)
+    except OSError:
+        raise ValueError(f"{address!r} holds no numeric address") from None
+    return family, (host, int(port))
+
+
+def _address(sockaddr: str | tuple[str, int]) -> IPv4Address | IPv6Address | UNIXAddress:
+    if isinstance(sockaddr, str):
+        return UNIXAddress(os.fsencode(sockaddr) or None)
+    kind = IPv6Address if ":" in sockaddr[0] else IPv4Address
+    return kind("TCP", sockaddr[0], sockaddr[1])
