@@ -1,0 +1,164 @@
+"""
+How one generation of a daemon is brought to its end: finish, TERM, KILL.
+
+In:  `supervise.machine`, for a generation that was replaced, is idle, or did not come up.
+Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder
+
+LOOK_EVERY = 1.0  # between two questions whether the edges have finished
+KILL_AGAIN = 5.0  # a process that survives KILL sits in the kernel; asked again until it is out
+
+
+class Timer(Protocol):
+    def cancel(self) -> object: ...
+
+
+class Clock(Protocol):
+    """The part of the world that every machine here needs."""
+
+    def seconds(self) -> float:
+        """Seconds of a clock that only goes forward."""
+
+    def call_later(self, seconds: float, what: Callable[[], None]) -> Timer:
+        """Run `what` after `seconds` unless cancelled."""
+
+
+@dataclass
+class Alarm:
+    """At most one timer; setting it again forgets the one before."""
+
+    clock: Clock
+    _timer: Timer | None = None
+
+    def set(self, seconds: float, what: Callable[[], None]) -> None:
+        self.clear()
+
+        def ring() -> None:
+            self._timer = None
+            what()
+
+        self._timer = self.clock.call_later(seconds, ring)
+
+    def clear(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+class EndingPorts(Clock, Protocol):
+    """What bringing a generation to its end does to the world."""
+
+    def retire(self, generation: int, deadline: float) -> None:
+        """Tell the edges to begin nothing more on it and to finish within `deadline`."""
+
+    def quiesce(self, generation: int, question: int) -> None:
+        """Ask the edges whether they are done with it; `quiesced` follows."""
+
+    def signal(self, generation: int, name: str) -> None:
+        """Send TERM or KILL to its process group."""
+
+
+class Ending(Protocol):
+    """Inputs."""
+
+    def drain(self) -> None:
+        """Let its requests finish first."""
+
+    def tell(self) -> None:
+        """It has to end now."""
+
+    def finished(self) -> None:
+        """The edges are done with it."""
+
+    def exited(self) -> None:
+        """Its process is gone."""
+
+    def _alarm(self) -> None:
+        """The time of the present state is up."""
+
+
+@dataclass
+class EndingCore:
+    ports: EndingPorts
+    generation: int
+    drain: float
+    stop_timeout: float
+    # numbers questions to the edges, so that an answer finds the question it belongs to
+    number: Callable[[], int]
+    question: int = 0
+    deadline: float = 0.0
+    alarm: Alarm = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.alarm = Alarm(self.ports)
+
+    def look(self, ending: Ending) -> None:
+        left = self.deadline - self.ports.seconds()
+        if left <= 0:
+            ending.tell()
+            return
+        self.alarm.set(min(left, LOOK_EVERY), ending._alarm)
+        self.question = self.number()
+        self.ports.quiesce(self.generation, self.question)
+
+
+def _build() -> Callable[[EndingCore], Ending]:
+    builder = TypeMachineBuilder(Ending, EndingCore)
+
+    def begin_drain(ending: Ending, core: EndingCore) -> None:
+        core.deadline = core.ports.seconds() + core.drain
+        core.ports.retire(core.generation, core.drain)
+        core.look(ending)
+
+    def look(ending: Ending, core: EndingCore) -> None:
+        core.look(ending)
+
+    def begin_term(ending: Ending, core: EndingCore) -> None:
+        core.alarm.set(core.stop_timeout, ending._alarm)
+        core.ports.signal(core.generation, "TERM")
+
+    def begin_kill(ending: Ending, core: EndingCore) -> None:
+        core.alarm.set(KILL_AGAIN, ending._alarm)
+        core.ports.signal(core.generation, "KILL")
+
+    def end(ending: Ending, core: EndingCore) -> None:
+        core.alarm.clear()
+
+    fresh = builder.state("fresh")
+    finishing = builder.state("finishing")
+    told = builder.state("told")
+    killed = builder.state("killed")
+    gone = builder.state("gone")
+
+    # the way down
+    fresh.upon(Ending.drain).to(finishing)(begin_drain)
+    fresh.upon(Ending.tell).to(told)(begin_term)
+    finishing.upon(Ending._alarm).loop()(look)
+    finishing.upon(Ending.finished).to(told)(begin_term)
+    finishing.upon(Ending.tell).to(told)(begin_term)
+    told.upon(Ending._alarm).to(killed)(begin_kill)
+    killed.upon(Ending._alarm).loop()(begin_kill)
+    for state in (fresh, finishing, told, killed):
+        state.upon(Ending.exited).to(gone)(end)
+
+    # said once more, or too late
+    finishing.upon(Ending.drain).loop().returns(None)
+    fresh.upon(Ending.finished).loop().returns(None)
+    for state in (told, killed, gone):
+        state.upon(Ending.drain).loop().returns(None)
+        state.upon(Ending.tell).loop().returns(None)
+        state.upon(Ending.finished).loop().returns(None)
+    gone.upon(Ending.exited).loop().returns(None)
+
+    return builder.build()
+
+
+make_ending = _build()
