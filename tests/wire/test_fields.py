@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.errors import BadRequest
 from hostedge.wire.fields import (
     HOP_BY_HOP,
     connection_options,
@@ -15,6 +14,7 @@ from hostedge.wire.fields import (
     travels_back,
     travels_on,
 )
+from tests.wire.causes import cause_of
 
 
 class GrammarTests(SynchronousTestCase):
@@ -63,9 +63,7 @@ class ConnectionTests(SynchronousTestCase):
         Something else than a list of tokens is refused.
         """
         for value in (b"a b", b"close;x", b'"close"', b"\xff"):
-            with self.assertRaises(BadRequest) as caught:
-                connection_options([value])
-            self.assertEqual(caught.exception.cause, "bad_request")
+            self.assertEqual(cause_of(connection_options, [value]), "bad_request", value)
 
     def test_none(self) -> None:
         """
