@@ -1,0 +1,203 @@
+"""
+The keeper as a service: from an empty place or a killed keeper's family to a node, and back.
+
+In:  `compose.keeper`; signals of an operator or of the init system.
+Out: a running family, `run/listeners.json`; at the end, not one process.
+
+    SIGTERM        drain: edges finish what runs, then everything ends
+    SIGINT         everything ends within 5 seconds
+    SIGINT again   everything ends now
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from hostedge.links.keeper import KeeperLinks
+from hostedge.net.link import LinkServer, Silent
+from hostedge.net.listener import Listener, wanted
+from hostedge.settings import Settings
+from hostedge.supervise.family import Family
+from hostedge.supervise.inheritance import Inheritance, bind_all, replace_file
+
+RECOVERY = 5.0  # seconds for a relative to link and hand the listeners back; it retries each 0.1
+FAST = 3.0  # seconds that daemons have to end after SIGINT; the rest of the 5 is for reaping
+REAP_EVERY = 1.0  # seconds; orphans of customers' daemons end up here
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Ends(Protocol):
+    """What the keeper's end needs of the daemon manager."""
+
+    def adopt(self) -> None: ...
+
+    def stop(self, grace: float) -> Deferred[Any]: ...
+
+
+class Keeper(Service):
+    """
+    Nothing of the node lives before `startService` and after the process has ended, except
+    when it is killed: then everything lives on for the next keeper.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        inheritance: Inheritance,
+        server: LinkServer,
+        links: KeeperLinks,
+        family: Family,
+        daemons: Ends,
+        is_ours: Callable[[int], bool],
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._inheritance = inheritance
+        self._server = server
+        self._links = links
+        self._family = family
+        self._daemons = daemons
+        self._is_ours = is_ours
+        self._reaping = LoopingCall(self._reap)
+        self._reaping.clock = reactor
+        self._ending: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        become_subreaper()
+        # the reactor installs its own handlers when it starts
+        self._reactor.callWhenRunning(self._take_signals)
+        self._reaping.start(REAP_EVERY, now=False)
+        starting = Deferred.fromCoroutine(self._start())
+        starting.addErrback(lambda failure: self._cannot_start(failure))
+
+    async def _start(self) -> None:
+        listeners = self._inheritance.listeners
+        relatives = self._inheritance.relatives
+        self._family.adopt(relatives)
+        self._server.startService()
+        if relatives:
+            listeners = await self._recover()
+            self.log.info("took over {count} processes of the last keeper", count=len(relatives))
+        self._links.listeners = listeners
+        replace_file(
+            self._settings.run / "listeners.json",
+            json.dumps([{"protocol": each.protocol, "address": each.address} for each in listeners]),
+        )
+        self._daemons.adopt()
+        self._family.start()
+
+    async def _recover(self) -> tuple[Listener, ...]:
+        """The listeners from whoever still holds them; newly bound when all relatives are hung."""
+        try:
+            listeners = await self._links.recover_listeners(RECOVERY)
+        except Silent:
+            self.log.warn("no relative links: they are ended, and the addresses bound anew")
+            self._signal_family(signal.SIGKILL)
+            return bind_all(self._settings)
+        if [(each.protocol, each.asked) for each in listeners] != wanted(self._settings):
+            self.log.warn("listen has changed: it takes effect when the node is stopped and started")
+        return listeners
+
+    def _cannot_start(self, failure: Any) -> None:
+        self.log.failure("the node cannot start", failure)
+        self._begin_end(0.0)
+
+    def _take_signals(self) -> None:
+        def interrupt(*_: object) -> None:
+            self._reactor.callFromThread(self._interrupted)
+
+        def terminate(*_: object) -> None:
+            self._reactor.callFromThread(self._begin_end, self._settings.limits.drain)
+
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, terminate)
+
+    def _interrupted(self) -> None:
+        if self._ending is None:
+            self._begin_end(0.0)
+        else:
+            self._signal_family(signal.SIGKILL)
+            self._daemons.stop(0.0)
+
+    def _begin_end(self, drain: float) -> None:
+        if self._ending is None:
+            self._ending = Deferred.fromCoroutine(self._end(drain))
+            self._ending.addErrback(lambda failure: self.log.failure("the end failed", failure))
+            self._ending.addBoth(lambda _: self._reactor.stop())
+
+    async def _end(self, drain: float) -> None:
+        self._family.no_more()
+        empty = self._family.when_empty()
+        self._links.drain(drain)
+        self._family.signal("template", signal.SIGTERM)
+        if drain:
+            await self._edges_gone(drain + 1.0)
+        self._family.signal("control", signal.SIGTERM)
+        late = self._reactor.callLater(FAST, self._signal_family, signal.SIGKILL)
+        # a hung edge would otherwise be waited for
+        self._family.signal("edge", signal.SIGTERM)
+        await DeferredList([self._daemons.stop(FAST), empty])
+        if late.active():
+            late.cancel()
+
+    def _edges_gone(self, patience: float) -> Deferred[Any]:
+        """Fires when no edge lives, or the patience is over."""
+        gone: Deferred[None] = Deferred()
+        deadline = self._reactor.seconds() + patience
+
+        def look() -> None:
+            if not self._family.living("edge") or self._reactor.seconds() >= deadline:
+                looking.stop()
+                gone.callback(None)
+
+        looking = LoopingCall(look)
+        looking.clock = self._reactor
+        looking.start(0.02, now=False)
+        return gone
+
+    def _signal_family(self, number: int) -> None:
+        for role in ("edge", "template", "control"):
+            self._family.signal(role, number)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        if self._reaping.running:
+            self._reaping.stop()
+        if self._ending is None:
+            # the reactor stops for a reason of its own
+            self._ending = Deferred.fromCoroutine(self._end(0.0))
+            return self._ending
+        return None
+
+    def _reap(self) -> None:
+        """Bury orphans that came to us; children that somebody watches are theirs to reap."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or self._is_ours(ended.si_pid):
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
+
+
+def become_subreaper() -> None:
+    """Have orphaned grandchildren come to this process (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
