@@ -51,7 +51,8 @@ def _reference_fields(value: Any) -> tuple[tuple[str, str], ...]:
 
 def named_by(to: object) -> Iterator[tuple[str, str, str]]:
     """What a mapping's value names: field, `app` or `pool`, and the name."""
-    for field, kind in _reference_fields(type(to)):
+    value: Any = type(to)
+    for field, kind in _reference_fields(value):
         name = getattr(to, field)
         if name:
             yield field, kind, name

@@ -1,0 +1,1 @@
+"""How the tables of older stores become the ones of `store.tables`; run by `store.upgrade`."""
