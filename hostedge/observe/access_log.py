@@ -1,0 +1,198 @@
+"""
+One line of JSON for each request, written in batches.
+
+In:  protocols call `record` when an answer has ended.
+Out: whole lines at the end of a file that several edges write to.
+
+    {"time": "2026-11-22T19:13:20.123Z", "host": "demo.localhost", "method": "GET",
+     "path": "/", "query": "a=1", "status": 200, "bytes": 1024,
+     "seconds": {"total": 0.0021, "queue": 0.0, "connect": 0.0, "first_byte": 0.0018},
+     "upstream": "demo/hello#3", "id": "0198…", "revision": 12, "client": "127.0.0.1",
+     "scheme": "https"}
+
+`query` is there when the request has one; `cause` when it was refused; `"whole": false` when
+the client did not get all of the answer. Status 499: the client left before the answer began.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from time import gmtime, strftime
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+FLUSH_EVERY = 0.2
+FLUSH_SIZE = 65536
+LOOK_EVERY = 5.0  # seconds after which the file may have been renamed by a rotation
+MAX_PATH = 1024
+
+_LINE = (
+    '{"time": "%s.%03dZ", "host": "%s", "method": "%s", "path": "%s"%s, "status": %d, '
+    '"bytes": %d, "seconds": {"total": %.4f, "queue": %s, "connect": %s, "first_byte": %s}, '
+    '"upstream": "%s", "id": "%s", "revision": %d, "client": "%s", "scheme": "%s"%s}\n'
+)
+
+
+class Answered(Protocol):
+    """An exchange that has ended."""
+
+    method: bytes
+    target: bytes
+    query: bytes | None
+    host: str
+    scheme: bytes
+    client: str
+    id: str
+    revision: int
+    upstream: str
+    queued: float
+    connected: float
+    first_byte: float
+    status: int
+    sent: int
+    total: float
+    cause: str
+    whole: bool
+
+
+def format_line(answered: Answered, moment: float) -> str:
+    """Write one line; `moment` is in seconds since 1970."""
+    path, mark, query = answered.target.partition(b"?")
+    queued, connected = answered.queued, answered.connected
+    extra = ""
+    if answered.cause:
+        extra = f', "cause": "{answered.cause}"'
+    if not answered.whole:
+        extra += ', "whole": false'
+    second = int(moment)
+    return _LINE % (
+        _time(second),
+        (moment - second) * 1000,
+        _quoted_text(answered.host),
+        answered.method.decode("ascii", "replace"),
+        quoted(path),
+        f', "query": "{quoted(query)}"' if mark else "",
+        answered.status,
+        answered.sent,
+        answered.total,
+        f"{queued:.4f}" if queued else "0.0",
+        f"{connected:.4f}" if connected else "0.0",
+        f"{answered.first_byte:.4f}",
+        _quoted_text(answered.upstream),
+        answered.id,
+        answered.revision,
+        answered.client,
+        answered.scheme.decode(),
+        extra,
+    )
+
+
+def quoted(value: bytes) -> str:
+    """Escape bytes of a client for the inside of a JSON string, cut to `MAX_PATH`."""
+    text = value[:MAX_PATH].decode("latin-1")
+    # tests/observe/test_access_log.py fails without this
+    if '"' in text or "\\" in text or not text.isascii() or not text.isprintable():
+        return json.dumps(text)[1:-1]
+    return text
+
+
+@lru_cache(maxsize=1024)
+def _quoted_text(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+@lru_cache(maxsize=4)
+def _time(second: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+
+
+class AccessLog:
+    """
+    A file that only grows; a line is written whole or counted as lost.
+
+    `clock` also gives the time of day. Nothing here raises: a full disk costs lines, not requests.
+    """
+
+    def __init__(self, path: Path, clock: IReactorTime, counters: dict[str, int]) -> None:
+        self._path = path
+        self._clock = clock
+        self._seconds: Callable[[], float] = clock.seconds
+        self._counters = counters
+        self._lines: list[str] = []
+        self._size = 0
+        self._call: IDelayedCall | None = None
+        self._file = -1
+        self._looked = -LOOK_EVERY
+        self._torn = False
+
+    def record(self, answered: Answered) -> None:
+        """Note an exchange that has ended."""
+        line = format_line(answered, self._seconds())
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= FLUSH_SIZE:
+            self.flush()
+        elif self._call is None:
+            self._call = self._clock.callLater(FLUSH_EVERY, self._flush_later)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self.flush()
+        self._release()
+
+    def flush(self) -> None:
+        """Write all lines now."""
+        if not self._lines:
+            return
+        block = "".join(self._lines).encode()
+        count = len(self._lines)
+        self._lines, self._size = [], 0
+        try:
+            self._write(block)
+        except OSError:
+            self._counters["access_log_lost"] += count
+
+    def _flush_later(self) -> None:
+        self._call = None
+        self.flush()
+
+    def _write(self, block: bytes) -> None:
+        self._reopen()
+        if self._torn:
+            block = b"\n" + block
+        written = os.write(self._file, block)
+        # a full disk takes a part: the next line must not be glued to it
+        self._torn = 0 < written < len(block) and block[written - 1 : written] != b"\n"
+        if written < len(block):
+            self._counters["access_log_lost"] += block.count(b"\n", written)
+
+    def _reopen(self) -> None:
+        now = self._seconds()
+        if self._file >= 0 and 0 <= now - self._looked < LOOK_EVERY:
+            return
+        self._looked = now
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            there = None
+        if self._file >= 0:
+            here = os.fstat(self._file)
+            if there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+                return
+            self._release()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o640)
+        self._torn = False
+
+    def _release(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -1,0 +1,39 @@
+"""
+What an edge counts: plain integers with fixed names.
+
+In:  `make_counters` once for each edge; shells add to what they were given.
+Out: a dict that `Report` and the metrics show as it is.
+
+A name that is not listed here is a KeyError where it is counted, not a new metric.
+"""
+
+from __future__ import annotations
+
+from hostedge.errors import CAUSES
+
+Counters = dict[str, int]
+
+NAMES: dict[str, str] = {
+    "http_connections": "connections of clients that were accepted",
+    "http_requests": "requests with a valid head",
+    "http_client_gone": "requests whose client left before the whole answer was sent",
+    "http_aborted": "answers that were broken off because what answers had failed",
+    "http_write_stalled": "connections ended because the client read nothing for too long",
+    "upstream_connects": "connections made to apps and servers",
+    "upstream_connect_failed": "connections that could not be made",
+    "upstream_reused": "requests sent on a connection that had served one before",
+    "upstream_idle_bytes": "connections dropped because bytes came while nothing was asked",
+    "upstream_retries": "requests that were sent once more",
+    "app_wakes": "apps asked for at the keeper",
+    "access_log_lost": "lines of the access log that could not be written",
+    "tls_handshakes": "handshakes completed",
+    "tls_resumed": "handshakes that resumed a session",
+    "tls_refused": "hellos that were refused: no such name, or not valid",
+    "tls_failed": "handshakes that broke off",
+    **{f"refused_{cause}": f"answered {CAUSES[cause].status}: {cause}" for cause in CAUSES},
+}
+
+
+def make_counters() -> Counters:
+    """Give every counter at zero."""
+    return dict.fromkeys(NAMES, 0)
