@@ -66,8 +66,12 @@ class Exchange(Protocol):
     client: str
     client_port: int
     local_port: int
+    # what the TLS client asked for, in normal form; empty without
+    server_name: str
     # UUIDv7
     id: str
+    # the store's revision that the host was compiled from; the router sets it
+    revision: int
     # for the log; the leaf that knows sets them. Seconds
     upstream: str
     queued: float
@@ -75,10 +79,14 @@ class Exchange(Protocol):
     first_byte: float
 
     def receive(self, receiver: BodyReceiver) -> None:
-        """Let the body come; a leaf that never calls this has the body drained for it."""
+        """
+        Let the body come; a leaf that never calls this has the body drained for it.
+
+        A client that waits for `100 Continue` gets it now, or when a paused body is resumed.
+        """
 
     def pause_body(self) -> None:
-        """Backpressure: let no more of the body come for now."""
+        """Backpressure: let no more of the body come for now; may be called before `receive`."""
 
     def resume_body(self) -> None: ...
 
@@ -91,7 +99,8 @@ class Exchange(Protocol):
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         """The head of the answer; length None = framed by chunks. Framing fields are ours."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes) -> None:
+        """A piece of the body. The head leaves with the first one; an empty one sends it alone."""
 
     def finish(self) -> None:
         """The answer is complete; fewer bytes than promised abort the connection."""

@@ -1,0 +1,85 @@
+"""
+What all connections of one listener share.
+
+In:  `compose` makes one for each listener of an edge.
+Out: protocols read it; `drain` ends their connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from hostedge.http.exchange import Exchange, Leaf
+from hostedge.http.wheel import Wheel
+from hostedge.settings import Limits
+
+# what answers this request, or a cause of `errors.CAUSES`
+Router = Callable[[Exchange], Leaf | str]
+
+
+class Connection(Protocol):
+    """A client's connection, for the one who has to end it."""
+
+    def drain(self) -> None:
+        """Answer what is being asked, then end."""
+
+    def end(self) -> None:
+        """Break off at once."""
+
+
+class Entrance:
+    """Facts and parts that do not differ between the connections of a listener."""
+
+    def __init__(
+        self,
+        *,
+        scheme: bytes,
+        router: Router,
+        limits: Limits,
+        wheel: Wheel,
+        counters: dict[str, int],
+        record: Callable[[Exchange], None],
+        make_id: Callable[[], str],
+        date: Callable[[], bytes],
+    ) -> None:
+        self.scheme = scheme
+        self.router = router
+        self.limits = limits
+        self.wheel = wheel
+        self.counters = counters
+        # the access log's
+        self.record = record
+        self.make_id = make_id
+        self.date = date
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self._drained: Deferred[None] | None = None
+
+    def add(self, connection: Connection) -> None:
+        self.connections.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self._drained is not None and not self.connections:
+            done, self._drained = self._drained, None
+            done.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """End every connection once it has nothing to do; fires when none is left."""
+        self.draining = True
+        done: Deferred[None] = Deferred()
+        for connection in list(self.connections):
+            connection.drain()
+        if self.connections:
+            self._drained = done
+        else:
+            done.callback(None)
+        return done
+
+    def end(self) -> None:
+        """Break off what `drain` still waits for."""
+        for connection in list(self.connections):
+            connection.end()

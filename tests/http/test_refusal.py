@@ -1,0 +1,49 @@
+"""Pages of refusal."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import CAUSES
+from hostedge.http.refusal import make_refusal, phrase
+
+
+class RefusalTests(SynchronousTestCase):
+    """What a client gets instead of what it wanted."""
+
+    def test_everyCause(self) -> None:
+        """Each cause makes an answer that says its status, its reason and the request's id."""
+        for cause, wanted in CAUSES.items():
+            for accept in (b"", b"text/html", b"application/json"):
+                status, fields, body = make_refusal(cause, [accept], "the-id")
+                said = dict(fields)
+                self.assertEqual(status, wanted.status)
+                self.assertEqual(said[b"X-Hostedge-Reason"], cause.encode())
+                self.assertEqual(said[b"Cache-Control"], b"no-store")
+                self.assertIn(wanted.reason.encode(), body)
+                self.assertIn(b"the-id", body)
+                self.assertLess(len(body), 700)
+
+    def test_proxyStatus(self) -> None:
+        """What is a proxy's error has a `Proxy-Status`, what is not has none."""
+        fields = dict(make_refusal("queue_full", [], "")[1])
+        self.assertEqual(fields[b"Proxy-Status"], b"hostedge; error=connection_limit_reached")
+        self.assertNotIn(b"Proxy-Status", dict(make_refusal("not_found", [], "")[1]))
+
+    def test_retryAfter(self) -> None:
+        """`Retry-After` is in whole seconds, never zero."""
+        for seconds, wanted in ((0.0, b"1"), (1.2, b"2"), (30.0, b"30")):
+            fields = dict(make_refusal("start_slow", [], "", seconds)[1])
+            self.assertEqual(fields[b"Retry-After"], wanted)
+
+    def test_json(self) -> None:
+        """A program gets an object."""
+        _, fields, body = make_refusal("not_found", [b"application/json"], "x")
+        self.assertEqual(dict(fields)[b"Content-Type"], b"application/json")
+        self.assertEqual(json.loads(body)["cause"], "not_found")
+
+    def test_phrase(self) -> None:
+        """A status that nobody registered has a phrase as well."""
+        self.assertEqual((phrase(404), phrase(299)), ("Not Found", "Unknown"))
