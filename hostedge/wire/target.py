@@ -15,9 +15,10 @@ from hostedge.wire.host import split_authority
 
 # nearly every request: no query, nothing to decode, nothing to resolve, nothing to refuse
 _PLAIN = re.compile(rb"(?!.*/\.)/[!-\"$&->@-\[\]-~]*")
-# possessive: a long target that is wrong at its end is not tried in another way
+# possessive: a long path that is wrong at its end is not tried in another way
 # (tests/wire/test_target.py fails without this)
-_TARGET = re.compile(rb"(/(?:[!-\"$&->@-\[\]-~]++|%[0-9A-Fa-f]{2})*+)(?:\?([!-\"$-~]*+))?")
+_PATH = re.compile(rb"/(?:[!-\"$&->@-\[\]-~]++|%[0-9A-Fa-f]{2})*+")
+_QUERY = re.compile(rb"[!-\"$-~]*")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]+)(|[/?].*)", re.IGNORECASE | re.DOTALL)
 _DOT_SEGMENT = re.compile(rb"/(?:\.|%2[Ee]){1,2}(?:[/?]|\Z)")
@@ -38,15 +39,22 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
     """
     if _PLAIN.fullmatch(target) is not None:
         return target, None
-    match = _TARGET.fullmatch(target)
-    if match is None:
+    path, mark, query = target.partition(b"?")
+    if _QUERY.fullmatch(query) is None:
+        raise BadRequest("bad_path", "not a valid query")
+    if _PLAIN.fullmatch(path) is None:
+        path = _match_form(path)
+    return path, query if mark else None
+
+
+def _match_form(path: bytes) -> bytes:
+    if _PATH.fullmatch(path) is None:
         raise BadRequest("bad_path", "not a valid path")
-    path, query = match[1], match[2]
     if b"%" in path:
         path = _ESCAPE.sub(_unescaped, path)
     if b"/." in path:
         path = _without_dot_segments(path)
-    return path, query
+    return path
 
 
 def onward_target(target: bytes, path: bytes, query: bytes | None) -> bytes:
