@@ -1,0 +1,232 @@
+"""
+Tests for `hostedge.supervise.process` with real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import IProcessTransport, IReadDescriptor
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from hostedge.net.link import process_started
+from hostedge.supervise.process import Launch, Process, spawn, watches
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+class Watcher(ProcessProtocol):
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.ended: Deferred[Any] = Deferred()
+
+    def processExited(self, reason: Any) -> None:
+        self.events.append("exited")
+
+    def processEnded(self, reason: Any) -> None:
+        self.events.append("ended")
+        self.ended.callback(reason.value)
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie that nobody reaps is not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+class ProcessTests(TestCase):
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.output = self.folder / "log"
+
+    def launch(self, *argv: str, **options: Any) -> tuple[Process, Watcher]:
+        watcher = Watcher()
+        launch = Launch(argv, ENVIRONMENT, log=self.output, **options)
+        process = spawn(reactor, watcher, launch)
+        self.addCleanup(self.end, process, watcher)
+        return process, watcher
+
+    async def end(self, process: Process, watcher: Watcher) -> None:
+        if not watcher.ended.called:
+            process.signalProcess("KILL")
+            await watcher.ended
+
+    async def said(self, count: int = 1) -> list[str]:
+        """The words that the process has written, at least so many."""
+        while len(words := self.output.read_text().split()) < count:
+            await deferLater(reactor, 0.01)
+        return words
+
+    async def test_exitStatus(self) -> None:
+        """
+        The protocol is told once that it exited and once that it ended, and how.
+        """
+        for command, wanted in (("exit 0", (0, None)), ("exit 3", (3, None)), ("kill -9 $$", None)):
+            _, watcher = self.launch("sh", "-c", command)
+            reason = await watcher.ended
+            self.assertEqual(watcher.events, ["exited", "ended"])
+            if wanted is None:
+                self.assertEqual((reason.exitCode, reason.signal), (None, signal.SIGKILL))
+            else:
+                self.assertEqual((reason.exitCode, reason.signal), wanted)
+        self.assertIsInstance(reason, ProcessTerminated)
+
+    async def test_interfaces(self) -> None:
+        """
+        A process is a process transport; its exit is a read descriptor.
+        """
+        process, watcher = self.launch("true")
+        verifyObject(IProcessTransport, process)
+        verifyObject(IReadDescriptor, process._exit)
+        self.assertIs(watcher.transport, process)
+        self.assertTrue(watches(process.pid or 0))
+        self.assertIsInstance(await watcher.ended, ProcessDone)
+        self.assertIsNone(process.pid)
+        self.assertRaises(ProcessExitedAlready, process.signalProcess, "TERM")
+
+    async def test_descriptors(self) -> None:
+        """
+        Only input, output and the listeners are open, in their order, whatever is open here.
+        """
+        first, second = socket.socketpair()
+        inherited = os.open("/", os.O_RDONLY)
+        self.addCleanup(first.close)
+        self.addCleanup(second.close)
+        self.addCleanup(os.close, inherited)
+        inodes = [str(os.fstat(each.fileno()).st_ino) for each in (second, first)]
+        # sh opens no descriptor of its own for this; ls does, as the last one
+        _, watcher = self.launch(
+            *("sh", "-c", "exec ls -l /proc/self/fd"),
+            listeners=(second.fileno(), first.fileno()),
+        )
+        await watcher.ended
+        lines = [line.partition(" -> ") for line in self.output.read_text().splitlines()[1:]]
+        opened = {before.split()[-1]: target for before, _, target in lines}
+        self.assertEqual(opened["0"], "/dev/null")
+        self.assertEqual(opened["1"], str(self.output))
+        self.assertEqual(opened["2"], str(self.output))
+        self.assertEqual([opened["3"], opened["4"]], [f"socket:[{inode}]" for inode in inodes])
+        self.assertEqual(set(opened) - set("012345"), set())
+
+    async def test_signals(self) -> None:
+        """
+        Nothing is ignored or blocked in a process, whatever is here.
+        """
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        _, watcher = self.launch("grep", "-E", "SigIgn|SigBlk", "/proc/self/status")
+        await watcher.ended
+        words = self.output.read_text().split()
+        # 32 and 33 belong to the C library
+        masks = [int(mask, 16) & ~(0b11 << 31) for mask in words[1::2]]
+        self.assertEqual(masks, [0, 0])
+
+    async def test_environment(self) -> None:
+        """
+        The environment is what the launch says and nothing of this process's.
+        """
+        os.environ["HOSTEDGE_TEST_LEAK"] = "1"
+        self.addCleanup(os.environ.pop, "HOSTEDGE_TEST_LEAK")
+        _, watcher = self.launch("env")
+        await watcher.ended
+        names = {line.partition("=")[0] for line in self.output.read_text().splitlines()}
+        self.assertEqual(names, set(ENVIRONMENT))
+
+    async def test_groupEndsWithItsLeader(self) -> None:
+        """
+        However the leader ends, what it started ends too, before `processEnded`.
+        """
+        _, watcher = self.launch("sh", "-c", "sleep 60 & sleep 60 & echo $!; exit 0")
+        await watcher.ended
+        [grandchild] = await self.said()
+        self.assertFalse(is_alive(int(grandchild)))
+
+    async def test_groupIsSignalled(self) -> None:
+        """
+        A signal reaches every process of the group, from the first moment on.
+        """
+        process, watcher = self.launch("sh", "-c", "sleep 60 & echo $!; wait")
+        [grandchild] = await self.said()
+        process.signalProcess("TERM")
+        await watcher.ended
+        self.assertFalse(is_alive(int(grandchild)))
+        process, watcher = self.launch("sleep", "60")
+        # the launcher has hardly begun
+        process.signalProcess("KILL")
+        self.assertEqual((await watcher.ended).signal, signal.SIGKILL)
+
+    async def test_adopt(self) -> None:
+        """
+        A process of another parent is watched and signalled; how it ended is not known.
+        """
+        self.output.touch()
+        subprocess.run(
+            ["sh", "-c", f"setsid sh -c 'echo $$; sleep 60 & echo $!; wait' >{self.output} &"],
+            check=True,
+        )
+        pid, grandchild = map(int, await self.said(2))
+        started = process_started(pid)
+        self.assertRaises(ProcessLookupError, Process.adopt, reactor, Watcher(), pid, started + 1)
+        self.assertTrue(is_alive(pid))
+        watcher = Watcher()
+        process = Process.adopt(reactor, watcher, pid, started)
+        process.signalProcess("TERM")
+        reason = await watcher.ended
+        self.assertIsInstance(reason, ProcessTerminated)
+        self.assertEqual((reason.exitCode, reason.signal), (None, None))
+        self.assertFalse(is_alive(grandchild))
+        self.assertRaises(ProcessLookupError, Process.adopt, reactor, Watcher(), pid, started)
+
+    async def test_cannotStart(self) -> None:
+        """
+        A log that cannot be opened is an error here and leaves nothing behind.
+        """
+        self.output.mkdir()
+        before = len(os.listdir("/proc/self/fd"))
+        self.assertRaises(OSError, self.launch, "true")
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    async def test_descriptorsHere(self) -> None:
+        """
+        A process that has come and gone leaves no descriptor open.
+        """
+        _, watcher = self.launch("true")
+        await watcher.ended
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            _, watcher = self.launch("true")
+            await watcher.ended
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    async def test_errorsOfTheProtocol(self) -> None:
+        """
+        An exception in a protocol is logged, and the end is told all the same.
+        """
+
+        class Wrong(Watcher):
+            def processExited(self, reason: Any) -> None:
+                raise RuntimeError("wrong")
+
+        watcher = Wrong()
+        spawn(reactor, watcher, Launch(("true",), ENVIRONMENT))
+        await watcher.ended
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
