@@ -1,0 +1,85 @@
+"""
+How the node's own processes are started and watched.
+
+In:  `supervise.family`.
+Out: processes, with their output in `log/control.log` and `log/edge.log`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from hostedge.settings import Settings
+from hostedge.supervise.process import Launch, Process, spawn
+
+_TWISTD = "from twisted.scripts.twistd import run; run()"
+
+
+class _Ended(ProcessProtocol):
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+
+    def processExited(self, reason: Failure) -> None:
+        """The group's rest is of no interest: own processes start nothing in their group."""
+        self._ended()
+
+
+class OwnProcess:
+    """One of ours, as the family sees it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def signal(self, number: int) -> None:
+        try:
+            self._process.signalProcess(number)
+        except ProcessExitedAlready:
+            # its end is on the way to the family
+            return
+
+
+class OwnProcesses:
+    """Control and the template are launched, edges forked by the template."""
+
+    def __init__(
+        self, reactor: Any, settings: Settings, fork: Callable[[int], Deferred[int]]
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self.fork = fork
+
+    def spawn(self, role: str, ended: Callable[[], None]) -> tuple[int, OwnProcess]:
+        """Start control or the template, in the directory and environment of this process."""
+        file = str(self._settings.file)
+        if role == "control":
+            words = ("-c", _TWISTD, "-n", "--pidfile=", "hostedge", "--role=control")
+            arguments = (*words, f"--settings={file}")
+        else:
+            arguments = ("-m", "hostedge.links.template", file)
+        launch = Launch(
+            argv=(sys.executable, *arguments),
+            environment=dict(os.environ),
+            cwd=Path.cwd(),
+            log=self._settings.logs / ("control.log" if role == "control" else "edge.log"),
+            umask=0o027,
+        )
+        process = spawn(self._reactor, _Ended(ended), launch)
+        if process.pid is None:
+            raise ProcessLookupError(role)
+        return process.pid, OwnProcess(process)
+
+    def watch(self, pid: int, started: int, ended: Callable[[], None]) -> OwnProcess:
+        """
+        Raises:
+            ProcessLookupError: it has ended.
+        """
+        return OwnProcess(Process.adopt(self._reactor, _Ended(ended), pid, started))

@@ -1,0 +1,56 @@
+"""
+Tests for `hostedge.supervise.own` with a process that is not ours to reap.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from hostedge.links.template import fork_orphan
+from hostedge.net.link import process_started
+from hostedge.settings import Settings
+from hostedge.supervise.own import OwnProcesses
+
+
+class OwnProcessesTests(TestCase):
+    """Watching what somebody else has started."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        settings = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
+        self.processes = OwnProcesses(reactor, settings, lambda index: Deferred())
+
+    def orphan(self) -> int:
+        pid = fork_orphan()
+        if pid == 0:
+            signal.pause()
+            os._exit(0)
+        return pid
+
+    async def test_orphanIsSignalledAndItsEndSeen(self) -> None:
+        """
+        A doubly forked process is no child of its maker; its end is seen all the same.
+        """
+        pid = self.orphan()
+        ended: Deferred[None] = Deferred()
+        watched = self.processes.watch(pid, process_started(pid), lambda: ended.callback(None))
+        watched.signal(signal.SIGKILL)
+        await ended
+        watched.signal(signal.SIGKILL)
+
+    def test_anotherProcessOfThatNumber(self) -> None:
+        """
+        A pid with another start time is somebody else: not watched, never signalled.
+        """
+        pid = self.orphan()
+        self.addCleanup(os.kill, pid, signal.SIGKILL)
+        self.assertRaises(
+            ProcessLookupError, self.processes.watch, pid, process_started(pid) + 1, lambda: None
+        )
