@@ -1,0 +1,1 @@
+"""What a request costs beside other proxies, and what many sites cost."""

@@ -1,0 +1,195 @@
+"""
+Measure what a request costs, beside other proxies: `python -m benchmarks`.
+
+In:  `make bench`, or a developer with options for a shorter run.
+Out: a table, `build/bench.json` and `build/bench.png`; status 1 if a peer was not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.cases.kind import Case
+from benchmarks.cases.known import CASES
+from benchmarks.load import CONNECTIONS, Drive
+from benchmarks.machine import describe
+from benchmarks.origin import start_origin
+from benchmarks.peers.kind import Running
+from benchmarks.peers.known import PEERS
+from benchmarks.probe import check_answer
+from benchmarks.stage import NotMeasured, Stage, choose_cores
+
+# more than this the generator, which is Python, does not send evenly
+MOST_PACED = 3000.0
+
+
+class Run:
+    """The drives of one run, by case and peer, and what could not be measured."""
+
+    def __init__(self, stage: Stage, rounds: int, seconds: float) -> None:
+        self.results: dict[str, dict[str, list[Drive]]] = {}
+        self.missing: dict[str, str] = {}
+        self.rates: dict[str, float] = {}
+        self.peers: list[Running] = []
+        self._stage = stage
+        self._rounds = rounds
+        self._seconds = seconds
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start the origin and these peers; one that fails is noted and left out."""
+        origin = start_origin(self._stage)
+        for peer in PEERS:
+            if peer.name in names:
+                try:
+                    self.peers.append(peer.start(self._stage, origin))
+                except NotMeasured as error:
+                    self._give_up(peer.name, error)
+
+    def measure(self, case: Case) -> None:
+        """Drive every peer flat out, then all at the same rate."""
+        stage, seconds = self._stage, self._seconds
+        peers = [peer for peer in self.peers if case.door in peer.doors]
+        for peer in peers.copy():
+            try:
+                check_answer(peer, case.door)
+            except NotMeasured as error:
+                peers.remove(peer)
+                self._give_up(f"{peer.name} in {case.name}", error)
+        self._drive(case.name, peers, lambda peer: case.flat(stage, peer, seconds))
+        if case.paced is None or not peers:
+            return
+        drive, name = case.paced, f"{case.name}-paced"
+        flat = self.results[case.name].values()
+        rate = report.pace(min(report.summarize(drives).rate for drives in flat), MOST_PACED)
+        self.rates[name] = rate
+        self._drive(name, peers, lambda peer: drive(stage, peer, rate, seconds))
+
+    def _drive(self, name: str, peers: list[Running], drive: Callable[[Running], Drive]) -> None:
+        """Take all rounds of a case; a peer that fails leaves `peers` and the results."""
+        found: dict[str, list[Drive]] = {peer.name: [] for peer in peers}
+        for number in range(self._rounds):
+            # each round begins with another peer, so that a drift of the machine hits all
+            turn = number % max(1, len(peers))
+            for peer in peers[turn:] + peers[:turn]:
+                try:
+                    found[peer.name].append(drive(peer))
+                    empty_log(peer)
+                except NotMeasured as error:
+                    peers.remove(peer)
+                    del found[peer.name]
+                    self._give_up(f"{peer.name} in {name}", error)
+            costs = "  ".join(f"{who} {drives[-1].cost:.1f}" for who, drives in found.items())
+            print(f"{name} {number + 1}/{self._rounds}: {costs}", flush=True)
+        self.results[name] = found
+
+    def _give_up(self, who: str, error: NotMeasured) -> None:
+        self.missing[who] = str(error)
+        print(f"{who}: not measured: {error}", file=sys.stderr, flush=True)
+
+
+def empty_log(peer: Running) -> None:
+    """
+    Make room; and see that the peer has paid for its access log like the others.
+
+    Raises:
+        NotMeasured: if it has written nothing.
+    """
+    try:
+        size = peer.access_log.stat().st_size
+    except OSError:
+        size = 0
+    if not size:
+        raise NotMeasured(f"it has written no access log, {peer.access_log.name}")
+    os.truncate(peer.access_log, 0)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the options; what is not given is the whole measurement."""
+    peers = [peer.name for peer in PEERS]
+    cases = [case.name for case in CASES]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--peers", default=",".join(peers), help="some of %(default)s")
+    parser.add_argument("--cases", default=",".join(cases), help="some of %(default)s")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.5, help="of each drive")
+    parser.add_argument("--output", type=Path, default=Path("build"), help="a folder")
+    parser.add_argument("--keep", action="store_true", help="leave the peers' files behind")
+    options = parser.parse_args(arguments)
+    for given, known in ((options.peers, peers), (options.cases, cases)):
+        for name in given.split(","):
+            if name not in known:
+                parser.error(f"{name} is not one of {', '.join(known)}")
+    return options
+
+
+def write(run: Run, options: argparse.Namespace) -> None:
+    """Print the table, write the document and the picture."""
+    meta = {
+        **describe(run.peers),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "connections": CONNECTIONS,
+        "paced_requests_per_second": run.rates,
+        "not_measured": run.missing,
+    }
+    found = report.document(run.results, meta)
+    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output / "bench.json"
+    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print(f"\nCPU of the proxy for a request, median of {options.rounds} rounds\n")
+    print("\n".join(report.table(run.results)))
+    print("\n".join(report.reach(run.results)))
+    print(f"\n{file}")
+    try:
+        # matplotlib takes a second to import: not before it is needed
+        from benchmarks.plot import draw
+
+        draw(
+            found["cases"],
+            {case.name: case.title for case in CASES},
+            f"{meta['processor']} · median of {options.rounds} rounds of {options.seconds} s"
+            f" · {CONNECTIONS} connections · access log on",
+            options.output / "bench.png",
+        )
+        print(options.output / "bench.png")
+    except ImportError:
+        print("no plot: matplotlib is not installed; run `make bench`", file=sys.stderr)
+
+
+def end_in_order(number: int, frame: object) -> None:
+    """Turn a SIGTERM into an exception, so that what was started is ended."""
+    sys.exit(128 + number)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, end_in_order)
+    cores = choose_cores()
+    if cores.proxy == cores.load:
+        print("a single core: load and proxy disturb each other", file=sys.stderr)
+    os.sched_setaffinity(0, {cores.load})
+    with Stage(cores, keep=options.keep) as stage:
+        run = Run(stage, options.rounds, options.seconds)
+        try:
+            run.start(options.peers.split(","))
+            for case in CASES:
+                if case.name in options.cases.split(","):
+                    run.measure(case)
+        except NotMeasured as error:
+            print(f"the origin: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+    write(run, options)
+    return 1 if run.missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,14 @@
+# What a request costs beside other proxies, and what many sites cost: benchmarks/README.md
+
+.PHONY: bench bench-scale
+
+bench: $(VENV)/bench-installed
+	$(BIN)/python -m benchmarks
+
+bench-scale: $(VENV)/bench-installed
+	$(BIN)/python -m benchmarks.scale
+
+$(VENV)/bench-installed: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[bench]' --config-settings editable_mode=compat
+	$(BIN)/python -m benchmarks.install
+	@touch $@

@@ -1,0 +1,1 @@
+"""What is measured; one file and one line in `known` for each case."""

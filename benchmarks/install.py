@@ -1,0 +1,25 @@
+"""
+Install the proxies that are compared and the load generator; none of them is started.
+
+In:  `make bench`.
+Out: Debian packages where that is possible; what stays missing is said, and left out later.
+"""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks.stage import SYSTEM_FOLDERS
+from tests.install import install
+
+# command to be found: package that has it
+PACKAGES = {
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "caddy": "caddy",
+    "h2load": "nghttp2-client",
+}
+
+if __name__ == "__main__":
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", ""), *SYSTEM_FOLDERS))
+    install(PACKAGES)

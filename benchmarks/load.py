@@ -1,0 +1,186 @@
+"""
+Sending load to a peer, and what it cost the peer.
+
+In:  the cases.
+Out: a `Drive`: requests answered in a window, and the peer's CPU time in that same window.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from time import monotonic
+from typing import IO, Any
+
+from attrs import frozen
+
+from benchmarks import cpu
+from benchmarks.peers.kind import Running
+from benchmarks.stage import HOST, NotMeasured, Stage, find_program
+
+CONNECTIONS = 64
+WARM_UP = 0.5
+# an achieved rate may differ so much from the one that was asked for
+TOLERANCE = 0.02
+
+FINISHED = re.compile(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded")
+STATUSES = re.compile(r"status codes: (\d+) 2xx")
+
+
+@frozen
+class Drive:
+    """One window of load."""
+
+    requests: int
+    seconds: float
+    # CPU seconds of all processes of the peer
+    cpu: float
+    # seconds to the whole answer; 0 where the driver does not know them
+    p50: float = 0.0
+    p99: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """CPU microseconds a request."""
+        return self.cpu / self.requests * 1e6
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def busy(self) -> float:
+        """The share of its core that the peer used."""
+        return self.cpu / self.seconds
+
+
+def answered(report: str) -> int:
+    """
+    Read from h2load's report how many requests were answered well.
+
+    Raises:
+        NotMeasured: if not all of them were.
+    """
+    counts = FINISHED.search(report)
+    statuses = STATUSES.search(report)
+    if counts is None or statuses is None:
+        # it connects for ever when the window ends while a peer is closing its connections
+        raise NotMeasured("h2load came to no result: does the peer keep connections alive?")
+    done, succeeded, good = int(counts[1]), int(counts[2]), int(statuses[1])
+    if not done or not done == succeeded == good:
+        raise NotMeasured(f"of {done} answers {done - min(succeeded, good)} were failures")
+    return done
+
+
+def flat_out(stage: Stage, running: Running, scheme: str, seconds: float) -> Drive:
+    """
+    Send as many HTTP/1.1 requests as the peer answers, on 64 connections.
+
+    Raises:
+        NotMeasured: if an answer was not 200.
+    """
+    command = [
+        *_bounded(seconds),
+        find_program("h2load", "nghttp2-client"),
+        "--h1",
+        f"--clients={CONNECTIONS}",
+        "--threads=1",
+        f"--duration={round(seconds * 1000)}ms",
+        f"--warm-up-time={round(WARM_UP * 1000)}ms",
+        f"--connect-to=127.0.0.1:{running.doors[scheme]}",
+        f"{scheme}://{HOST}/",
+    ]
+    meter = cpu.Meter(running.process.pid)
+    before: cpu.Use = {}
+    after: cpu.Use = {}
+    begun = over = 0.0
+    report = []
+    process = stage.spawn("h2load", command, stage.cores.load, stdout=subprocess.PIPE)
+    try:
+        for raw in _pipe(process.stdout):
+            line = raw.decode(errors="replace")
+            if line.startswith("Main benchmark duration is started"):
+                before, begun = meter.read(), monotonic()
+            elif line.startswith("Main benchmark duration is over"):
+                after, over = meter.read(), monotonic()
+            report.append(line)
+        requests = answered("".join(report))
+    finally:
+        stage.stop(process)
+    return Drive(requests, over - begun, cpu.between(before, after))
+
+
+def paced(stage: Stage, running: Running, scheme: str, rate: float, seconds: float) -> Drive:
+    """
+    Send HTTP/1.1 requests at a fixed rate, on 64 connections.
+
+    Raises:
+        NotMeasured: if an answer was wrong, or the rate was not achieved.
+    """
+    command = [
+        *_bounded(seconds),
+        *(sys.executable, "-m", "benchmarks.generator"),
+        f"--port={running.doors[scheme]}",
+        f"--host={HOST}",
+        f"--rate={rate}",
+        f"--seconds={seconds}",
+        f"--connections={CONNECTIONS}",
+    ]
+    if scheme == "https":
+        command.append("--tls")
+    meter = cpu.Meter(running.process.pid)
+    process = stage.spawn(
+        "generator",
+        command,
+        stage.cores.load,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        _pipe_line(process, stage)
+        before = meter.read()
+        _go(process)
+        result = _pipe_line(process, stage)
+        after = meter.read()
+    finally:
+        stage.stop(process)
+    drive = Drive(
+        result["requests"],
+        result["seconds"],
+        cpu.between(before, after),
+        result["p50"],
+        result["p99"],
+    )
+    if abs(drive.rate / rate - 1) > TOLERANCE:
+        raise NotMeasured(f"asked for {rate:,.0f} requests a second, achieved {drive.rate:,.0f}")
+    return drive
+
+
+def _bounded(seconds: float) -> list[str]:
+    return ["timeout", "--kill-after=2", str(WARM_UP + seconds + 15)]
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def _go(process: subprocess.Popen[bytes]) -> None:
+    pipe = _pipe(process.stdin)
+    pipe.write(b"\n")
+    pipe.flush()
+
+
+def _pipe_line(process: subprocess.Popen[bytes], stage: Stage) -> dict[str, Any]:
+    """Read the generator's next line: `ready`, or its result."""
+    line = _pipe(process.stdout).readline()
+    if not line:
+        raise NotMeasured(f"the load generator failed: {stage.last_words('generator')}")
+    if line == b"ready\n":
+        return {}
+    result: dict[str, Any] = json.loads(line)
+    if "error" in result:
+        raise NotMeasured(result["error"])
+    return result

@@ -1,0 +1,69 @@
+"""
+HAProxy: one thread, its log line written to standard output, which is the access log's file.
+
+In:  `peers.known`.
+Out: a running HAProxy.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from benchmarks.peers.kind import Running, first_line
+from benchmarks.stage import Stage, find_program, free_ports
+
+CONFIGURATION = """\
+global
+    nbthread 1
+    maxconn 4096
+    log stdout len 1024 format raw local0
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+
+defaults
+    mode http
+    log global
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+    option http-keep-alive
+    http-reuse always
+
+frontend bench
+    bind 127.0.0.1:{http}
+    bind 127.0.0.1:{https} ssl crt {pair}
+    unique-id-format %{{+X}}o%ci%cp%Ts%rt
+    unique-id-header X-Request-ID
+    http-request capture req.hdr(Host) len 64
+    http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+    http-request set-header Via "1.1 edge"
+    option forwardfor
+    log-format '{{"time":"%Ts.%ms","client":"%ci","host":"%[capture.req.hdr(0)]",\
+"method":"%HM","path":"%HU","status":%ST,"bytes":%B,"duration":%Ta,"upstream":"%si:%sp",\
+"first_byte":%Tr,"id":"%ID"}}'
+    default_backend origin
+
+backend origin
+    server origin 127.0.0.1:{origin}
+"""
+
+
+@frozen
+class HAProxy:
+    """Debian's HAProxy."""
+
+    name: str = "haproxy"
+
+    def start(self, stage: Stage, origin: int) -> Running:
+        program = find_program("haproxy", "haproxy")
+        http, https = free_ports(2)
+        log = stage.log("haproxy-access")
+        pair = stage.folder / "haproxy.pem"
+        pair.write_bytes(stage.certificate.read_bytes() + stage.key.read_bytes())
+        file = stage.folder / "haproxy.cfg"
+        file.write_text(CONFIGURATION.format(http=http, https=https, pair=pair, origin=origin))
+        process = stage.spawn(
+            self.name, [program, "-db", "-f", file], stage.cores.proxy, output=log
+        )
+        stage.await_port(self.name, process, http)
+        version = first_line([program, "-v"]).removesuffix(" - https://haproxy.org/")
+        return Running(self.name, version, process, {"http": http, "https": https}, log)
