@@ -1,0 +1,262 @@
+"""
+Tests for `hostedge.links.control`, with real peers of the other roles over memory.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.test.iosim import IOPump, connectedServerAndClient
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import ConfigError
+from hostedge.ipc import (
+    Certify,
+    Changed,
+    Daemons,
+    Edges,
+    Explain,
+    Hello,
+    Replace,
+    Report,
+    Restart,
+)
+from hostedge.links.control import LOOK, PATIENCE, ControlLinks, EdgePeer
+from hostedge.net.link import LinkPeer, hello
+from hostedge.settings import Settings
+
+
+class EdgeEnd(LinkPeer):
+    """An edge that can be made to hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+        self.hung: list[Deferred[dict[str, Any]]] | None = None
+
+    @Changed.responder
+    def changed(self, revision: int) -> Any:
+        self.seen.append(revision)
+        if self.hung is None:
+            return {}
+        self.hung.append(Deferred())
+        return self.hung[-1]
+
+    @Report.responder
+    def report(self) -> dict[str, Any]:
+        return {"report": json.dumps({"in_flight": 3}).encode()}
+
+    @Explain.responder
+    def explain(self, url: str, method: str) -> dict[str, Any]:
+        return {"steps": json.dumps([{"step": "host", "answer": url}]).encode()}
+
+
+class KeeperEnd(LinkPeer):
+    """A keeper that says which edges live and notes which it has to replace."""
+
+    def __init__(self, test: ControlLinksTests) -> None:
+        super().__init__()
+        self.test = test
+
+    @Hello.responder
+    def hello(self, **_: Any) -> dict[str, Any]:
+        return {"revision": 0}
+
+    @Changed.responder
+    def changed(self, revision: int) -> dict[str, Any]:
+        self.test.keeper_saw.append(revision)
+        return {}
+
+    @Edges.responder
+    def edges(self) -> dict[str, Any]:
+        return {
+            "edges": [{"index": n, "pid": p, "age": 1.0} for n, p in enumerate(self.test.living)]
+        }
+
+    @Replace.responder
+    def replace(self, pid: int) -> dict[str, Any]:
+        self.test.replaced.append(pid)
+        self.test.living.remove(pid)
+        return {}
+
+    @Daemons.responder
+    def daemons(self, after: str) -> dict[str, Any]:
+        following = {"": [{"app": "a/x"}], "a/x": [{"app": "b/y"}], "b/y": []}
+        return {"apps": json.dumps(following[after]).encode()}
+
+    @Restart.responder
+    def restart(self, app: str) -> dict[str, Any]:
+        return {"refusal": f"no {app}"}
+
+
+class ControlLinksTests(SynchronousTestCase):
+    """Who has to know of a change, and who is replaced."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.head = 4
+        self.living: list[int] = []
+        self.replaced: list[int] = []
+        self.keeper_saw: list[int] = []
+        self.pumps: list[IOPump] = []
+        nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"), name="n1")
+        self.links = ControlLinks(
+            self.clock, nowhere, lambda: self.head, lambda name: succeed(f"not {name}")
+        )
+
+    def connect(self, server: Any, client: Any) -> tuple[Any, Any]:
+        at_client, at_server, pump = connectedServerAndClient(server, client)
+        self.pumps.append(pump)
+        pump.flush()
+        return at_client, at_server
+
+    def link_keeper(self) -> None:
+        def control_end() -> LinkPeer:
+            peer = LinkPeer()
+            peer.link = self.links.keeper
+            return peer
+
+        self.connect(lambda: KeeperEnd(self), control_end)
+
+    def link_edge(self, pid: int, revision: int = 4) -> EdgeEnd:
+        """An edge that lives, links and says hello."""
+        if pid not in self.living:
+            self.living.append(pid)
+        end: EdgeEnd = self.connect(lambda: self.links.make_peer(pid), EdgeEnd)[0]
+        arguments = {**hello("edge", self.living.index(pid), revision), "pid": pid}
+        end.callRemote(Hello, **arguments)
+        self.flush()
+        return end
+
+    def flush(self) -> None:
+        while any([pump.pump() for pump in self.pumps]):
+            pass
+
+    def run_(self, coroutine: Any) -> Deferred[Any]:
+        running = Deferred.fromCoroutine(coroutine)
+        self.flush()
+        return running
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds / LOOK)):
+            self.clock.advance(LOOK)
+            self.flush()
+
+    def test_liveWhenAllHaveAnswered(self) -> None:
+        """
+        A change counts when every living edge and the keeper have taken it in.
+        """
+        self.link_keeper()
+        first, second = self.link_edge(10), self.link_edge(11)
+        second.hung = []
+        announced = self.run_(self.links.announce(5))
+        self.assertNoResult(announced)
+        self.assertEqual((first.seen[-1], second.seen[-1]), (5, 5))
+        second.hung[0].callback({})
+        self.flush()
+        self.successResultOf(announced)
+        self.assertEqual((self.keeper_saw[-1], self.replaced), (5, []))
+
+    def test_hungEdgeIsReplaced(self) -> None:
+        """
+        An edge that does not answer in time is ended before the call returns.
+        """
+        self.link_keeper()
+        self.link_edge(10)
+        self.link_edge(11).hung = []
+        announced = self.run_(self.links.announce(5))
+        self.pass_time(PATIENCE / 2)
+        self.assertNoResult(announced)
+        self.pass_time(PATIENCE)
+        self.successResultOf(announced)
+        self.assertEqual(self.replaced, [11])
+
+    def test_edgeThatIsNotLinkedYet(self) -> None:
+        """
+        An edge forked a moment ago is waited for: it may have loaded what has just changed.
+        """
+        self.link_keeper()
+        self.link_edge(10)
+        self.living.append(12)
+        announced = self.run_(self.links.announce(5))
+        self.pass_time(LOOK)
+        self.assertNoResult(announced)
+        self.head = 5
+        late = self.link_edge(12)
+        self.pass_time(LOOK)
+        self.successResultOf(announced)
+        self.assertEqual((late.seen, self.replaced), ([5], []))
+
+    def test_edgeThatHasDied(self) -> None:
+        """
+        A dead edge is not waited for.
+        """
+        self.link_keeper()
+        end = self.link_edge(10)
+        end.hung = []
+        announced = self.run_(self.links.announce(5))
+        self.living.clear()
+        end.transport.loseConnection()
+        self.pass_time(LOOK)
+        self.successResultOf(announced)
+
+    def test_withoutKeeper(self) -> None:
+        """
+        While there is no keeper the linked edges decide.
+        """
+        end = self.link_edge(10)
+        announced = self.run_(self.links.announce(5))
+        self.successResultOf(announced)
+        self.assertEqual(end.seen[-1], 5)
+
+    def test_status(self) -> None:
+        """
+        Status names every living edge, linked or not, with what it says of itself.
+        """
+        self.link_keeper()
+        self.link_edge(10)
+        self.living.append(12)
+        status = self.successResultOf(self.run_(self.links.status()))
+        self.assertEqual((status["name"], status["revision"], status["keeper"]), ("n1", 4, True))
+        linked, other = status["edges"]
+        self.assertEqual((linked["pid"], linked["linked"], linked["in_flight"]), (10, True, 3))
+        self.assertEqual((other["pid"], other["linked"]), (12, False))
+
+    def test_keeperAnswers(self) -> None:
+        """
+        Daemons come piece by piece; a restart is passed on.
+        """
+        self.link_keeper()
+        daemons = self.successResultOf(self.run_(self.links.daemons()))
+        self.assertEqual([each["app"] for each in daemons], ["a/x", "b/y"])
+        self.assertEqual(self.successResultOf(self.run_(self.links.restart("a/x"))), "no a/x")
+
+    def test_nobodyToAsk(self) -> None:
+        """
+        Without a keeper or an edge the operator is told which one is missing.
+        """
+        failure = self.failureResultOf(self.run_(self.links.daemons()), ConfigError)
+        self.assertIn("keeper: does not answer", str(failure.value))
+        failure = self.failureResultOf(self.run_(self.links.explain("/", "GET")), ConfigError)
+        self.assertIn("no edge is running", str(failure.value))
+
+    def test_explain(self) -> None:
+        """
+        An edge explains; control passes its words on.
+        """
+        self.link_edge(10)
+        steps = self.successResultOf(self.run_(self.links.explain("http://a/", "GET")))
+        self.assertEqual(steps, [{"step": "host", "answer": "http://a/"}])
+
+    def test_certify(self) -> None:
+        """
+        An edge's question for a certificate is answered with why not.
+        """
+        edge, _ = self.connect(lambda: EdgePeer(self.links, 9), LinkPeer)
+        asked = edge.callRemote(Certify, name="x.example")
+        self.flush()
+        self.assertEqual(self.successResultOf(asked), {"refusal": "not x.example"})
