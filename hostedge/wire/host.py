@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv6Address
 
 from hostedge.errors import BadRequest
 from hostedge.routes.hostname import parse_hostname
 
-_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(?::([0-9]{0,5}))?")
+_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+)(?::([0-9]{0,5}))?")
 
 
 def request_host(values: list[bytes]) -> str:
@@ -47,16 +46,7 @@ def split_authority(value: bytes) -> tuple[str, int | None]:
     port = int(digits) if digits else None
     if port is not None and not 0 < port < 65536:
         raise BadRequest("bad_host", "no such port")
-    return _name(name.decode("ascii")), port
-
-
-def _name(text: str) -> str:
-    if text.startswith("["):
-        try:
-            return f"[{IPv6Address(text[1:-1]).compressed}]"
-        except AddressValueError:
-            raise BadRequest("bad_host", "not an IPv6 address") from None
     try:
-        return parse_hostname(text)
+        return parse_hostname(name), port
     except ValueError:
         raise BadRequest("bad_host", "not a host name") from None

@@ -1,0 +1,81 @@
+"""Kinds of mappings and leaves for tests of the routes."""
+
+from attrs import define, field, frozen
+
+from hostedge.http.exchange import Exchange, Leaf
+from hostedge.mappings.parts import Parts
+from hostedge.model.site import Account, App, Domain, Found, Mapping, Pool
+
+
+@frozen
+class Say:
+    """`{path: /, say: word}`"""
+
+    say: str
+
+
+@frozen
+class UseApp:
+    """`{path: /, app: name}`"""
+
+    app: str
+
+
+@define(eq=False)
+class Saying:
+    """A leaf that keeps whom it answered."""
+
+    word: str
+    prefix: bytes
+    answered: list[Exchange] = field(factory=list)
+
+    def answer(self, exchange: Exchange) -> None:
+        self.answered.append(exchange)
+
+    def explain(self) -> list[str]:
+        return [f"says {self.word}"]
+
+
+class SayKind:
+    word = "say"
+    value = Say
+
+    def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
+        assert isinstance(value, Say)
+        return Saying(value.say, prefix)
+
+
+class UseAppKind:
+    word = "app"
+    value = UseApp
+
+    def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
+        assert isinstance(value, UseApp)
+        return parts.relay_to_app(found.account.name, found.apps[value.app])
+
+
+class TestParts:
+    """Apps that say their own name."""
+
+    def relay_to_app(self, account: str, app: App) -> Leaf:
+        return Saying(f"{account}/{app.name}", b"")
+
+    def relay_to_pool(self, account: str, pool: Pool) -> Leaf:
+        return Saying(f"{account}/{pool.name}", b"")
+
+    def home(self, account: str) -> str:
+        return f"/home/{account}"
+
+    def owner(self, account: str) -> int:
+        return 1000
+
+
+KINDS = (SayKind(), UseAppKind())
+
+
+def found(*mappings: tuple[str, object], suspended: bool = False, name: str = "a.test") -> Found:
+    """A domain `a.test` of account `demo` with the app `hello`."""
+    domain = Domain("a.test", mappings=tuple(Mapping(path, to) for path, to in mappings))
+    account = Account("demo", suspended=suspended)
+    hello = App("hello", "command", object())
+    return Found(name, domain, account, {"hello": hello}, {}, 7)

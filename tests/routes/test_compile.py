@@ -1,0 +1,122 @@
+"""What `hostedge.routes.compile` makes of a host."""
+
+from attrs.exceptions import FrozenInstanceError
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import CAUSES
+from hostedge.http.exchange import Leaf
+from hostedge.routes.compile import HostRoutes, Refusing, compile_host, match_prefix
+from tests.routes.kinds import KINDS, Say, Saying, TestParts, UseApp, found
+
+
+class Refused:
+    """As much of an exchange as a refusal needs."""
+
+    cause = ""
+
+    def refuse(self, cause: str) -> None:
+        self.cause = cause
+
+
+def word(leaf: Leaf | None) -> str:
+    assert isinstance(leaf, Saying), leaf
+    return leaf.word
+
+
+class CompileTests(SynchronousTestCase):
+    """From the store's values to leaves."""
+
+    def compiled(self, *mappings: tuple[str, object], suspended: bool = False) -> HostRoutes:
+        return compile_host(found(*mappings, suspended=suspended), KINDS, TestParts())
+
+    def cause(self, leaf: Leaf | None) -> str:
+        assert leaf is not None
+        refused = Refused()
+        leaf.answer(refused)  # type: ignore[arg-type]
+        self.assertIn(refused.cause, CAUSES)
+        return refused.cause
+
+    def test_leaves(self) -> None:
+        """
+        Each mapping answers below its path.
+        """
+        routes = self.compiled(("/", Say("root")), ("/api", UseApp("hello")))
+        self.assertEqual(word(routes.leaf(b"/x")), "root")
+        self.assertEqual(word(routes.leaf(b"/api/x")), "demo/hello")
+        self.assertIsNone(routes.only)
+
+    def test_oneRootMapping(self) -> None:
+        """
+        A host with nothing but a root mapping has no need to look at the path.
+        """
+        routes = self.compiled(("/", Say("root")))
+        self.assertIs(routes.leaf(b"/x/y"), routes.only)
+        self.assertEqual(word(routes.only), "root")
+
+    def test_noMapping(self) -> None:
+        """
+        A host without mappings has no leaf.
+        """
+        self.assertIsNone(self.compiled().leaf(b"/"))
+        self.assertIsNone(self.compiled(("/a", Say("a"))).leaf(b"/"))
+
+    def test_missingApp(self) -> None:
+        """
+        A mapping to an app that is not there refuses, and harms no other.
+        """
+        routes = self.compiled(("/", Say("root")), ("/x", UseApp("gone")))
+        self.assertEqual(self.cause(routes.leaf(b"/x")), "not_configured")
+        self.assertEqual(word(routes.leaf(b"/")), "root")
+
+    def test_suspended(self) -> None:
+        """
+        A suspended account's host answers so under every path, mapping or not.
+        """
+        routes = self.compiled(("/x", Say("x")), suspended=True)
+        for path in (b"/", b"/x", b"/y"):
+            self.assertEqual(self.cause(routes.leaf(path)), "suspended")
+
+    def test_keys(self) -> None:
+        """
+        The routes name every object they were made of, also those that are not there.
+        """
+        routes = self.compiled(("/", UseApp("hello")), ("/x", UseApp("gone")))
+        self.assertEqual(
+            routes.keys,
+            {"account/demo", "domain/a.test", "app/demo/hello", "app/demo/gone"},
+        )
+        self.assertEqual((routes.name, routes.account, routes.revision), ("a.test", "demo", 7))
+
+    def test_prefixesInMatchForm(self) -> None:
+        """
+        A path is matched whatever way the operator wrote it.
+        """
+        for path, prefix in (
+            ("/", b""),
+            ("/a/", b"/a"),
+            ("/%61%2fb", b"/a%2Fb"),
+            ("/straße", b"/stra%C3%9Fe"),
+            ("/100%", b"/100%25"),
+            ("/a;b'c", b"/a;b'c"),
+        ):
+            self.assertEqual(match_prefix(path), prefix)
+
+    def test_impossiblePath(self) -> None:
+        """
+        A path that no request can have is left out; the others work.
+        """
+        routes = self.compiled(("/%00", Say("never")), ("/%2e%2e", Say("never")), ("/", Say("x")))
+        self.assertEqual(word(routes.only), "x")
+
+    def test_frozen(self) -> None:
+        """
+        Routes never change once made.
+        """
+        with self.assertRaises(FrozenInstanceError):
+            self.compiled().revision = 8  # type: ignore[misc]
+
+    def test_refusingExplains(self) -> None:
+        """
+        A refusing leaf gives its reason.
+        """
+        self.assertEqual(Refusing("suspended", "why").explain(), ["why"])

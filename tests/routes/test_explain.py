@@ -1,0 +1,103 @@
+"""What `hostedge.routes.explain` tells."""
+
+import json
+
+from attrs import asdict
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.routes.compile import HostRoutes, compile_host
+from hostedge.routes.explain import explain
+from tests.routes.kinds import KINDS, Say, TestParts, UseApp, found
+
+MAPPINGS = (
+    ("/", Say("root")),
+    ("/api", UseApp("hello")),
+    ("/api/v1", Say("v1")),
+    ("/x", UseApp("gone")),
+)
+
+
+def lookup(name: str) -> HostRoutes | None:
+    if name == "a.test":
+        return compile_host(found(*MAPPINGS), KINDS, TestParts())
+    if name.endswith(".wild.test"):
+        return compile_host(found(*MAPPINGS[1:], name="*.wild.test"), KINDS, TestParts())
+    return None
+
+
+class ExplainTests(SynchronousTestCase):
+    """Steps, answers and reasons."""
+
+    def told(self, url: str, method: str = "GET") -> list[tuple[str, str, str]]:
+        steps = explain(url, method, lookup)
+        json.dumps([asdict(step) for step in steps])
+        return [(step.step, step.answer, step.reason) for step in steps]
+
+    def test_wholeWay(self) -> None:
+        """
+        Target, host, mapping with those that lost, and what the leaf says of itself.
+        """
+        self.assertEqual(
+            self.told("https://A.test:8443/api/%761/../v1/x?q=1"),
+            [
+                (
+                    "target",
+                    "/api/v1/x",
+                    "the path that mappings are matched with; the query is left out of it",
+                ),
+                ("host", "a.test", "the name itself; of account demo, store revision 7"),
+                (
+                    "mapping",
+                    "/api/v1",
+                    "the longest prefix; shorter: /, /api; not a prefix: 1 more",
+                ),
+                ("answer", "Saying", "says v1"),
+            ],
+        )
+
+    def test_wildcard(self) -> None:
+        """
+        A host found by its wildcard says so; no mapping is told with the status.
+        """
+        told = self.told("http://any.wild.test/")
+        self.assertEqual(told[1][1:2], ("*.wild.test",))
+        self.assertIn("the wildcard covers any.wild.test", told[1][2])
+        self.assertEqual(told[2], ("mapping", "none", "none of 3 mappings is a prefix of the path"))
+        self.assertEqual(told[3][:2], ("answer", "404"))
+
+    def test_unknownHost(self) -> None:
+        """
+        A gap is told as one.
+        """
+        told = self.told("http://b.test/")
+        self.assertEqual(told[1][:2], ("host", "none"))
+        self.assertEqual(told[-1][:2], ("answer", "404"))
+
+    def test_refused(self) -> None:
+        """
+        A request that would be refused is told to be, with the status it would get.
+        """
+        for url in (
+            "http://a.test/../x", "http://a b/", "ftp://a.test/", "a.test", "", "http://",
+            "http://a.test/%00", "http://u@a.test/", "http://ä.test/",
+        ):  # fmt: skip
+            self.assertEqual(self.told(url)[-1][:2], ("answer", "400"), url)
+
+    def test_missingApp(self) -> None:
+        """
+        A mapping to nothing says what is missing.
+        """
+        self.assertEqual(
+            self.told("http://a.test/x")[-1],
+            ("answer", "Refusing", "account demo has no app or pool named gone"),
+        )
+
+    @given(st.text(max_size=30))
+    def test_anyTextIsExplained(self, url: str) -> None:
+        """
+        Any text ends in an answer.
+        """
+        for text in (url, f"http://a.test/{url}"):
+            self.assertEqual(self.told(text)[-1][0], "answer")
