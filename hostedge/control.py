@@ -7,36 +7,47 @@ Out: `run/api.sock` and `run/control.sock`.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from hostedge.errors import ConfigError
+from hostedge.api.server import listen
 from hostedge.routes.hostname import parse_hostname
+from hostedge.store.reader import IssuedCertificate
+
+RENEW_BEFORE = 30 * 86400.0  # seconds; a third of what the local CA gives
 
 
 class Signer(Protocol):
     """The local CA: `tls.authority.Authority`."""
 
-    def sign(self, name: str) -> tuple[bytes, bytes, float]: ...
+    def sign(self, name: str) -> tuple[str, str, float]: ...
 
 
 class CertificateStore(Protocol):
     """Where signed certificates go: `store.writer.RouteStore`."""
 
-    def put_certificate(self, name: str, chain: bytes, key: bytes, not_after: float) -> None: ...
+    def put_certificate(self, name: str, chain: str, key: str, not_after: float) -> None: ...
+
+
+class Names(Protocol):
+    """What is known of a name: `store.reader.StoreReader`."""
+
+    def served(self, name: str) -> bool: ...
+
+    def certificate(self, name: str) -> IssuedCertificate | None: ...
 
 
 class Certifier:
     """
-    Signs a name that the store serves and that has no certificate; one at a time for a name.
-
-    Signing takes less than a millisecond, so it is done where it is asked for.
+    Signs a name that the store serves, or the node's own, when it has no certificate that
+    lasts. Signing takes less than a millisecond, so it is done where it is asked for.
     """
 
     log = Logger()
@@ -45,39 +56,57 @@ class Certifier:
         self,
         authority: Signer,
         store: CertificateStore,
-        is_served: Callable[[str], bool],
-        is_valid: Callable[[str], bool],
+        names: Names,
+        own_name: str,
+        clock: Callable[[], float],
     ) -> None:
         self._authority = authority
         self._store = store
-        self._is_served = is_served
-        self._is_valid = is_valid
+        self._names = names
+        self._own_name = own_name
+        self._clock = clock
 
     def certify(self, asked: str) -> Deferred[str]:
         """Fires with why not, or with nothing once the certificate is in the store."""
         try:
             name = parse_hostname(asked)
-        except (ConfigError, ValueError):
-            return succeed("this is no host name")
-        if not self._is_served(name):
+        except ValueError as error:
+            return succeed(str(error))
+        if name != self._own_name and not self._names.served(name):
             return succeed("the store has no such name")
-        if not self._is_valid(name):
+        present = self._names.certificate(name)
+        if present is None or present.not_after < self._clock() + RENEW_BEFORE:
             self._store.put_certificate(name, *self._authority.sign(name))
             self.log.info("signed a certificate for {name}", name=name)
         return succeed("")
 
 
+class ApiListener(Service):
+    """Listens for the API's callers."""
+
+    def __init__(self, reactor: Any, path: Path, site: Factory) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._site = site
+        self._port: Any = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._port = listen(self._reactor, self._path, self._site)
+
+    def stopService(self) -> Any:
+        super().stopService()
+        return None if self._port is None else self._port.stopListening()
+
+
 class Control(MultiService):
-    """
-    Listens only on UNIX sockets. Ends with SIGTERM; a SIGINT meant for the node's terminal is
-    the keeper's to pass on.
-    """
+    """Listens only on UNIX sockets; ends with SIGTERM."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__()
         self._reactor = reactor
 
     def startService(self) -> None:
+        # an interrupt at the terminal is the keeper's to pass on
         self._reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        os.umask(0o027)
         super().startService()

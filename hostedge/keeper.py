@@ -16,6 +16,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -23,10 +24,14 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from hostedge.errors import ConfigError
 from hostedge.links.keeper import KeeperLinks
+from hostedge.model.parse import Words
+from hostedge.model.site import Account, App
 from hostedge.net.link import LinkServer, Silent
 from hostedge.net.listener import Listener, wanted
 from hostedge.settings import Settings
+from hostedge.store.reader import StoreReader
 from hostedge.supervise.family import Family
 from hostedge.supervise.inheritance import Inheritance, bind_all, replace_file
 
@@ -43,6 +48,49 @@ class Ends(Protocol):
     def adopt(self) -> None: ...
 
     def stop(self, grace: float) -> Deferred[Any]: ...
+
+
+class KeeperStore:
+    """
+    The keeper's eye on the store: opened when control has made it, then kept open, so that the
+    files that readers need are never removed.
+    """
+
+    def __init__(self, path: Path, words: Words) -> None:
+        self._path = path
+        self._words = words
+        self._reader: StoreReader | None = None
+        self._revision = 0
+        self._subscribers: list[Callable[[list[str] | None], object]] = []
+
+    def subscribe(self, subscriber: Callable[[list[str] | None], object]) -> None:
+        """Have this called with the keys that changed; None: anything may have."""
+        self._subscribers.append(subscriber)
+
+    def is_there(self) -> bool:
+        """Can the store be read by now?"""
+        if self._reader is None:
+            try:
+                self._reader = StoreReader(self._path, self._words)
+            except ConfigError:
+                return False
+            self._revision = self._reader.revision()
+        return True
+
+    def app(self, key: str) -> tuple[Account, App] | None:
+        """The app `account/name` and its owner."""
+        if not self.is_there() or self._reader is None:
+            return None
+        account, _, name = key.partition("/")
+        return self._reader.app(account, name)
+
+    def changed(self, revision: int) -> None:
+        """The store is at this revision."""
+        if not self.is_there() or self._reader is None or revision <= self._revision:
+            return
+        self._revision, keys = self._reader.changed_keys(self._revision)
+        for subscriber in self._subscribers:
+            subscriber(keys)
 
 
 class Keeper(Service):
@@ -96,7 +144,9 @@ class Keeper(Service):
         self._links.listeners = listeners
         replace_file(
             self._settings.run / "listeners.json",
-            json.dumps([{"protocol": each.protocol, "address": each.address} for each in listeners]),
+            json.dumps(
+                [{"protocol": each.protocol, "address": each.address} for each in listeners]
+            ),
         )
         self._daemons.adopt()
         self._family.start()
@@ -110,7 +160,9 @@ class Keeper(Service):
             self._signal_family(signal.SIGKILL)
             return bind_all(self._settings)
         if [(each.protocol, each.asked) for each in listeners] != wanted(self._settings):
-            self.log.warn("listen has changed: it takes effect when the node is stopped and started")
+            self.log.warn(
+                "listen has changed: it takes effect when the node is stopped and started"
+            )
         return listeners
 
     def _cannot_start(self, failure: Any) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.internet.defer import TimeoutError as Silent
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress
@@ -28,6 +28,9 @@ from twisted.python.failure import Failure
 
 # seconds between two tries: a role that comes back must find its links within a request's patience
 RETRY = 0.1
+
+# how a message fails that is not answered in time
+Silent = defer.TimeoutError
 
 # how a message fails when the other side is dead, silent or at a loss
 LOST = (ConnectionDone, ConnectionLost, AmpError, Silent)

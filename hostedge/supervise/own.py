@@ -61,10 +61,10 @@ class OwnProcesses:
         """Start control or the template, in the directory and environment of this process."""
         file = str(self._settings.file)
         if role == "control":
-            words = ("-c", _TWISTD, "-n", "--pidfile=", "hostedge", "--role=control")
-            arguments = (*words, f"--settings={file}")
+            arguments = ["-c", _TWISTD, "-n", "--pidfile=", "hostedge"]
+            arguments += ["--role=control", f"--settings={file}"]
         else:
-            arguments = ("-m", "hostedge.links.template", file)
+            arguments = ["-m", "hostedge.links.template", file]
         launch = Launch(
             argv=(sys.executable, *arguments),
             environment=dict(os.environ),

@@ -1,0 +1,164 @@
+"""
+One edge as a whole: takes connections in, knows its hosts, explains, drains.
+
+In:  `compose.edge` puts it together; the links ask it.
+Out: connections for the protocols, each on its own transport.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from attrs import asdict
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from hostedge.http.entrance import Entrance
+from hostedge.http.exchange import Leaf
+from hostedge.net.listener import Acceptor, Listener, Share
+from hostedge.routes.compile import HostRoutes
+from hostedge.routes.explain import Step, explain
+from hostedge.store.hosts import Hosts
+
+# takes an accepted socket and its peer's address
+Connector = Callable[[socket.socket, tuple[Any, ...]], None]
+
+
+class Certified(Protocol):
+    """The certificates of an edge: `tls.certificates.Certificates`."""
+
+    def explain(self, name: str) -> str: ...
+
+
+class Links(Protocol):
+    """`links.edge.EdgeLinks`, as far as its end goes."""
+
+    service: Any
+
+    def stop(self) -> None: ...
+
+
+def make_router(hosts: Hosts[HostRoutes]) -> Callable[[Any], Leaf | str]:
+    """What answers a request: a leaf, or the cause of a refusal."""
+    lookup = hosts.lookup
+
+    def route(exchange: Any) -> Leaf | str:
+        routes = lookup(exchange.host)
+        if routes is None:
+            return "unknown_host"
+        exchange.revision = routes.revision
+        return routes.only or routes.leaf(exchange.path) or "no_mapping"
+
+    return route
+
+
+class Edge(Service):
+    """
+    Accepts from `startService` until `drain`; ends the process when the last request is done.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        listeners: tuple[Listener, ...],
+        connectors: dict[str, Connector],
+        entrances: Sequence[Entrance],
+        share: Share,
+        hosts: Hosts[HostRoutes],
+        certificates: Certified,
+        counters: dict[str, int],
+        in_flight: Callable[[], int],
+        links: Links,
+        last: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self.listeners = listeners
+        self._entrances = entrances
+        self._share = share
+        self._hosts = hosts
+        self._certificates = certificates
+        self._counters = counters
+        self._in_flight = in_flight
+        self._links = links
+        self._last = last
+        self._acceptors = [
+            Acceptor(reactor, each, connectors[each.protocol], share) for each in listeners
+        ]
+        self._draining = False
+        self._since = reactor.seconds()
+
+    def startService(self) -> None:
+        super().startService()
+        self._reactor.callWhenRunning(self._take_signals)
+        self._links.service.startService()
+        for acceptor in self._acceptors:
+            acceptor.startReading()
+
+    def _take_signals(self) -> None:
+        def terminate(*_: object) -> None:
+            self._reactor.callFromThread(self.drain, 0.0)
+
+        signal.signal(signal.SIGTERM, terminate)
+        # an interrupt at the terminal is the keeper's to pass on
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    # what the links ask
+
+    def changed(self, revision: int) -> None:
+        """Take in the store up to this revision."""
+        self._hosts.changed(revision)
+
+    def revision(self) -> int:
+        return self._hosts.revision
+
+    def explain(self, url: str, method: str) -> list[dict[str, object]]:
+        """Every step of a request for this URL, the certificate's first."""
+        steps = explain(url, method, self._hosts.lookup)
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            reason = self._certificates.explain(parts.hostname)
+            steps.insert(0, Step("certificate", parts.hostname, reason))
+        return [asdict(step) for step in steps]
+
+    def report(self) -> dict[str, object]:
+        """What this edge is doing."""
+        return {
+            "connections": self._share.connections,
+            "in_flight": self._in_flight(),
+            "uptime": self._reactor.seconds() - self._since,
+            "revision": self._hosts.revision,
+            "hosts": asdict(self._hosts.stats()),
+            "counters": {name: count for name, count in self._counters.items() if count},
+        }
+
+    def drain(self, deadline: float) -> None:
+        """Accept no more, let what runs finish within `deadline` seconds, then end."""
+        if self._draining:
+            if not deadline:
+                self._end()
+            return
+        self._draining = True
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        waiting = [entrance.drain() for entrance in self._entrances]
+        late = self._reactor.callLater(deadline, self._end)
+        Deferred.fromCoroutine(self._when(waiting)).addCallback(lambda _: late.reset(0))
+
+    async def _when(self, waiting: list[Deferred[None]]) -> None:
+        for each in waiting:
+            await each
+
+    def _end(self) -> None:
+        for entrance in self._entrances:
+            entrance.end()
+        self._links.stop()
+        self._last()
+        if self._reactor.running:
+            self._reactor.stop()
