@@ -1,1 +1,1 @@
-"""Control's HTTP API."""
+"""Control's HTTP API, on a UNIX socket."""

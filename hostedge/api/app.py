@@ -1,0 +1,353 @@
+"""
+The calls of the API: what each takes, whom it asks, what it answers.
+
+In:  `api.server` with requests that were let in; the `hostedge` command makes them.
+Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
+
+    POST /v1/apply     {"sites": […], "dry_run": false}   revision and changes, once live
+    GET  /v1/export    ?account=                          a site a line
+    GET  /v1/changes   ?since=                            a change a line
+    PUT  /v1/secrets   {"value": PEM}                     the reference that stands for it
+    GET  /v1/backup                                       the store as one SQLite file
+    GET  /v1/status  /v1/apps  /v1/explain?url=&method=
+    POST /v1/apps/ACCOUNT/APP/restart
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from klein import Klein
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import IResource
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException
+
+from hostedge.api.guard import JSON, error_body
+from hostedge.api.parts import Caller, Change, Entry, InThread, Node, Outcome, Store
+from hostedge.api.stream import Lines, Stream, file_pieces
+from hostedge.errors import CAUSES, ConfigError
+from hostedge.model.chain import public_key_of
+from hostedge.model.parse import Words, parse_site, site_document
+
+JSON_LINES = b"application/jsonl"
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A call that is answered with an error of this status."""
+
+    def __init__(self, status: int, where: str, problem: str) -> None:
+        super().__init__(f"{status} {where}: {problem}")
+        self.status = status
+        self.where = where
+        self.problem = problem
+
+
+@frozen
+class Threads:
+    """Where blocking work is done: all writing in one thread, in order; reading in any."""
+
+    writing: InThread
+    reading: InThread
+
+
+class Api:
+    """One for each control process."""
+
+    log = Logger()
+    app = Klein()
+
+    def __init__(
+        self,
+        store: Store,
+        node: Node,
+        words: Words,
+        threads: Threads,
+        caller: Caller,
+        folder: Path,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._words = words
+        self._threads = threads
+        self._caller = caller
+        # where a backup lies while it is sent
+        self._folder = folder
+
+    def resource(self) -> IResource:
+        return self.app.resource()
+
+    @app.route("/v1/apply", methods=["POST"])
+    async def apply(self, request: Request) -> bytes:
+        body, who = _body(request), self._caller(request)
+        return _reply(request, await _to_the_end(self._apply(body, who)))
+
+    async def _apply(self, body: bytes, who: str) -> dict[str, Any]:
+        dry_run, outcome = await self._threads.writing(self._write, body, who)
+        if not dry_run:
+            # Also without a change: the one who made it may not have waited until it was live.
+            await self._node.announce(outcome.revision)
+        return {
+            "revision": outcome.revision,
+            "dry_run": dry_run,
+            "changes": [{"key": c.key, "what": what(c)} for c in outcome.changes],
+        }
+
+    def _write(self, body: bytes, who: str) -> tuple[bool, Outcome]:
+        call = _call(body, {"sites": list, "dry_run": bool}, required="sites")
+        sites = [
+            parse_site(document, f"sites[{number}]", self._words)
+            for number, document in enumerate(call["sites"])
+        ]
+        dry_run = call.get("dry_run", False)
+        return dry_run, self._store.apply(sites, who, dry_run)
+
+    @app.route("/v1/secrets", methods=["PUT"])
+    async def put_secret(self, request: Request) -> bytes:
+        value = _call(_body(request), {"value": str}, required="value")["value"]
+        try:
+            public_key_of(value)
+        except ValueError as error:
+            raise ConfigError("value", str(error)) from None
+        storing = self._threads.writing(self._store.put_secret, value)
+        return _reply(request, {"reference": await _to_the_end(storing)})
+
+    @app.route("/v1/export", methods=["GET"])
+    async def export(self, request: Request) -> None:
+        account = _query(request, "account")
+        lines = self._sites(account or None)
+        if account:
+            line = await self._threads.reading(next, lines, None)
+            if line is None:
+                raise Refused(404, "account", f"there is no account {account}")
+            lines = iter([line])
+        await self._send_lines(request, lines)
+
+    def _sites(self, account: str | None) -> Iterator[str]:
+        for site in self._store.export(account):
+            yield _line(site_document(site, self._words))
+
+    @app.route("/v1/changes", methods=["GET"])
+    async def changes(self, request: Request) -> None:
+        since = _query(request, "since") or "0"
+        if not since.isascii() or not since.isdigit() or len(since) > 18:
+            raise Refused(400, "since", f"want the number of a revision, not {since!r}")
+        history = self._store.changes(int(since))
+        await self._send_lines(request, (_line(_entry(each)) for each in history))
+
+    @app.route("/v1/backup", methods=["GET"])
+    async def backup(self, request: Request) -> None:
+        path = self._folder / f"backup-{secrets.token_hex(8)}"
+        try:
+            await self._threads.reading(self._store.backup, path)
+            file = path.open("rb")
+        except ConfigError as error:
+            # nothing that the caller could have asked for differently
+            raise Refused(503, error.where, error.problem) from None
+        finally:
+            path.unlink(missing_ok=True)
+        request.setHeader(b"content-type", b"application/vnd.sqlite3")
+        request.setHeader(b"content-length", b"%d" % os.fstat(file.fileno()).st_size)
+        await self._send(request, file_pieces(file))
+
+    @app.route("/v1/status", methods=["GET"])
+    async def status(self, request: Request) -> bytes:
+        return _reply(request, await _asked(self._node.status()))
+
+    @app.route("/v1/apps", methods=["GET"])
+    async def apps(self, request: Request) -> bytes:
+        return _reply(request, {"apps": await _asked(self._node.daemons())})
+
+    @app.route("/v1/apps/<account>/<app>/restart", methods=["POST"])
+    async def restart(self, request: Request, account: str, app: str) -> bytes:
+        name = f"{account}/{app}"
+        why_not = await _asked(self._node.restart(name))
+        if why_not:
+            cause = CAUSES.get(why_not)
+            status = 404 if why_not == "not_configured" else cause.status if cause else 409
+            raise Refused(status, name, cause.reason if cause else why_not)
+        return _reply(request, {"app": name, "restarted": True})
+
+    @app.route("/v1/explain", methods=["GET"])
+    async def explain(self, request: Request) -> bytes:
+        url, method = _query(request, "url"), _query(request, "method") or "GET"
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            good = False
+        if not good:
+            raise Refused(400, "url", f"want http(s)://name/path, not {url!r}")
+        if not method.isascii() or not method.isalpha() or len(method) > 20:
+            raise Refused(400, "method", f"want a method of HTTP, not {method!r}")
+        steps = await _asked(self._node.explain(url, method.upper()))
+        return _reply(request, {"url": url, "method": method.upper(), "steps": steps})
+
+    async def _send_lines(self, request: Request, lines: Iterator[str]) -> None:
+        request.setHeader(b"content-type", JSON_LINES)
+        await self._send(request, Lines(lines, self._threads.reading).pieces())
+
+    async def _send(self, request: Request, pieces: Any) -> None:
+        try:
+            await Stream(request).send(pieces)
+        except CancelledError:
+            raise
+        except Exception as error:
+            if not request.startedWriting:
+                raise
+            # The head is gone, so only a broken connection can tell that this is not all.
+            self._failed(request, Failure(error))
+            request.channel.transport.abortConnection()
+
+    @app.handle_errors(Exception)
+    def answer_error(self, request: Any, failure: Failure) -> bytes:
+        """The one place where a call that did not go well becomes an answer."""
+        error: object = failure.value
+        if isinstance(error, ConfigError):
+            return _error(request, 422, error.where, error.problem)
+        if isinstance(error, Refused):
+            return _error(request, error.status, error.where, error.problem)
+        if isinstance(error, HTTPException):
+            return _no_such_call(request, error)
+        error_id = self._failed(request, failure)
+        problem = f"this call failed; the log says why under {error_id}"
+        return _error(request, 500, "node", problem, error_id)
+
+    def _failed(self, request: Request, failure: Failure) -> str:
+        error_id = secrets.token_hex(4)
+        self.log.failure(
+            "API call {method} {path} failed [{error_id}]",
+            failure,
+            method=request.method.decode(),
+            path=request.path.decode(),
+            error_id=error_id,
+        )
+        return error_id
+
+
+def what(change: Change) -> str:
+    """The word for a change."""
+    if change.before is None:
+        return "created"
+    return "deleted" if change.after is None else "changed"
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    change = entry.change
+    return {
+        "revision": entry.revision,
+        "time": entry.time,
+        "who": entry.who,
+        "key": change.key,
+        "what": what(change),
+        "before": json.loads(change.before or "null"),
+        "after": json.loads(change.after or "null"),
+    }
+
+
+def _call(body: bytes, known: dict[str, type], required: str) -> dict[str, Any]:
+    """
+    The keys and values of a body.
+
+    Raises:
+        Refused: it is no JSON object, or has other keys or values of other types.
+    """
+    try:
+        call = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "body", f"is not JSON: {error}") from None
+    if not isinstance(call, dict):
+        raise Refused(400, "body", "want an object")
+    for key, value in call.items():
+        if key not in known:
+            raise Refused(400, f"body: {key}", f"is not known here; known: {', '.join(known)}")
+        if type(value) is not known[key]:
+            names = {list: "a list", bool: "true or false", str: "a text"}
+            raise Refused(400, f"body: {key}", f"want {names[known[key]]}")
+    if required not in call:
+        raise Refused(400, f"body: {required}", "is missing")
+    return call
+
+
+def _query(request: Request, name: str) -> str:
+    """
+    One parameter of the query; empty when it is not there.
+
+    Raises:
+        Refused: it is there twice or is not UTF-8.
+    """
+    values = request.args.get(name.encode(), [])
+    if len(values) > 1:
+        raise Refused(400, name, "is given twice")
+    try:
+        return values[0].decode() if values else ""
+    except UnicodeDecodeError:
+        raise Refused(400, name, "want UTF-8") from None
+
+
+async def _asked(asking: Awaitable[T]) -> T:
+    """
+    What another role answers.
+
+    Raises:
+        Refused: it is not there, or does not answer in time.
+    """
+    try:
+        return await asking
+    except ConfigError as error:
+        raise Refused(503, error.where, error.problem) from None
+    except DeferredTimeout:
+        raise Refused(503, "node", "a process of the node does not answer; try again") from None
+
+
+def _to_the_end(work: Any) -> Deferred[Any]:
+    """
+    What the work comes to, for one who may stop waiting: the work itself goes on, so that
+    what was written is announced even if its caller has hung up.
+    """
+    waiting: Deferred[Any] = Deferred(lambda _: None)
+    running: Deferred[Any] = work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+    running.addBoth(lambda result: None if waiting.called else waiting.callback(result))
+    return waiting
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _reply(request: Request, value: object) -> bytes:
+    request.setHeader(b"content-type", JSON)
+    return _line(value).encode()
+
+
+def _no_such_call(request: Request, error: HTTPException) -> bytes:
+    path = request.path.decode()
+    allowed = set(getattr(error, "valid_methods", None) or ()) - {"HEAD"}
+    if not allowed:
+        return _error(request, 404, path, "there is no such call")
+    names = ", ".join(sorted(allowed))
+    request.setHeader(b"allow", names.encode())
+    return _error(request, 405, path, f"want {names}, not {request.method.decode()}")
+
+
+def _error(request: Request, status: int, where: str, problem: str, error_id: str = "") -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", JSON)
+    return error_body(where, problem, error_id)
+
+
+def _body(request: Request) -> bytes:
+    content: IO[bytes] = request.content  # type: ignore[assignment]
+    return content.read()

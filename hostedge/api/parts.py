@@ -1,0 +1,95 @@
+"""
+What the API needs of the rest of control.
+
+In:  `compose` hands them to `api.app.Api`.
+Out: the API calls them and puts what they answer into JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.web.server import Request
+
+from hostedge.model.site import Site
+
+# Runs a function outside the reactor's thread; fires with what it returns.
+InThread = Callable[..., Deferred[Any]]
+# Who makes a request, as the change log shall name it.
+Caller = Callable[[Request], str]
+
+
+class Change(Protocol):
+    """One object before and after, as JSON texts."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def before(self) -> str | None: ...
+
+    @property
+    def after(self) -> str | None: ...
+
+
+class Outcome(Protocol):
+    """What applying sites has changed, or would change."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def changes(self) -> Sequence[Change]: ...
+
+
+class Entry(Protocol):
+    """One line of history."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def time(self) -> float: ...
+
+    @property
+    def who(self) -> str: ...
+
+    @property
+    def change(self) -> Change: ...
+
+
+class Store(Protocol):
+    """`store.writer.RouteStore`: `apply` and `put_secret` write, the others only read."""
+
+    def apply(self, sites: Sequence[Site], who: str, dry_run: bool = False) -> Outcome: ...
+
+    def put_secret(self, value: str) -> str: ...
+
+    def export(self, account: str | None = None) -> Iterator[Site]: ...
+
+    def changes(self, since: int = 0) -> Iterator[Entry]: ...
+
+    def backup(self, destination: Path) -> None: ...
+
+
+class Node(Protocol):
+    """
+    The other roles, as control reaches them.
+
+    All but `announce` raise ConfigError or time out while the role asked is not there.
+    """
+
+    def announce(self, revision: int) -> Awaitable[None]:
+        """Done when the revision is live on every edge."""
+
+    def status(self) -> Awaitable[dict[str, Any]]: ...
+
+    def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
+
+    def restart(self, app: str) -> Awaitable[str]:
+        """Empty, or why not: a cause of `errors.CAUSES` or a sentence."""
+
+    def explain(self, url: str, method: str) -> Awaitable[list[dict[str, Any]]]: ...

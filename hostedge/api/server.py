@@ -1,0 +1,145 @@
+"""
+Connections to the API socket: who may call, and how much one request may bring.
+
+In:  the reactor, with connections to `run/api.sock`.
+Out: requests for `api.guard.Guard`; others' connections are answered 403 and closed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import struct
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from hostedge.api.guard import JSON, MAX_BODY, Guard, error_body, media_type
+
+SOCKET_MODE = 0o660  # root, the node's own user, and whom the operator puts into its group
+
+IN_MEMORY = 1024 * 1024  # bytes of a body that are not worth a file
+
+_UCRED = struct.Struct("3i")
+
+
+def name_of_user(uid: int) -> str:
+    """The user's name, or `uid 1234` for one without."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def caller_of(request: Request) -> str:
+    """Who is at the other end of the request's connection."""
+    channel = request.channel
+    if not isinstance(channel, ApiChannel):
+        raise TypeError("the request did not come through the API's site")
+    return name_of_user(channel.uid)
+
+
+class ApiRequest(Request):
+    """
+    A request whose body is kept only up to the limit, and only if it is JSON.
+
+    The rest of a larger one is read and dropped: a peer that is still sending would not see
+    the answer.
+    """
+
+    oversized = False
+
+    def gotLength(self, length: int | None) -> None:
+        most = self.channel.max_body if isinstance(self.channel, ApiChannel) else MAX_BODY
+        self._room = most if media_type(self.requestHeaders) == JSON.decode() else 0
+        small = length is not None and length <= IN_MEMORY
+        self.content: IO[bytes] = BytesIO() if small or not self._room else TemporaryFile()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._room -= len(data)
+        if self._room >= 0:
+            self.content.write(data)
+        else:
+            self.oversized = True
+
+
+class ApiChannel(HTTPChannel):
+    """A connection; `uid` is what the kernel says of the process that made it."""
+
+    uid = -1
+    uids: frozenset[int] = frozenset()
+    max_body = MAX_BODY
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        transport: Any = self.transport
+        peer: socket.socket = transport.getHandle()
+        _, self.uid, _ = _UCRED.unpack(
+            peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        )
+        if self.uid in self.uids:
+            return
+        body = error_body("caller", f"want root or the node's own user, not {_shown(self.uid)}")
+        transport.write(
+            b"HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: %s\r\n"
+            b"content-length: %d\r\n\r\n%s" % (JSON, len(body), body)
+        )
+        self.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        # bytes that came before the refused connection was closed
+        if self.uid in self.uids:
+            super().dataReceived(data)
+
+
+def _shown(uid: int) -> str:
+    name = name_of_user(uid)
+    return name if name.startswith("uid") else f"{name} (uid {uid})"
+
+
+class ApiSite(Site):
+    """HTTP/1.1 with keep-alive for the users in `uids`."""
+
+    protocol = ApiChannel  # type: ignore[assignment]
+    requestFactory = ApiRequest
+    # connections of this factory are not worth a log line each
+    noisy = False
+
+    def __init__(
+        self,
+        reactor: Any,
+        resource: IResource,
+        uids: frozenset[int],
+        max_body: int = MAX_BODY,
+    ) -> None:
+        super().__init__(Guard(resource), reactor=reactor, parsePOSTFormSubmission=False)
+        self._uids = uids
+        self._max_body = max_body
+
+    def buildProtocol(self, addr: Any) -> Any:
+        channel = super().buildProtocol(addr)
+        channel.uids = self._uids
+        channel.max_body = self._max_body
+        return channel
+
+    def log(self, request: Any) -> None:
+        """What changes is in the change log, what fails is logged where it fails."""
+
+
+def allowed_uids() -> frozenset[int]:
+    """Root, and the user that the node runs as."""
+    return frozenset({0, os.geteuid()})
+
+
+def listen(reactor: Any, path: Path, site: Factory) -> IListeningPort:
+    """Bind the API's socket; one that a dead process has left is taken over."""
+    path.unlink(missing_ok=True)
+    return reactor.listenUNIX(str(path), site, mode=SOCKET_MODE)  # type: ignore[no-any-return]

@@ -1,0 +1,102 @@
+"""
+What the tests of the API and of the command line put in place of the other roles.
+
+`RecordedNode` gives fixed answers and keeps what it was asked; `tests.live` runs the same
+calls against a real node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import Factory, define, frozen
+from twisted.internet.defer import Deferred, maybeDeferred
+
+from hostedge.model.kind import Kind
+from hostedge.model.parse import Words
+
+SITE = {
+    "account": "demo",
+    "apps": [{"name": "hello", "runtime": "command", "command": ["true"]}],
+    "domains": [
+        {
+            "name": "demo.test",
+            "mappings": [
+                {"path": "/", "app": "hello"},
+                {"path": "/old", "redirect": "https://demo.test/new"},
+            ],
+        }
+    ],
+}
+
+
+@frozen
+class ToApp:
+    """A mapping to an app."""
+
+    app: str
+
+
+@frozen
+class Redirect:
+    """A mapping that redirects."""
+
+    redirect: str
+
+
+@frozen
+class Command:
+    """A runtime."""
+
+    command: tuple[str, ...]
+
+
+@frozen
+class OneWord:
+    """One word of the site file."""
+
+    word: str
+    value: type
+
+
+def words() -> Words:
+    """A small language: two mappings, one runtime."""
+    mappings: tuple[Kind, ...] = (OneWord("app", ToApp), OneWord("redirect", Redirect))
+    return Words(mappings, (OneWord("command", Command),))
+
+
+@define
+class RecordedNode:
+    """`api.parts.Node`, with what it is told to answer."""
+
+    asked: list[tuple[Any, ...]] = Factory(list)
+    apps: list[dict[str, Any]] = Factory(list)
+    steps: list[dict[str, Any]] = Factory(list)
+    report: dict[str, Any] = Factory(dict)
+    refusal: str = ""
+    error: Exception | None = None
+    # what `announce` waits for
+    live: Callable[[int], Any] = lambda revision: None
+
+    async def _answer(self, answer: Any, *asked: object) -> Any:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return answer
+
+    def announce(self, revision: int) -> Deferred[None]:
+        self.asked.append(("announce", revision))
+        return maybeDeferred(self.live, revision)
+
+    async def status(self) -> Any:
+        return await self._answer(self.report, "status")
+
+    async def daemons(self) -> Any:
+        return await self._answer(self.apps, "daemons")
+
+    async def restart(self, app: str) -> Any:
+        return await self._answer(self.refusal, "restart", app)
+
+    async def explain(self, url: str, method: str) -> Any:
+        return await self._answer(self.steps, "explain", url, method)

@@ -1,0 +1,388 @@
+"""Tests of `hostedge.api.app`, over treq's in-memory network."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.api.app import Api, Threads
+from hostedge.api.guard import Guard
+from hostedge.errors import ConfigError
+from hostedge.store.writer import RouteStore
+from tests.api.node import SITE, RecordedNode, words
+
+
+class ApiTestCase(SynchronousTestCase):
+    """A real store, a recorded node, and calls without a socket."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.store = RouteStore(self.folder / "store.db", words(), lambda: 1000.0)
+        self.addCleanup(self.store.close)
+        self.node = RecordedNode()
+        threads = Threads(maybeDeferred, maybeDeferred)
+        api = Api(self.store, self.node, words(), threads, lambda _: "root", self.folder)
+        self.treq = StubTreq(Guard(api.resource()))
+
+    def start(self, method: str, path: str, body: object = None) -> Deferred[Any]:
+        data = {} if body is None else {"data": body if isinstance(body, bytes) else _json(body)}
+        headers = {} if method == "GET" else {"content-type": "application/json"}
+        return self.treq.request(method, f"http://localhost{path}", headers=headers, **data)
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and answer of one call."""
+        response = self.successResultOf(self.start(method, path, body))
+        self.treq.flush()
+        content = self.successResultOf(response.content())
+        if response.headers.getRawHeaders("content-type") == ["application/json"]:
+            return response.code, json.loads(content)
+        return response.code, content
+
+    def refused(self, method: str, path: str, body: object = None) -> tuple[int, str, str]:
+        """Status, place and problem of a call that is refused."""
+        status, answer = self.call(method, path, body)
+        return status, answer["error"]["where"], answer["error"]["problem"]
+
+    def apply(self, *sites: object, **more: object) -> Any:
+        status, answer = self.call("POST", "/v1/apply", {"sites": sites, **more})
+        self.assertEqual(status, 200, answer)
+        return answer
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+class ApplyTests(ApiTestCase):
+    """Sites are made true."""
+
+    def test_applied(self) -> None:
+        """
+        The answer lists what was created; the revision was announced before it came.
+        """
+        answer = self.apply(SITE)
+        self.assertEqual(answer["revision"], 1)
+        self.assertEqual(
+            [(each["key"], each["what"]) for each in answer["changes"]],
+            [
+                ("account/demo", "created"),
+                ("app/demo/hello", "created"),
+                ("domain/demo.test", "created"),
+            ],
+        )
+        self.assertEqual(self.node.asked, [("announce", 1)])
+
+    def test_answersOnlyWhenLive(self) -> None:
+        """
+        There is no answer before the change is live.
+        """
+        live: Deferred[None] = Deferred()
+        self.node.live = lambda _: live
+        calling = self.start("POST", "/v1/apply", {"sites": [SITE]})
+        self.treq.flush()
+        self.assertNoResult(calling)
+        live.callback(None)
+        self.treq.flush()
+        self.assertEqual(self.successResultOf(calling).code, 200)
+
+    def test_callerGoneIsAnnouncedStill(self) -> None:
+        """
+        A caller that hangs up while the store writes does not keep the change from the edges.
+        """
+        writing: Deferred[Any] = Deferred()
+        self.treq = StubTreq(
+            Guard(
+                Api(
+                    self.store,
+                    self.node,
+                    words(),
+                    Threads(
+                        lambda f, *args: writing.addCallback(lambda _: f(*args)), maybeDeferred
+                    ),
+                    lambda _: "root",
+                    self.folder,
+                ).resource()
+            )
+        )
+        calling = self.start("POST", "/v1/apply", {"sites": [SITE]})
+        calling.addErrback(lambda _: None)
+        calling.cancel()
+        self.treq.flush()
+        writing.callback(None)
+        self.assertEqual(self.node.asked, [("announce", 1)])
+
+    def test_changedAndDeleted(self) -> None:
+        """
+        What a site does not name any more is deleted.
+        """
+        self.apply(SITE)
+        answer = self.apply({"account": "demo", "apps": [{**SITE["apps"][0], "idle": "1h"}]})
+        self.assertEqual(
+            {each["key"]: each["what"] for each in answer["changes"]},
+            {"domain/demo.test": "deleted", "app/demo/hello": "changed"},
+        )
+
+    def test_dryRun(self) -> None:
+        """
+        A dry run says the same and changes nothing; nobody is told.
+        """
+        answer = self.apply(SITE, dry_run=True)
+        self.assertEqual((answer["revision"], len(answer["changes"])), (0, 3))
+        self.assertTrue(answer["dry_run"])
+        self.assertEqual((self.store.revision(), self.node.asked), (0, []))
+
+    def test_wrongSite(self) -> None:
+        """
+        The error leads to the value that is wrong; not even the other accounts are changed.
+        """
+        wrong = {"account": "b", "apps": [{"name": "x", "runtime": "cobol"}]}
+        status, where, problem = self.refused("POST", "/v1/apply", {"sites": [SITE, wrong]})
+        self.assertEqual((status, where), (422, "sites[1]: apps[0] (x): runtime"))
+        self.assertEqual(problem, "want one of command, not 'cobol'")
+        self.assertEqual(self.store.revision(), 0)
+
+    def test_othersName(self) -> None:
+        """
+        A name that another account has is refused by the store.
+        """
+        self.apply(SITE)
+        status, where, _ = self.refused(
+            "POST",
+            "/v1/apply",
+            {"sites": [{"account": "other", "domains": [{"name": "demo.test"}]}]},
+        )
+        self.assertEqual(status, 422)
+        self.assertIn("other", where)
+
+    def test_wrongBodies(self) -> None:
+        """
+        Bodies that are no such call are refused with the key that is wrong.
+        """
+        for body, where in (
+            (b"{", "body"),
+            (b"\xff", "body"),
+            (b"[" * 100_000, "body"),
+            ([], "body"),
+            ({}, "body: sites"),
+            ({"sites": {}}, "body: sites"),
+            ({"sites": [], "dry_run": 1}, "body: dry_run"),
+            ({"sites": [], "dryrun": True}, "body: dryrun"),
+        ):
+            status, place, problem = self.refused("POST", "/v1/apply", body)
+            self.assertEqual((status, place), (400, where))
+            self.assertNotIn("\n", problem)
+
+
+class SecretTests(ApiTestCase):
+    """Private keys."""
+
+    def test_notAKey(self) -> None:
+        """
+        Only private keys are kept.
+        """
+        self.assertEqual(
+            self.refused("PUT", "/v1/secrets", {"value": "geheim"}),
+            (422, "value", "want an unencrypted private key in PEM"),
+        )
+
+    def test_reference(self) -> None:
+        """
+        A key is answered with the reference that stands for it.
+        """
+        pem = _private_key()
+        status, answer = self.call("PUT", "/v1/secrets", {"value": pem})
+        self.assertEqual((status, answer["reference"]), (200, self.store.put_secret(pem)))
+
+
+class ReadingTests(ApiTestCase):
+    """What the store holds."""
+
+    def test_export(self) -> None:
+        """
+        One account a line, in the form that can be applied again.
+        """
+        other = {"account": "other"}
+        self.apply(SITE, other)
+        status, lines = self.call("GET", "/v1/export")
+        self.assertEqual(status, 200)
+        self.assertEqual([json.loads(line) for line in lines.splitlines()], [SITE, other])
+
+    def test_exportOfOne(self) -> None:
+        """
+        Only the account asked for; one that does not exist is 404.
+        """
+        self.apply(SITE, {"account": "other"})
+        _, lines = self.call("GET", "/v1/export?account=other")
+        self.assertEqual(json.loads(lines), {"account": "other"})
+        self.assertEqual(
+            self.refused("GET", "/v1/export?account=nobody"),
+            (404, "account", "there is no account nobody"),
+        )
+
+    def test_changes(self) -> None:
+        """
+        History after a revision: who, when, what.
+        """
+        self.apply(SITE)
+        self.apply({"account": "other"})
+        _, lines = self.call("GET", "/v1/changes?since=1")
+        self.assertEqual(
+            json.loads(lines),
+            {
+                "revision": 2,
+                "time": 1000.0,
+                "who": "root",
+                "key": "account/other",
+                "what": "created",
+                "before": None,
+                "after": {"name": "other"},
+            },
+        )
+        self.assertEqual(len(self.call("GET", "/v1/changes")[1].splitlines()), 4)
+
+    def test_wrongQueries(self) -> None:
+        """
+        A parameter that is no number, or is given twice, is named.
+        """
+        for query in ("since=x", "since=-1", "since=%C2%B2", "since=1&since=2", "since=%FF"):
+            self.assertEqual(self.refused("GET", f"/v1/changes?{query}")[:2], (400, "since"))
+
+    def test_backup(self) -> None:
+        """
+        The copy is whole, and nothing of it stays in the state folder.
+        """
+        self.apply(SITE)
+        before = set(self.folder.iterdir())
+        status, copy = self.call("GET", "/v1/backup")
+        self.assertEqual(status, 200)
+        path = Path(self.mktemp())
+        path.write_bytes(copy)
+        database = sqlite3.connect(path)
+        self.addCleanup(database.close)
+        self.assertEqual(database.execute("SELECT name FROM domains").fetchall(), [("demo.test",)])
+        self.assertEqual(set(self.folder.iterdir()), before)
+
+    def test_backupWithoutRoom(self) -> None:
+        """
+        A backup that cannot be made is 503, with the reason.
+        """
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.folder.rmdir()
+        status, _, problem = self.refused("GET", "/v1/backup")
+        self.assertEqual(status, 503)
+        self.assertIn("cannot be written", problem)
+
+
+class NodeTests(ApiTestCase):
+    """What the other roles are asked."""
+
+    def test_statusAndApps(self) -> None:
+        """
+        Their answers are passed on.
+        """
+        self.node.report = {"name": "localhost"}
+        self.node.apps = [{"app": "demo/hello"}]
+        self.assertEqual(self.call("GET", "/v1/status"), (200, {"name": "localhost"}))
+        self.assertEqual(self.call("GET", "/v1/apps"), (200, {"apps": [{"app": "demo/hello"}]}))
+
+    def test_explain(self) -> None:
+        """
+        URL and method reach an edge; the steps come back.
+        """
+        self.node.steps = [{"step": "host"}]
+        status, answer = self.call("GET", "/v1/explain?url=https://demo.test/a%3Fb&method=post")
+        self.assertEqual((status, answer["steps"]), (200, [{"step": "host"}]))
+        self.assertEqual(self.node.asked, [("explain", "https://demo.test/a?b", "POST")])
+
+    def test_explainOfNothing(self) -> None:
+        """
+        What is no URL or no method is refused before an edge is asked.
+        """
+        for url in ("", "demo.test", "ftp://demo.test/", "https:///x", "http://[::1"):
+            self.assertEqual(self.refused("GET", f"/v1/explain?url={url}")[:2], (400, "url"))
+        wrong = "/v1/explain?url=http://demo.test/&method=G%20T"
+        self.assertEqual(self.refused("GET", wrong)[:2], (400, "method"))
+        self.assertEqual(self.node.asked, [])
+
+    def test_restart(self) -> None:
+        """
+        The keeper is told which app; a refusal of its has the status of its cause.
+        """
+        path = "/v1/apps/demo/hello/restart"
+        self.assertEqual(self.call("POST", path), (200, {"app": "demo/hello", "restarted": True}))
+        self.assertEqual(self.node.asked, [("restart", "demo/hello")])
+        self.node.refusal = "not_configured"
+        self.assertEqual(
+            self.refused("POST", path), (404, "demo/hello", "The app does not exist any more.")
+        )
+        self.node.refusal = "suspended"
+        self.assertEqual(self.refused("POST", path)[0], 503)
+        self.node.refusal = "it is being swapped"
+        self.assertEqual(self.refused("POST", path), (409, "demo/hello", "it is being swapped"))
+
+    def test_roleNotThere(self) -> None:
+        """
+        A role that is away or silent is 503, not an error of ours.
+        """
+        self.node.error = ConfigError("keeper", "does not answer now")
+        self.assertEqual(self.refused("GET", "/v1/apps"), (503, "keeper", "does not answer now"))
+        self.node.error = TimeoutError()
+        self.assertEqual(self.refused("GET", "/v1/status")[0], 503)
+
+    def test_ourOwnFault(self) -> None:
+        """
+        An exception is one entry in the log; the answer has its id and nothing of its text.
+        """
+        self.node.error = KeyError("inner")
+        status, answer = self.call("GET", "/v1/status")
+        self.assertEqual(status, 500)
+        self.assertNotIn("inner", json.dumps(answer))
+        (failure,) = self.flushLoggedErrors(KeyError)
+        self.assertEqual(failure.value.args, ("inner",))
+        self.assertIn(answer["error"]["id"], answer["error"]["problem"])
+
+
+class PathTests(ApiTestCase):
+    """What is no call."""
+
+    def test_unknownPaths(self) -> None:
+        """
+        A path without a call is 404, also when only a slash is too many.
+        """
+        for path in ("/", "/v1", "/v1/nothing", "/v1/status/", "/v2/status"):
+            self.assertEqual(self.refused("GET", path)[0], 404, path)
+
+    def test_wrongMethod(self) -> None:
+        """
+        The methods that a call has are named.
+        """
+        self.assertEqual(
+            self.refused("POST", "/v1/status"), (405, "/v1/status", "want GET, not POST")
+        )
+
+    def test_guardIsBefore(self) -> None:
+        """
+        A request for another host never reaches the resource.
+        """
+        response = self.successResultOf(self.treq.get("http://evil.example/v1/status"))
+        self.assertEqual((response.code, self.node.asked), (421, []))
+
+
+def _private_key() -> str:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = generate_private_key(SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
