@@ -24,7 +24,7 @@ from benchmarks.origin import start_origin
 from benchmarks.peers.kind import Running
 from benchmarks.peers.known import PEERS
 from benchmarks.probe import check_answer
-from benchmarks.stage import NotMeasured, Stage, choose_cores
+from benchmarks.stage import NotMeasured, Stage, choose_cores, end_in_order
 
 # more than this the generator, which is Python, does not send evenly
 MOST_PACED = 3000.0
@@ -161,11 +161,6 @@ def write(run: Run, options: argparse.Namespace) -> None:
         print(options.output / "bench.png")
     except ImportError:
         print("no plot: matplotlib is not installed; run `make bench`", file=sys.stderr)
-
-
-def end_in_order(number: int, frame: object) -> None:
-    """Turn a SIGTERM into an exception, so that what was started is ended."""
-    sys.exit(128 + number)
 
 
 def main(arguments: Sequence[str]) -> int:

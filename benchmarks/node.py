@@ -60,6 +60,10 @@ class Api(http.client.HTTPConnection):
             raise NotMeasured(f"{method} {path}: {answer.status} {text[:300]!r}")
         return json.loads(text)
 
+    def export(self, account: str) -> Any:
+        """Give the site of one account, as `apply` takes it."""
+        return self.call("GET", f"/v1/export?account={account}")
+
 
 @frozen
 class Node:

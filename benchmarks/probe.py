@@ -11,6 +11,8 @@ import http.client
 import socket
 import ssl
 
+from cryptography import x509
+
 from benchmarks.origin import SIZE
 from benchmarks.peers.kind import Running
 from benchmarks.stage import HOST, NotMeasured
@@ -21,6 +23,8 @@ class OneName(http.client.HTTPConnection):
 
     def __init__(self, port: int, name: str, tls: bool, timeout: float = 10.0) -> None:
         super().__init__("127.0.0.1", port, timeout=timeout)
+        # the names in the certificate that was shown
+        self.certified: list[str] = []
         self._name = name
         self._tls = tls
 
@@ -32,13 +36,31 @@ class OneName(http.client.HTTPConnection):
             # the certificate was made for this run; its name is looked at by who cares
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._name)
+            wrapped = context.wrap_socket(self.sock, server_hostname=self._name)
+            shown = wrapped.getpeercert(binary_form=True)
+            assert shown is not None
+            self.certified = names_in(shown)
+            self.sock = wrapped
 
     def get(self, path: str = "/") -> tuple[int, bytes]:
         """Ask once; give status and body."""
         self.request("GET", path, headers={"Host": self._name})
         answer = self.getresponse()
         return answer.status, answer.read()
+
+    def redirect(self, name: str, path: str) -> str | None:
+        """Ask for a path of another name on the same connection; give where it leads."""
+        self.request("GET", path, headers={"Host": name})
+        answer = self.getresponse()
+        answer.read()
+        return answer.getheader("Location")
+
+
+def names_in(certificate: bytes) -> list[str]:
+    """Give the DNS names of a certificate in DER."""
+    extensions = x509.load_der_x509_certificate(certificate).extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.DNSName)
 
 
 def check_answer(peer: Running, door: str) -> None:

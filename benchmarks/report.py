@@ -57,7 +57,7 @@ def pace(slowest: float, most: float) -> float:
 
 def table(results: Results) -> list[str]:
     """Give the table; a peer's ratio is to nginx in the same case."""
-    head = f"{'case':<12} {'peer':<14} {'µs CPU':>8} {'× nginx':>8} {'spread':>7}"
+    head = f"{'case':<15} {'peer':<14} {'µs CPU':>8} {'× nginx':>8} {'spread':>7}"
     head += f" {'req/s':>8} {'core':>5} {'p99 ms':>7}"
     lines = [head, "-" * len(head)]
     for case, peers in results.items():
@@ -69,7 +69,7 @@ def table(results: Results) -> list[str]:
             ratio = f"{found.cost / base:.2f}" if base else "-"
             late = f"{found.p99 * 1000:.2f}" if found.p99 else "-"
             lines.append(
-                f"{case:<12} {name:<14} {found.cost:>8.1f} {ratio:>8} {found.spread:>7.1%}"
+                f"{case:<15} {name:<14} {found.cost:>8.1f} {ratio:>8} {found.spread:>7.1%}"
                 f" {found.rate:>8,.0f} {found.busy:>5.0%} {late:>7}"
             )
         lines.append("")
@@ -86,11 +86,11 @@ def reach(results: Results) -> list[str]:
         if BASE in costs:
             ratio = costs[OURS] / costs[BASE]
             met = "met" if ratio <= REACH else "MISSED"
-            lines.append(f"{case:<12} {ratio:.2f} × nginx, at most {REACH:.0f}: {met}")
+            lines.append(f"{case:<15} {ratio:.2f} × nginx, at most {REACH:.0f}: {met}")
         if "caddy" in costs:
             met = "met" if costs[OURS] < costs["caddy"] else "MISSED"
             lines.append(
-                f"{case:<12} {costs[OURS]:.1f} µs, below Caddy's {costs['caddy']:.1f}: {met}"
+                f"{case:<15} {costs[OURS]:.1f} µs, below Caddy's {costs['caddy']:.1f}: {met}"
             )
     return lines
 

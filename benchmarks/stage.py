@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -226,3 +227,8 @@ def close(pipe: IO[bytes] | None) -> None:
         except BrokenPipeError:
             # what was still to be written has lost its reader
             pass
+
+
+def end_in_order(number: int, frame: object) -> None:
+    """Turn a SIGTERM into an exception, so that what was started is ended."""
+    sys.exit(128 + number)
