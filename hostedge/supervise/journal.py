@@ -1,0 +1,97 @@
+"""
+What a keeper has launched, for the keeper that comes after it.
+
+In:  `supervise.supervised` before and after each launch, and when a generation is ready or gone.
+Out: the entries whose process provably is the one that was launched; all others are dropped.
+
+One small file a generation; nothing is synced to disk, because no process outlives the machine.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from hostedge.net.link import process_started
+from hostedge.supervise.inheritance import replace_file
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BLOCK = 1000  # numbers that are reserved with one write
+
+
+@frozen
+class Entry:
+    """One generation of an app."""
+
+    boot: str
+    # account/name
+    app: str
+    generation: int
+    # where it answers: `unix:/path` or `host:port`
+    address: str
+    # of the configuration that it was launched with
+    digest: str
+    # its listener's inode, if the keeper holds one
+    inode: int = 0
+    # 0: not launched yet
+    pid: int = 0
+    # clock ticks after boot
+    started: int = 0
+    ready: bool = False
+
+    def lives(self) -> bool:
+        """Is this pid still the process that was launched?"""
+        try:
+            return self.pid > 0 and process_started(self.pid) == self.started
+        except ProcessLookupError:
+            return False
+
+
+class Journal:
+    """The folder; numbers of generations that it gives out never repeat."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.boot = BOOT_ID.read_text().strip()
+        self._next, self._reserved = self._last(), 0
+
+    def number(self) -> int:
+        """A generation that never was before, not in an earlier keeper's life either."""
+        if self._next >= self._reserved:
+            self._reserved = self._next + BLOCK
+            replace_file(self._folder / "numbers", f"{self._reserved}\n")
+        self._next += 1
+        return self._next
+
+    def _last(self) -> int:
+        numbers = [int(path.stem) for path in self._files()]
+        try:
+            numbers.append(int((self._folder / "numbers").read_text()))
+        except (FileNotFoundError, ValueError):
+            pass
+        return max(numbers, default=0)
+
+    def _files(self) -> list[Path]:
+        return [path for path in self._folder.glob("*.json") if path.stem.isdecimal()]
+
+    def write(self, entry: Entry) -> None:
+        replace_file(self._folder / f"{entry.generation}.json", json.dumps(asdict(entry)))
+
+    def forget(self, generation: int) -> None:
+        (self._folder / f"{generation}.json").unlink(missing_ok=True)
+
+    def living(self) -> list[Entry]:
+        """What still runs, oldest first; the files of everything else are removed."""
+        found: list[Entry] = []
+        for path in sorted(self._files(), key=lambda path: int(path.stem)):
+            try:
+                entry = Entry(**json.loads(path.read_text()))
+            except (OSError, ValueError, TypeError):
+                entry = None
+            if entry is not None and entry.boot == self.boot and entry.lives():
+                found.append(entry)
+            else:
+                path.unlink(missing_ok=True)
+        return found
