@@ -39,8 +39,8 @@ class Chain:
         return name in self.names or wildcard_of(name) in self.names
 
 
-# One import reads each chain when its site is parsed and again when it is written.
-@lru_cache(maxsize=1024)
+# An import reads each chain when a batch of sites is parsed and again when it is written.
+@lru_cache(maxsize=4096)
 def read_chain(text: str) -> Chain:
     """
     Read a chain, leaf first.
