@@ -1,0 +1,387 @@
+"""
+HTTP/1.0 and 1.1 for clients: one request at a time, in order, on a connection that lives on.
+
+In:  a transport's `dataReceived`; listeners make one protocol for each connection.
+Out: an exchange for the leaf that the entrance's router names; malformed input is refused here.
+Spec: RFC 9112 sections 9.3 and 9.6.
+
+    <- bytes                parser appends to a list: head, pieces of body, end, or a fault
+    -> exchange to leaf     one head is taken off the list at a time
+    || reading stops        while the list is not empty: a client that pipelines has to wait
+    <- exchange.finish      the next head is taken off, or the connection ends
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hostedge.errors import BadRequest
+from hostedge.http.entrance import Entrance
+from hostedge.http.h1_exchange import H1Exchange
+from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
+from hostedge.http.refusal import ALLOW, make_refusal, phrase
+from hostedge.http.wheel import NEVER
+from hostedge.net.eager import EagerConnection
+from hostedge.wire.host import request_host
+
+LINGER = 2.0  # seconds in which a client may still be sending what we do not want
+LINGER_SIZE = 65536
+CHECK = 5.0  # seconds between looks at a connection that is being answered
+
+# where a connection stands
+IDLE, HEAD, BUSY, LINGERING, ENDED = range(5)
+
+
+@implementer(IHalfCloseableProtocol)
+class H1(Protocol):
+    """
+    One client's connection.
+
+    `_events` is what the parser found and nobody has dealt with yet; `_held` are bytes that it
+    has not seen. `_exchange` stays until its answer has ended and its request was read to the
+    end, so that no byte of a body can be taken for a request.
+    """
+
+    _log = Logger()
+
+    transport: EagerConnection
+    deadline = NEVER
+    due = 0
+
+    def __init__(self, entrance: Entrance) -> None:
+        self.entrance = entrance
+        self.client = self.server_name = ""
+        self.client_port = self.local_port = 0
+        self._wheel = entrance.wheel
+        self._state = IDLE
+        self._exchange: H1Exchange | None = None
+        self._reader = RequestReader()
+        self._events = self._reader.events
+        self._held = b""
+        self._advancing = False
+        self._reading = True
+        self._half_closed = False
+        # the client's side: bytes written, what was unsent and when that last changed
+        self._written = 0
+        self._stuck = (0, 0.0)
+        self._body_at = 0.0
+        self._lingered = 0
+
+    # what the transport says
+
+    def connectionMade(self) -> None:
+        transport = self.transport
+        self.client, self.client_port = _host_port(transport.getPeer())
+        self.local_port = _host_port(transport.getHost())[1]
+        self.server_name = getattr(transport, "server_name", "") or ""
+        self.entrance.counters["http_connections"] += 1
+        self.entrance.add(self)
+        self.deadline = self._wheel.now + self.entrance.limits.keepalive_timeout
+        self._wheel.watch(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._state >= LINGERING:
+            self._linger_on(len(data))
+            return
+        if self._held or len(data) > FEED:
+            self._held += data
+        else:
+            self._reader.feed(data)
+        if self._events or self._held:
+            self._advance()
+        elif self._state == IDLE:
+            self._state = HEAD
+            self.deadline = self._wheel.now + self.entrance.limits.header_timeout
+            self._wheel.hasten(self)
+
+    def readConnectionLost(self) -> None:
+        """The client has ended its side. One that still waits for an answer has given up."""
+        self._half_closed = True
+        exchange = self._exchange
+        if exchange is None or not exchange.complete or not exchange.begun:
+            self._leave()
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """We have half-closed, and go on reading for a while."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._leave()
+        self._state = ENDED
+        self._wheel.forget(self)
+        self.entrance.remove(self)
+
+    def timed_out(self) -> None:
+        unsent = getattr(self.transport, "unsent", 0)
+        if unsent:
+            self._check_progress(unsent)
+        elif self._state == IDLE:
+            self._leave()
+            self.transport.loseConnection()
+        elif self._state == HEAD:
+            self._reject("header_timeout")
+        elif self._state == BUSY:
+            self._check_body()
+        elif self._state == LINGERING:
+            self.transport.loseConnection()
+        else:
+            self.end()
+
+    # one request after the other
+
+    def _advance(self) -> None:
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._state < LINGERING and self._step():
+                pass
+        finally:
+            self._advancing = False
+        reading = not self._events and not self._held
+        if reading is not self._reading and self._state < LINGERING:
+            self._reading = reading
+            if reading:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def _step(self) -> bool:
+        """Deal with one event; False when there is nothing to do now."""
+        events = self._events
+        if not events:
+            if not self._held:
+                return False
+            piece, self._held = self._held[:FEED], self._held[FEED:]
+            self._reader.feed(piece)
+            return True
+        exchange = self._exchange
+        if exchange is None:
+            self._begin(events.pop(0))
+            return True
+        if exchange.complete or exchange.paused:
+            return False
+        if exchange.receiver is None and not exchange.begun:
+            return False
+        event = events.pop(0)
+        if event is END:
+            self.deadline = self._wheel.now + CHECK
+            exchange.end_body()
+            if exchange.over:
+                self._next()
+        elif type(event) is bytes:
+            self._take_body(exchange, event)
+        else:
+            self._break_off(exchange, cast(str, event))
+        return True
+
+    def _begin(self, event: object) -> None:
+        self._state = BUSY
+        self.deadline = self._wheel.now + CHECK
+        if type(event) is not Head:
+            self._reject(cast(str, event))
+            return
+        head = event
+        try:
+            exchange = self._admit(head)
+        except BadRequest as bad:
+            accept = [value for name, value in head.fields if name.lower() == b"accept"]
+            self._reject(bad.cause, head.method, accept)
+            return
+        self._exchange = exchange
+        self.entrance.counters["http_requests"] += 1
+        if exchange.complete:
+            # the end of a request without a body comes with its head
+            del self._events[0]
+        else:
+            self._body_at = self._wheel.now
+        try:
+            leaf = self.entrance.router(exchange)
+            if type(leaf) is str:
+                exchange.refuse(leaf)
+            else:
+                leaf.answer(exchange)  # type: ignore[union-attr]
+        except Exception:  # noqa: BLE001 - the outermost shell; the connection must not hang
+            self._log.failure("request {id} failed", id=exchange.id)
+            exchange.refuse("internal")
+
+    def _admit(self, head: Head) -> H1Exchange:
+        """
+        Make an exchange of a head.
+
+        Raises:
+            BadRequest: with the cause of the refusal.
+        """
+        framing = check_head(head)
+        entrance, authority, length = self.entrance, framing.authority, framing.length
+        host = request_host([authority])
+        target, path, query = read_target(head.method, head.target, entrance.scheme, authority)
+        if length is not None and length > entrance.limits.body_size:
+            raise BadRequest("too_large")
+        exchange = H1Exchange(self, head.method, target, head.fields, length, authority)
+        exchange.host = host
+        exchange.path = path
+        exchange.query = query
+        exchange.expects = framing.expects
+        exchange.old = head.version == "1.0"
+        exchange.close = not head.keep_alive
+        return exchange
+
+    def _take_body(self, exchange: H1Exchange, data: bytes) -> None:
+        self._body_at = self._wheel.now
+        if exchange.received + len(data) > self.entrance.limits.body_size:
+            self._break_off(exchange, "too_large")
+        else:
+            exchange.take_body(data)
+
+    def _break_off(self, exchange: H1Exchange, cause: str) -> None:
+        """The rest of this request will not be read: refuse it, or end what is being answered."""
+        if exchange.begun:
+            self.entrance.counters[f"refused_{cause}"] += 1
+            exchange.abort()
+            return
+        receiver, exchange.receiver = exchange.receiver, None
+        exchange.close = True
+        if receiver is not None:
+            receiver.client_gone()
+        exchange.refuse(cause)
+
+    # what the exchange says
+
+    def want_body(self) -> None:
+        if self._events or self._held:
+            self._advance()
+
+    def must_close(self, exchange: H1Exchange) -> bool:
+        """Whether the answer that begins now is the last one."""
+        if not exchange.complete and END not in self._events:
+            # what is left of the request could be taken for the next one
+            return True
+        return self.entrance.draining or self._half_closed
+
+    def put(self, data: bytes) -> None:
+        self._written += len(data)
+        self.transport.write(data)
+
+    def answered(self, exchange: H1Exchange) -> None:
+        if exchange.close:
+            self._exchange = None
+            if exchange.complete and not self._events and not self._held:
+                self._state = ENDED
+                self.deadline = self._wheel.now + self.entrance.limits.write_timeout
+                self.transport.loseConnection()
+            else:
+                self._linger()
+        elif exchange.complete:
+            self._next()
+        if self._events or self._held:
+            self._advance()
+
+    def _next(self) -> None:
+        """Make room for the next request."""
+        self._exchange = None
+        limits = self.entrance.limits
+        if self._reader.begun:
+            self._state = HEAD
+            self.deadline = self._wheel.now + limits.header_timeout
+        else:
+            self._state = IDLE
+            self.deadline = self._wheel.now + limits.keepalive_timeout
+        if (self._half_closed or self.entrance.draining) and not self._events:
+            self.transport.loseConnection()
+
+    # how it ends
+
+    def drain(self) -> None:
+        if self._state == IDLE:
+            self.transport.loseConnection()
+
+    def end(self) -> None:
+        self._leave()
+        self._state = ENDED
+        self.transport.abortConnection()
+
+    def _leave(self) -> None:
+        self._events.clear()
+        self._held = b""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and not exchange.over:
+            self.entrance.counters["http_client_gone"] += 1
+            exchange.lose_client()
+
+    def _reject(
+        self, cause: str, method: bytes = b"GET", accept: list[bytes] | None = None
+    ) -> None:
+        """Answer what never became an exchange, and end."""
+        self.entrance.counters[f"refused_{cause}"] += 1
+        status, fields, body = make_refusal(cause, accept or [], self.entrance.make_id())
+        if cause == "method":
+            fields.append((b"Allow", ALLOW))
+        lines = b"".join(b"%b: %b\r\n" % item for item in fields)
+        self.put(
+            b"HTTP/1.1 %d %b\r\n%bDate: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+            % (status, phrase(status).encode(), lines, self.entrance.date(), len(body),
+               b"" if method == b"HEAD" else body)
+        )  # fmt: skip
+        self._linger()
+
+    def _linger(self) -> None:
+        """
+        End our side and read on for a moment.
+
+        A socket that is closed with unread bytes resets the connection, and the client may
+        lose the answer that says why.
+        """
+        self._state = LINGERING
+        self._events.clear()
+        self._held = b""
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        if self._half_closed:
+            self.transport.loseConnection()
+        else:
+            half_close = getattr(self.transport, "loseWriteConnection", None)
+            if half_close is not None:
+                half_close()
+        self.deadline = self._wheel.now + LINGER
+        self._wheel.hasten(self)
+
+    def _linger_on(self, size: int) -> None:
+        self._lingered += size
+        if self._lingered > LINGER_SIZE and self._state == LINGERING:
+            self.end()
+
+    def _check_progress(self, unsent: int) -> None:
+        """End a connection whose client takes nothing for too long."""
+        now = self._wheel.now
+        delivered = self._written - unsent
+        if delivered != self._stuck[0]:
+            self._stuck = (delivered, now)
+        elif now - self._stuck[1] >= self.entrance.limits.write_timeout:
+            self.entrance.counters["http_write_stalled"] += 1
+            self.end()
+            return
+        self.deadline = now + CHECK
+
+    def _check_body(self) -> None:
+        """Refuse a request whose body has stopped coming."""
+        exchange, now = self._exchange, self._wheel.now
+        self.deadline = now + CHECK
+        if exchange is None or exchange.complete:
+            return
+        if exchange.paused or not self._reading:
+            self._body_at = now
+        elif now - self._body_at >= self.entrance.limits.body_timeout:
+            self._break_off(exchange, "body_timeout")
+
+
+def _host_port(address: IAddress) -> tuple[str, int]:
+    """UNIX peers and the addresses of tests have neither."""
+    return getattr(address, "host", ""), getattr(address, "port", 0)

@@ -1,0 +1,240 @@
+"""
+One request of an HTTP/1 connection, and the framing of its answer.
+
+In:  `http.h1` makes it; the leaf answers on it.
+Out: head and body to the transport, joined into one write where both are there.
+Spec: RFC 9112 sections 6 and 9, RFC 9110 sections 8.6, 15.2-15.4.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from hostedge.http.exchange import BodyReceiver, Fields, Producer
+from hostedge.http.refusal import make_refusal, phrase
+
+if TYPE_CHECKING:
+    from hostedge.http.h1 import H1
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
+
+_WITHOUT_BODY = frozenset((204, 304))
+_CRLF = b"\r\n"
+
+
+class H1Exchange:
+    """
+    The facts of a request, and where its answer stands.
+
+    `head` waits for the first piece of the body; `left` is what is still promised, None when
+    the length is not known; `over` means that nothing more can happen to the answer.
+    """
+
+    __slots__ = (
+        "method", "target", "path", "query", "host", "authority", "scheme", "fields", "length",
+        "client", "client_port", "local_port", "server_name", "id", "revision",
+        "upstream", "queued", "connected", "first_byte",
+        "status", "sent", "total", "cause", "whole",
+        "connection", "receiver", "received", "complete", "paused", "expects", "old", "close",
+        "started", "head", "left", "chunked", "bodyless", "begun", "over", "producing",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: H1,
+        method: bytes,
+        target: bytes,
+        fields: Fields,
+        length: int | None,
+        authority: bytes,
+    ) -> None:
+        self.connection = connection
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.length = length
+        self.authority = authority
+        entrance = connection.entrance
+        self.scheme = entrance.scheme
+        self.id = entrance.make_id()
+        self.client = connection.client
+        self.client_port = connection.client_port
+        self.local_port = connection.local_port
+        self.server_name = connection.server_name
+        self.path = b""
+        self.query: bytes | None = None
+        self.host = ""
+        self.revision = 0
+        self.upstream = self.cause = ""
+        self.queued = self.connected = self.first_byte = self.total = 0.0
+        self.status = self.sent = self.received = 0
+        self.whole = True
+        self.receiver: BodyReceiver | None = None
+        # the request's side
+        self.complete = length == 0
+        self.paused = self.expects = False
+        # HTTP/1.0, and whether the connection ends with this answer
+        self.old = self.close = False
+        # the answer's side
+        self.started = monotonic()
+        self.head = b""
+        self.left: int | None = None
+        self.chunked = self.begun = self.over = self.producing = False
+        self.bodyless = method == b"HEAD"
+
+    def receive(self, receiver: BodyReceiver) -> None:
+        self.receiver = receiver
+        if self.complete:
+            receiver.body_end()
+        elif not self.paused:
+            self._want_body()
+
+    def pause_body(self) -> None:
+        self.paused = True
+
+    def resume_body(self) -> None:
+        if self.paused:
+            self.paused = False
+            if self.receiver is not None and not self.over:
+                self._want_body()
+
+    def _want_body(self) -> None:
+        if self.expects and not self.begun:
+            self.expects = False
+            self.connection.put(CONTINUE)
+        self.connection.want_body()
+
+    def respond(self, status: int, fields: Fields, body: bytes) -> None:
+        self.begin(status, fields, len(body))
+        self.write(body)
+        self.finish()
+
+    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
+        if self.over:
+            return
+        self.connection.entrance.counters[f"refused_{cause}"] += 1
+        self.cause = cause
+        if self.begun:
+            self.abort()
+            return
+        accept = [value for name, value in self.fields if name.lower() == b"accept"]
+        self.respond(*make_refusal(cause, accept, self.id, retry_after))
+
+    def begin(self, status: int, fields: Fields, length: int | None) -> None:
+        if self.over:
+            return
+        assert not self.begun, "an answer begins once"  # noqa: S101
+        self.begun = True
+        self.status = status
+        connection = self.connection
+        parts = [_status_line(status)]
+        for name, value in fields:
+            parts += (name, b": ", value, _CRLF)
+        parts += (b"Date: ", connection.entrance.date(), _CRLF)
+        if status in _WITHOUT_BODY:
+            self.bodyless = True
+        elif length is not None:
+            self.left = length
+            parts.append(b"Content-Length: %d\r\n" % length)
+        elif self.bodyless:
+            pass
+        elif self.old:
+            self.close = True
+        else:
+            self.chunked = True
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        if self.close or connection.must_close(self):
+            self.close = True
+            parts.append(b"Connection: close\r\n\r\n")
+        elif self.old:
+            parts.append(b"Connection: keep-alive\r\n\r\n")
+        else:
+            parts.append(_CRLF)
+        self.head = b"".join(parts)
+
+    def write(self, data: bytes) -> None:
+        if self.over:
+            return
+        if self.bodyless:
+            data = b""
+        elif data:
+            if self.left is not None:
+                self.left -= len(data)
+                if self.left < 0:
+                    self.abort()
+                    return
+            self.sent += len(data)
+            if self.chunked:
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self.head:
+            data = self.head + data
+            self.head = b""
+        if data:
+            self.connection.put(data)
+
+    def finish(self) -> None:
+        if self.over:
+            return
+        if self.left and not self.bodyless:
+            self.abort()
+            return
+        tail = b"0\r\n\r\n" if self.chunked else b""
+        if self.head or tail:
+            self.connection.put(self.head + tail)
+            self.head = b""
+        self._end()
+        self.connection.answered(self)
+
+    def abort(self) -> None:
+        if self.over:
+            return
+        self.whole = False
+        self._end()
+        self.connection.entrance.counters["http_aborted"] += 1
+        self.connection.end()
+
+    def register_producer(self, producer: Producer) -> None:
+        if self.over:
+            producer.stopProducing()
+            return
+        self.producing = True
+        self.connection.transport.registerProducer(producer, True)
+
+    def lose_client(self, status: int = CLIENT_GONE) -> None:
+        """Nobody waits for the answer any more; the protocol ends the connection."""
+        if self.over:
+            return
+        if not self.begun:
+            self.status = status
+        self.whole = False
+        self._end()
+        if self.receiver is not None:
+            self.receiver.client_gone()
+
+    def take_body(self, data: bytes) -> None:
+        """A piece of the request's body, from the protocol."""
+        self.received += len(data)
+        if self.receiver is not None and not self.over:
+            self.receiver.body_data(data)
+
+    def end_body(self) -> None:
+        """The request is complete."""
+        self.complete = True
+        if self.receiver is not None and not self.over:
+            self.receiver.body_end()
+
+    def _end(self) -> None:
+        self.over = True
+        self.total = monotonic() - self.started
+        if self.producing:
+            self.producing = False
+            self.connection.transport.unregisterProducer()
+        self.connection.entrance.record(self)
+
+
+@lru_cache(maxsize=1024)
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %s\r\n" % (status, phrase(status).encode())

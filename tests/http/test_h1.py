@@ -1,0 +1,380 @@
+"""A client's connection: case files at every split, time, limits, ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.exchange import Exchange
+from hostedge.http.h1 import LINGER, LINGER_SIZE
+from tests.http.parts import DATE, EchoLeaf, Scene, split_answers, with_limits
+
+CASES = Path(__file__).parent.parent / "cases" / "http"
+GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+
+
+def read_case(path: Path) -> tuple[bytes, list[str]]:
+    """The bytes to send, and a line for each answer: status, cause or body, `close`."""
+    asked, _, wanted = path.read_text().partition("\n==>\n")
+    lines = asked.split("\n")[1:]
+    text = "".join(line[:-1] if line.endswith("\\") else line + "\\r\\n" for line in lines)
+    raw = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+    return raw, wanted.splitlines()
+
+
+class CaseTests(SynchronousTestCase):
+    """Each file is one input and what has to come of it."""
+
+    def outcome(self, pieces: list[bytes]) -> tuple[list[str], dict[str, int]]:
+        scene = Scene(EchoLeafRouter())
+        protocol, client = scene.connect()
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        out = []
+        text = client.value()
+        if text.startswith(b"HTTP/1.1 100 Continue\r\n\r\n"):
+            out.append("100")
+            text = text.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        for status, fields, body in split_answers(text):
+            reason = fields.get(b"x-hostedge-reason", body).decode("latin-1")
+            closing = fields.get(b"connection") == b"close"
+            out.append(f"{status} {reason}" + (" close" if closing else ""))
+        self.assertEqual(client.ended, bool(out) and out[-1].endswith("close"))
+        return out, scene.changed_counters()
+
+    def test_cases(self) -> None:
+        """In one piece and cut at every position, a case has its outcome; a fault counts once."""
+        paths = sorted(CASES.glob("*.case"))
+        self.assertGreater(len(paths), 60)
+        for path in paths:
+            raw, wanted = read_case(path)
+            whole, counters = self.outcome([raw])
+            self.assertEqual(whole, wanted, path.name)
+            refused = [name for name in counters if name.startswith("refused_")]
+            faults = [line for line in wanted if line[0] in "45"]
+            self.assertEqual(sum(counters[name] for name in refused), len(faults), path.name)
+            self.assertLessEqual(
+                set(counters) - set(refused), {"http_connections", "http_requests"}
+            )
+            step = max(1, len(raw) // 150)
+            for cut in range(1, len(raw), step):
+                self.assertEqual(self.outcome([raw[:cut], raw[cut:]])[0], wanted, (path.name, cut))
+            if len(raw) < 1000:
+                bytewise = [raw[i : i + 1] for i in range(len(raw))]
+                self.assertEqual(self.outcome(bytewise)[0], wanted, path.name)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class EchoLeafRouter(EchoLeaf):
+    """A router that always gives the same leaf."""
+
+    def __call__(self, exchange: Exchange) -> EchoLeaf:
+        return self
+
+
+class Waiting:
+    """A leaf that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.heard: list[object] = []
+
+    def __call__(self, exchange: Exchange) -> Waiting:
+        return self
+
+    def answer(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        exchange.receive(self)
+
+    def explain(self) -> list[str]:
+        return []
+
+    def body_data(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def body_end(self) -> None:
+        self.heard.append("end")
+
+    def client_gone(self) -> None:
+        self.heard.append("gone")
+
+
+class ConnectionTests(SynchronousTestCase):
+    """One connection, step by step."""
+
+    def setUp(self) -> None:
+        self.leaf = Waiting()
+        self.scene = Scene(self.leaf)
+        self.protocol, self.client = self.scene.connect()
+
+    def answer(self) -> list[tuple[int, dict[bytes, bytes], bytes]]:
+        text = self.client.value()
+        self.client.clear()
+        return split_answers(text)
+
+    def test_oneWrite(self) -> None:
+        """Head and body of an answer leave in one write."""
+        writes: list[bytes] = []
+        self.client.write = writes.append  # type: ignore[method-assign]
+        self.protocol.dataReceived(GET)
+        self.leaf.exchanges[0].respond(200, [(b"A", b"b")], b"hello")
+        self.assertEqual(
+            writes,
+            [b"HTTP/1.1 200 OK\r\nA: b\r\nDate: " + DATE + b"\r\nContent-Length: 5\r\n\r\nhello"],
+        )
+
+    def test_pipelinedRequestsWait(self) -> None:
+        """Reading stops while a request waits for its turn; each begins after the one before."""
+        self.protocol.dataReceived(GET * 3)
+        self.assertEqual((len(self.leaf.exchanges), self.client.producerState), (1, "paused"))
+        for turn in range(3):
+            self.assertEqual(len(self.leaf.exchanges), turn + 1)
+            self.leaf.exchanges[turn].respond(200, [], b"%d" % turn)
+        self.assertEqual([body for _, _, body in self.answer()], [b"0", b"1", b"2"])
+        self.assertEqual(self.client.producerState, "producing")
+
+    def test_manyPipelinedRequests(self) -> None:
+        """Ten thousand requests in one write are answered, without deep recursion."""
+        leaf = EchoLeafRouter()
+        protocol, client = Scene(leaf).connect()
+        protocol.dataReceived(GET * 10_000)
+        self.assertEqual(len(split_answers(client.value())), 10_000)
+
+    def test_head(self) -> None:
+        """HEAD is answered with the length and without the body."""
+        self.protocol.dataReceived(GET.replace(b"GET", b"HEAD"))
+        self.leaf.exchanges[0].respond(200, [], b"hello")
+        text = self.client.value()
+        self.assertIn(b"Content-Length: 5\r\n", text)
+        self.assertTrue(text.endswith(b"\r\n\r\n"))
+
+    def test_withoutBody(self) -> None:
+        """204 and 304 have neither body nor framing."""
+        for status in (204, 304):
+            self.protocol.dataReceived(GET)
+            self.leaf.exchanges[-1].respond(status, [], b"")
+            text = self.client.value()
+            self.assertNotIn(b"Content-Length", text)
+            self.assertNotIn(b"Transfer-Encoding", text)
+
+    def test_chunked(self) -> None:
+        """Without a length the answer is chunked, for HTTP/1.0 it ends with the connection."""
+        for version in (b"1.1", b"1.0"):
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(GET.replace(b"1.1", version))
+            exchange = self.leaf.exchanges[-1]
+            exchange.begin(200, [], None)
+            self.assertEqual(client.value(), b"")
+            exchange.write(b"")
+            head = client.value()
+            client.clear()
+            exchange.write(b"hello")
+            exchange.finish()
+            if version == b"1.1":
+                self.assertIn(b"Transfer-Encoding: chunked\r\n", head)
+                self.assertEqual(client.value(), b"5\r\nhello\r\n0\r\n\r\n")
+            else:
+                self.assertIn(b"Connection: close\r\n", head)
+                self.assertEqual((client.value(), client.ended), (b"hello", True))
+
+    def test_wrongLengthAborts(self) -> None:
+        """Fewer or more bytes than promised abort the connection: the client must see it."""
+        for body in (b"", b"1234", b"123456"):
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(GET)
+            exchange = self.leaf.exchanges[-1]
+            exchange.begin(200, [], 5)
+            exchange.write(body)
+            exchange.finish()
+            self.assertTrue(client.aborted, body)
+            self.assertFalse(self.scene.recorded[-1].whole)
+
+    def test_bodyBackpressure(self) -> None:
+        """A paused body stays with the client; it comes in order afterwards."""
+        self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab")
+        exchange = self.leaf.exchanges[0]
+        exchange.pause_body()
+        self.protocol.dataReceived(b"cd")
+        self.assertEqual((self.leaf.heard, self.client.producerState), ([b"ab"], "paused"))
+        exchange.resume_body()
+        self.protocol.dataReceived(b"ef")
+        self.assertEqual(self.leaf.heard, [b"ab", b"cd", b"ef", "end"])
+        self.assertEqual(self.client.producerState, "producing")
+
+    def test_continueOnlyWhenWanted(self) -> None:
+        """`100 Continue` waits until the leaf wants the body."""
+        leaf = Waiting()
+        leaf.answer = lambda exchange: leaf.exchanges.append(exchange)  # type: ignore[method-assign]
+        protocol, client = Scene(leaf).connect()
+        protocol.dataReceived(
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+        exchange = leaf.exchanges[0]
+        exchange.pause_body()
+        exchange.receive(leaf)
+        self.assertEqual(client.value(), b"")
+        exchange.resume_body()
+        self.assertEqual(client.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def test_answerBeforeTheBody(self) -> None:
+        """An answer to a request that is not complete is the last; the rest is not a request."""
+        self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600\r\n\r\n")
+        self.leaf.exchanges[0].refuse("forbidden")
+        self.assertEqual(self.answer()[0][1][b"connection"], b"close")
+        self.protocol.dataReceived(GET)
+        self.assertEqual((len(self.leaf.exchanges), self.client.value()), (1, b""))
+        self.scene.pass_time(LINGER + 2)
+        self.assertFalse(self.client.connected)
+
+    def test_lingeringIsBounded(self) -> None:
+        """A client that goes on sending after a refusal is cut off."""
+        self.protocol.dataReceived(b"garbage\r\n\r\n")
+        self.assertTrue(self.client.half_closed)
+        for _ in range(LINGER_SIZE // 16384 + 1):
+            self.protocol.dataReceived(b"x" * 16384)
+        self.assertFalse(self.client.connected)
+
+    def test_undrainedBody(self) -> None:
+        """A body that no leaf asked for is read away when all of it has come."""
+        leaf = Waiting()
+        leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
+        protocol, client = Scene(leaf).connect()
+        post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 34\r\n\r\n" + b"x" * 34
+        protocol.dataReceived(post + GET)
+        answers = split_answers(client.value())
+        self.assertEqual([status for status, _, _ in answers], [200, 200])
+
+    def test_bodyTooLarge(self) -> None:
+        """A body in chunks that grows over the limit is refused, and its receiver told."""
+        self.scene.entrance.limits = with_limits(body_size=10)
+        self.protocol.dataReceived(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n"
+        )
+        self.protocol.dataReceived(b"8\r\n12345678\r\n")
+        self.assertEqual(self.leaf.heard, [b"12345678", "gone"])
+        self.assertEqual(self.answer()[0][0], 413)
+        self.assertTrue(self.client.ended)
+
+    def test_clientLeaves(self) -> None:
+        """A client that goes is told of once, and logged as gone."""
+        self.protocol.dataReceived(GET)
+        self.protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.leaf.heard, ["end", "gone"])
+        exchange = self.leaf.exchanges[0]
+        exchange.respond(200, [], b"late")
+        exchange.abort()
+        self.assertEqual([(e.status, e.whole) for e in self.scene.recorded], [(499, False)])
+
+    def test_halfClose(self) -> None:
+        """Half closing means giving up, unless the answer is already on its way."""
+        self.protocol.dataReceived(GET)
+        self.leaf.exchanges[0].begin(200, [], 5)
+        self.protocol.readConnectionLost()
+        self.assertTrue(self.client.connected)
+        self.leaf.exchanges[0].write(b"hello")
+        self.leaf.exchanges[0].finish()
+        self.assertFalse(self.client.connected)
+        protocol, client = self.scene.connect()
+        protocol.dataReceived(GET)
+        protocol.readConnectionLost()
+        self.assertEqual((self.leaf.heard[-1], client.connected), ("gone", False))
+
+    def test_failingLeaf(self) -> None:
+        """A leaf that raises is logged, the client gets 500 without its text."""
+        leaf = Waiting()
+        leaf.answer = lambda exchange: 1 / 0  # type: ignore[assignment]
+        protocol, client = Scene(leaf).connect()
+        protocol.dataReceived(GET)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        status, _, body = split_answers(client.value())[0]
+        self.assertEqual(status, 500)
+        self.assertNotIn(b"division", body)
+
+    def test_unknownHost(self) -> None:
+        """The router's word for what is missing is the answer; the connection lives on."""
+        scene = Scene(lambda exchange: "unknown_host")
+        protocol, client = scene.connect()
+        protocol.dataReceived(GET + GET)
+        self.assertEqual([a[0] for a in split_answers(client.value())], [404, 404])
+        self.assertEqual(scene.counters["refused_unknown_host"], 2)
+
+
+class TimeTests(SynchronousTestCase):
+    """Who is too slow."""
+
+    def setUp(self) -> None:
+        self.leaf = Waiting()
+        self.scene = Scene(self.leaf)
+        self.protocol, self.client = self.scene.connect()
+
+    def test_slowHeader(self) -> None:
+        """A head has ten seconds from its first byte, however busily it trickles."""
+        self.protocol.dataReceived(GET[:20])
+        for byte in GET[20:31]:
+            self.scene.pass_time(1)
+            self.protocol.dataReceived(bytes([byte]))
+        self.assertEqual(split_answers(self.client.value())[0][0], 408)
+        self.assertEqual(self.scene.counters["refused_header_timeout"], 1)
+
+    def test_slowSecondHeader(self) -> None:
+        """So has one that began while the request before was being answered."""
+        self.protocol.dataReceived(GET + GET[:10])
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.scene.pass_time(11)
+        self.assertEqual([a[0] for a in split_answers(self.client.value())], [200, 408])
+
+    def test_idle(self) -> None:
+        """A connection without a request ends after a minute, without a word."""
+        self.protocol.dataReceived(GET)
+        self.scene.pass_time(100)
+        self.assertTrue(self.client.connected)
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.client.clear()
+        self.scene.pass_time(59)
+        self.assertTrue(self.client.connected)
+        self.scene.pass_time(3)
+        self.assertEqual((self.client.connected, self.client.value()), (False, b""))
+
+    def test_slowBody(self) -> None:
+        """A body that stops for thirty seconds is refused."""
+        self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        self.scene.pass_time(25)
+        self.protocol.dataReceived(b"1")
+        self.scene.pass_time(25)
+        self.assertEqual(self.leaf.heard, [b"1"])
+        self.scene.pass_time(12)
+        self.assertEqual(self.leaf.heard, [b"1", "gone"])
+        self.assertEqual(split_answers(self.client.value())[0][0], 408)
+
+    def test_pausedBodyIsNotSlow(self) -> None:
+        """A body that we do not read is not late."""
+        self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        self.leaf.exchanges[0].pause_body()
+        self.scene.pass_time(100)
+        self.assertEqual(self.leaf.heard, [])
+
+    def test_stalledReader(self) -> None:
+        """A client that takes nothing for a minute is cut off; one that takes a little is not."""
+        self.protocol.dataReceived(GET)
+        self.leaf.exchanges[0].respond(200, [], b"x" * 100)
+        for unsent in (90, 80, 70, 60):
+            self.client.unsent = unsent
+            self.scene.pass_time(50)
+        self.assertTrue(self.client.connected)
+        self.scene.pass_time(75)
+        self.assertTrue(self.client.aborted)
+        self.assertEqual(self.scene.counters["http_write_stalled"], 1)
+
+    def test_drain(self) -> None:
+        """Draining ends idle connections now, and busy ones with their answer."""
+        busy, client = self.scene.connect()
+        busy.dataReceived(GET)
+        done = self.scene.entrance.drain()
+        self.assertFalse(self.client.connected)
+        self.assertNoResult(done)
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.assertIn(b"Connection: close", client.value())
+        self.successResultOf(done)
