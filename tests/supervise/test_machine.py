@@ -13,7 +13,8 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.machine import DaemonCore, make_daemon
+from hostedge.supervise.generations import DaemonCore
+from hostedge.supervise.machine import make_daemon
 from tests.supervise.ports import FakePorts
 
 

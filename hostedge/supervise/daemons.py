@@ -1,0 +1,222 @@
+"""
+The daemon manager: which app an event is about, and whose turn it is to start.
+
+In:  `links.keeper` with what edges and control say; `keeper` at its start and end.
+Out: calls on `Supervised`, one object for each app that was woken and none for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from hostedge.model.site import Account, App
+from hostedge.runtimes.start import Runtime
+from hostedge.settings import Settings
+from hostedge.supervise.journal import Entry, Journal
+from hostedge.supervise.roster import Roster
+from hostedge.supervise.supervised import Edges, Supervised, Surroundings, Woken
+
+LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
+
+Find = Callable[[str], tuple[Account, App] | None]
+
+
+class Daemons:
+    """Every app that is not COLD is in `_supervised`, and few others."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        find: Find,
+        edges: Edges,
+        runtimes: Iterable[Runtime],
+        random: Callable[[], float],
+        places: int,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._find = find
+        self._folder = settings.run / "d"
+        self._roster = Roster(places)
+        self._supervised: dict[str, Supervised] = {}
+        self._stopped: list[Deferred[None]] = []
+        self._stopping = False
+        self._around = Surroundings(
+            reactor=reactor,
+            settings=settings,
+            edges=edges,
+            journal=Journal(settings.journal),
+            runtimes={each.word: each for each in runtimes},
+            random=random,
+            owner=owner,
+            ask_token=self._ask_token,
+            release_token=self._release_token,
+            rested=self._rested,
+        )
+
+    def _look_up(self, app: str) -> tuple[Account, App] | None:
+        found = self._find(app)
+        if found is None or found[1].runtime not in self._around.runtimes:
+            return None
+        return found
+
+    # from the edges
+
+    def wake(self, app: str, host: str) -> Deferred[Woken]:
+        """
+        Start this app or say where it is.
+
+        Fires when it is ready or refused; whoever cancels waits no longer.
+        """
+        if self._stopping:
+            return succeed(Woken(refusal="keeper_down"))
+        found = self._look_up(app)
+        if found is None:
+            return succeed(Woken(refusal="not_configured"))
+        if found[0].suspended:
+            return succeed(Woken(refusal="suspended"))
+        supervised = self._supervised.get(app)
+        if supervised is None:
+            supervised = self._supervised[app] = Supervised(self._around, *found)
+        elif supervised.app != found[1]:
+            supervised.change(*found)
+        return supervised.wake(host)
+
+    def ready(self, app: str, generation: int) -> None:
+        """A probe of this generation was answered."""
+        if app in self._supervised:
+            self._supervised[app].ready(generation)
+
+    def failed(self, app: str, generation: int, cause: str) -> None:
+        """This generation will not answer."""
+        if app in self._supervised:
+            self._supervised[app].failed(generation, cause)
+
+    def activity(self, edge: int, apps: list[tuple[str, int, int, float]]) -> None:
+        """App, generation, requests in flight, seconds since one began or ended."""
+        for app, _, in_flight, age in apps:
+            if app in self._supervised:
+                self._supervised[app].active(edge, in_flight, age)
+
+    def edge_came(self, edge: int) -> None:
+        for supervised in list(self._supervised.values()):
+            supervised.edge_came()
+
+    def edge_gone(self, edge: int) -> None:
+        """Nothing is in flight there any more; what it probed another one has to."""
+        for supervised in list(self._supervised.values()):
+            supervised.edge_gone(edge)
+
+    # from control
+
+    def changed(self, keys: list[str] | None) -> None:
+        """These objects of the store have changed; None: any may have."""
+        for name, supervised in list(self._supervised.items()):
+            if keys is not None:
+                account, _, _ = name.partition("/")
+                if f"app/{name}" not in keys and f"account/{account}" not in keys:
+                    continue
+            found = self._look_up(name)
+            if found is None:
+                supervised.dismiss("not_configured", LEAVE)
+            elif found[0].suspended:
+                supervised.dismiss("suspended", LEAVE)
+            elif supervised.app != found[1]:
+                supervised.change(*found)
+
+    def restart(self, app: str) -> str:
+        """Replace the app's daemon or clear its failures; empty, or the cause why not."""
+        if self._look_up(app) is None:
+            return "not_configured"
+        if app in self._supervised:
+            self._supervised[app].restart()
+        return ""
+
+    def describe(self, after: str, limit: int) -> list[dict[str, object]]:
+        """The apps that are known here, in order of name."""
+        names = sorted(name for name in self._supervised if name > after)[:limit]
+        return [self._supervised[name].describe() for name in names]
+
+    # start and end of the keeper
+
+    def adopt(self) -> None:
+        """Take back what an earlier keeper launched and that still runs; clear up the rest."""
+        entries = self._around.journal.living()
+        newest = {entry.app: entry.generation for entry in entries if entry.ready}
+        for entry in entries:
+            try:
+                self._take_back(entry, newest.get(entry.app) == entry.generation)
+            except ProcessLookupError:
+                self._around.journal.forget(entry.generation)
+        kept = {entry.address.removeprefix("unix:") for entry in entries}
+        for path in self._folder.glob("*.sock"):
+            if str(path) not in kept:
+                path.unlink()
+
+    def _take_back(self, entry: Entry, serves: bool) -> None:
+        found = self._look_up(entry.app)
+        supervised = self._supervised.get(entry.app)
+        if supervised is None:
+            account, _, name = entry.app.partition("/")
+            known = found or (Account(account), App(name, runtime="", run=None))
+            supervised = self._supervised[entry.app] = Supervised(self._around, *known)
+        wanted = found is not None and not found[0].suspended
+        supervised.take_back(entry, serves and wanted)
+        self.log.info(
+            "{app}: took back generation {generation}, pid {pid}",
+            app=entry.app,
+            generation=entry.generation,
+            pid=entry.pid,
+        )
+
+    def stop(self, grace: float) -> Deferred[None]:
+        """End every daemon, by force after `grace`; fires when no process is left."""
+        self._stopping = True
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        for supervised in list(self._supervised.values()):
+            supervised.dismiss("keeper_down", 0.0)
+        if grace > 0:
+            late = self._reactor.callLater(grace, self._kill)
+            stopped.addCallback(lambda _: late.cancel() if late.active() else None)
+        else:
+            self._kill()
+        self._check_stopped()
+        return stopped
+
+    def _kill(self) -> None:
+        for supervised in list(self._supervised.values()):
+            supervised.kill()
+
+    def _check_stopped(self) -> None:
+        if self._stopping and not any(each.running for each in self._supervised.values()):
+            stopped, self._stopped = self._stopped, []
+            for waiting in stopped:
+                waiting.callback(None)
+
+    # from the apps
+
+    def _rested(self, supervised: Supervised) -> None:
+        # its failures are kept as long as they count
+        if supervised.gone or not supervised.core.failures:
+            self._supervised.pop(supervised.name, None)
+        self._check_stopped()
+
+    def _ask_token(self, supervised: Supervised) -> None:
+        self._roster.ask(supervised.account.name, supervised.name)
+        self._grant()
+
+    def _release_token(self, supervised: Supervised) -> None:
+        if self._roster.release(supervised.account.name, supervised.name):
+            self._grant()
+
+    def _grant(self) -> None:
+        for name in self._roster.grant():
+            self._supervised[name].token()

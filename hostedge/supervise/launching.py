@@ -1,0 +1,57 @@
+"""
+What a daemon is launched with, and what its end means.
+
+In:  `supervise.supervised`, for each launch and each end.
+Out: environments, digests, one-line reasons.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+
+from hostedge.model.site import Account, App
+from hostedge.runtimes.start import Start
+from hostedge.settings import Settings
+from hostedge.supervise import launcher
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def digest_of(app: App) -> str:
+    """What a daemon is launched with; an app whose digest stays is not started anew."""
+    launched_with = (app.runtime, app.run, app.directory, sorted(app.environment.items()))
+    return blake2s(repr(launched_with).encode(), digest_size=16).hexdigest()
+
+
+def environment(
+    settings: Settings, account: Account, app: App, generation: int, start: Start, address: str
+) -> dict[str, str]:
+    """A white list, then what the owner adds; what only the node may set is set last."""
+    path = ":".join(dict.fromkeys([*map(str, start.path), SYSTEM_PATH]))
+    own = {
+        "HOME": str(settings.homes / account.name),
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "SHELL": "/bin/sh",
+        "PATH": path,
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",  # noqa: S108
+    }
+    node = {"HOSTEDGE_APP": f"{account.name}/{app.name}", "HOSTEDGE_GENERATION": str(generation)}
+    if start.listen == "port":
+        node["HOST"], _, node["PORT"] = address.rpartition(":")
+    return {**own, **app.environment, **node}
+
+
+def reason_of(ended: BaseException | None, said: str) -> str:
+    """Why a process is gone, in one line; `said` is its last line of output."""
+    if isinstance(ended, OSError):
+        return f"could not be launched: {ended}"
+    status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)
+    if number is not None:
+        why = f"ended by signal {number}"
+    elif status is None:
+        why = "ended; how is not known"
+    else:
+        why = launcher.WHY.get(status, f"exit status {status}")
+    return f"{why}: {said}" if said and (status or number) else why
