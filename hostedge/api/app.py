@@ -209,7 +209,8 @@ class Api:
                 raise
             # The head is gone, so only a broken connection can tell that this is not all.
             self._failed(request, Failure(error))
-            request.channel.transport.abortConnection()
+            transport: Any = request.channel.transport
+            transport.abortConnection()
 
     @app.handle_errors(Exception)
     def answer_error(self, request: Any, failure: Failure) -> bytes:

@@ -1,1 +1,1 @@
-"""The hostedge command."""
+"""The `hostedge` command: a client of the API."""

@@ -1,0 +1,106 @@
+"""
+The `hostedge` command: its words, and who does what they say.
+
+In:  the shell, through the console script of the package.
+Out: exit status 0; 1 with one line on stderr, the operator has to change something; 2 for a
+     command that is written wrongly.
+
+Nothing but argparse is imported before the words are understood.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from importlib import import_module
+
+SYSTEM_SETTINGS = "/etc/hostedge/hostedge.toml"
+LOCAL_SETTINGS = "etc/hostedge.toml"
+
+EPILOG = f"""\
+The settings file is the one named by --settings, else by $HOSTEDGE_SETTINGS, else
+{LOCAL_SETTINGS} below the working directory, else {SYSTEM_SETTINGS}.
+The node itself is started by `twistd -n hostedge --settings FILE`.
+"""
+
+
+def default_settings() -> str:
+    """The settings file when none is named on the command line."""
+    named = os.environ.get("HOSTEDGE_SETTINGS")
+    if named:
+        return named
+    return LOCAL_SETTINGS if os.path.exists(LOCAL_SETTINGS) else SYSTEM_SETTINGS
+
+
+def make_parser() -> ArgumentParser:
+    """Every word of the command line; `run` names the function that does it."""
+    general = ArgumentParser(add_help=False)
+    general.add_argument("--settings", metavar="FILE", default=SUPPRESS, help="the settings file")
+    general.add_argument("--json", action="store_true", default=SUPPRESS, help="print JSON")
+    parser = ArgumentParser(
+        prog="hostedge",
+        description="Change and inspect a hostedge node.",
+        epilog=EPILOG,
+        parents=[general],
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def verb(name: str, run: str, text: str) -> ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, parents=[general])
+        added.set_defaults(run=run)
+        return added
+
+    added = verb("apply", "apply:apply", "make accounts have exactly what a site file says")
+    added.add_argument("file", metavar="FILE", help="YAML, one document an account; - is stdin")
+    added.add_argument("--dry-run", action="store_true", help="only say what would change")
+    added = verb("export", "stored:export", "print what accounts have, as a site file")
+    added.add_argument("account", metavar="ACCOUNT", nargs="?", help="only this one")
+    added = verb("changes", "stored:changes", "list what was changed, when and by whom")
+    added.add_argument("--since", metavar="REVISION", default="0", help="only later ones")
+    added = verb("backup", "stored:backup", "write a copy of the route store")
+    added.add_argument("file", metavar="FILE", help="where to; replaced when it is there")
+    verb("status", "running:status", "show the node's processes, listeners and counters")
+    verb("apps", "running:apps", "list apps that run, start, or fail")
+    added = verb("restart", "running:restart", "swap an app's processes for new ones")
+    added.add_argument("app", metavar="ACCOUNT/APP")
+    added = verb("explain", "running:explain", "tell what happens to a request, and why")
+    added.add_argument("url", metavar="URL")
+    added.add_argument("--method", default="GET", help="GET unless given")
+    verb("doctor", "doctor:doctor", "check the machine, the settings and the state folder")
+    added = verb("demo", "demo:demo", "start a node, apply a site file, show what to open")
+    added.add_argument("file", metavar="FILE", help="the site file")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; answers the exit status."""
+    options = make_parser().parse_args(arguments)
+    options.settings = getattr(options, "settings", None) or default_settings()
+    options.json = getattr(options, "json", False)
+    from hostedge.errors import ConfigError
+
+    try:
+        return _run(options)
+    except ConfigError as error:
+        print(f"hostedge: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # whoever read our output has had enough; nothing may be written there at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: Namespace) -> int:
+    module, _, function = options.run.partition(":")
+    status: int = getattr(import_module(f"hostedge.cli.{module}"), function)(options)
+    sys.stdout.flush()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""
+`hostedge status`, `apps`, `restart` and `explain`: what the node is doing.
+
+In:  `cli.main`.
+Out: tables; with --json what the API answered.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from hostedge.cli.client import ApiClient
+from hostedge.cli.table import paragraph, span, table
+from hostedge.errors import ConfigError
+from hostedge.settings import Settings, read_settings
+
+STEP = 10  # columns of the word for a step
+
+
+def _ask(options: Namespace, method: str, path: str) -> Any:
+    with ApiClient(read_settings(Path(options.settings))) as client:
+        return client.call(method, path)
+
+
+def _print(options: Namespace, answer: Any, lines: Iterator[str]) -> int:
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        for line in lines:
+            print(line)
+    return 0
+
+
+def status(options: Namespace) -> int:
+    """Show processes, listeners and the counters that are not zero."""
+    settings = read_settings(Path(options.settings))
+    with ApiClient(settings) as client:
+        report = client.call("GET", "/v1/status")
+    report["listeners"] = listeners(settings)
+    return _print(options, report, status_lines(report))
+
+
+def listeners(settings: Settings) -> list[dict[str, str]]:
+    """The addresses that the node has bound; none while it does not run."""
+    try:
+        noted = json.loads((settings.run / "listeners.json").read_text())
+        return [{"protocol": each["protocol"], "address": each["address"]} for each in noted]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def status_lines(report: dict[str, Any]) -> Iterator[str]:
+    yield f"Node {report['name']}, store at revision {report['revision']}."
+    if not report.get("keeper"):
+        yield "The keeper does not answer: apps run on, but none can be started."
+    yield ""
+    edges = report.get("edges", [])
+    yield from table(
+        ("ROLE", "PID", "UPTIME", "CONNECTIONS", "IN FLIGHT", "REVISION"),
+        [_edge_row(each) for each in edges],
+        right=("PID", "CONNECTIONS", "IN FLIGHT", "REVISION"),
+    )
+    if report.get("listeners"):
+        yield ""
+        rows = [(each["protocol"], each["address"]) for each in report["listeners"]]
+        yield from table(("LISTENS", "ADDRESS"), rows)
+    counted = _sum(each.get("counters", {}) for each in edges)
+    if counted:
+        yield ""
+        yield from table(("COUNTER", "ALL EDGES"), sorted(counted.items()), right=("ALL EDGES",))
+
+
+def _edge_row(edge: dict[str, Any]) -> tuple[object, ...]:
+    uptime = edge.get("uptime", edge.get("age"))
+    return (
+        f"edge {edge.get('index', '')}",
+        edge.get("pid"),
+        "not linked" if edge.get("linked") is False else "" if uptime is None else span(uptime),
+        edge.get("connections"),
+        edge.get("in_flight"),
+        edge.get("revision"),
+    )
+
+
+def _sum(counters: Iterator[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counters:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return {name: count for name, count in total.items() if count}
+
+
+def apps(options: Namespace) -> int:
+    """List the apps that the keeper knows; others are cold."""
+    answer = _ask(options, "GET", "/v1/apps")
+    return _print(options, answer, app_lines(answer["apps"]))
+
+
+def app_lines(known: list[dict[str, Any]]) -> Iterator[str]:
+    if not known:
+        yield "No app was asked for yet: each is started by its first request."
+        return
+    rows = [
+        (
+            each["app"],
+            each["state"],
+            each.get("generation"),
+            each.get("pid") or None,
+            span(each["since"]) if each.get("since") is not None else None,
+            each.get("in_flight"),
+            each.get("reason"),
+        )
+        for each in known
+    ]
+    head = ("APP", "STATE", "GEN", "PID", "FOR", "IN FLIGHT", "WHY")
+    yield from table(head, rows, right=("GEN", "PID", "IN FLIGHT"))
+
+
+def restart(options: Namespace) -> int:
+    """Swap an app for a new generation; the old one finishes what it has begun."""
+    account, slash, app = options.app.partition("/")
+    if not slash or not account or not app or "/" in app:
+        raise ConfigError(options.app, "want ACCOUNT/APP")
+    path = f"/v1/apps/{quote(account, safe='')}/{quote(app, safe='')}/restart"
+    answer = _ask(options, "POST", path)
+    return _print(options, answer, iter([f"{options.app} is being restarted."]))
+
+
+def explain(options: Namespace) -> int:
+    """Tell what an edge would do with a request."""
+    query = urlencode({"url": options.url, "method": options.method})
+    answer = _ask(options, "GET", f"/v1/explain?{query}")
+    return _print(options, answer, explain_lines(answer))
+
+
+def explain_lines(answer: dict[str, Any]) -> Iterator[str]:
+    yield f"{answer['method']} {answer['url']}"
+    for step in answer["steps"]:
+        yield from paragraph(step["step"], step["answer"], STEP)
+        yield from paragraph("", step.get("reason", ""), STEP)

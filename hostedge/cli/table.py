@@ -1,0 +1,71 @@
+"""
+Tables that fit a terminal.
+
+In:  the words of the command line, with rows of texts.
+Out: lines of at most 80 columns; what does not fit is cut and ends with `…`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+WIDTH = 80
+GAP = 2
+LEAST = 6  # columns that a cell keeps, however wide its neighbours are
+
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"))
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()
+) -> Iterator[str]:
+    """Lay out rows under a head; columns named in `right` are set to the right."""
+    texts = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
+    widths = _widths([max(map(len, column)) for column in zip(head, *texts, strict=True)])
+    for row in (head, *texts):
+        cells = [
+            cut(cell, width).rjust(width) if name in right else cut(cell, width).ljust(width)
+            for name, cell, width in zip(head, row, widths, strict=True)
+        ]
+        yield (" " * GAP).join(cells).rstrip()
+
+
+def _widths(wanted: list[int]) -> list[int]:
+    """Take from the widest until all fit."""
+    widths = list(wanted)
+    over = sum(widths) + GAP * (len(widths) - 1) - WIDTH
+    while over > 0 and max(widths) > LEAST:
+        widths[widths.index(max(widths))] -= 1
+        over -= 1
+    return widths
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as there is room for."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    # names and reasons may come from customers' daemons: no escape sequences to the terminal
+    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+
+
+def paragraph(label: str, text: str, indent: int) -> Iterator[str]:
+    """A label and a text beside it, wrapped."""
+    lines = wrap(_one_line(text), WIDTH - indent) or [""]
+    yield f"{_one_line(label):<{indent}}{lines[0]}".rstrip()
+    for line in lines[1:]:
+        yield " " * indent + line
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: `3d 4h`, `5m 7s`, `12s`."""
+    left = max(0.0, seconds)
+    shown: list[str] = []
+    for size, unit in _UNITS:
+        if left >= size or shown:
+            shown.append(f"{int(left // size)}{unit}")
+            left %= size
+    shown.append(f"{int(left)}s")
+    return " ".join(shown[:2])
