@@ -1,0 +1,96 @@
+"""
+Who has a place, and who waits for one: in order, for a limited time, in a line of limited length.
+
+In:  `http.backends` asks for a request, gives places back, and looks for who waited too long.
+Out: verdicts, and whose turn it is. Every waiter leaves the line exactly once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum
+from typing import Generic, TypeVar
+
+Waiter = TypeVar("Waiter")
+
+
+class Verdict(Enum):
+    """What asking for a place came to."""
+
+    PLACED = 1
+    QUEUED = 2
+    FULL = 3
+
+
+PLACED, QUEUED, FULL = Verdict
+
+
+class Places(Generic[Waiter]):
+    """
+    `taken` places of `capacity`, and a line of at most `limit` waiters.
+
+    Capacity 0 means that there is no place yet. When capacity shrinks below what is taken,
+    nothing is taken away: the next places come free later.
+    """
+
+    __slots__ = ("capacity", "taken", "limit", "_line")
+
+    def __init__(self, capacity: int, limit: int) -> None:
+        self.capacity = capacity
+        self.taken = 0
+        self.limit = limit
+        self._line: OrderedDict[Waiter, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def ask(self, waiter: Waiter, deadline: float) -> Verdict:
+        """Take a place, or a position at the end of the line."""
+        if self.taken < self.capacity and not self._line:
+            self.taken += 1
+            return PLACED
+        if len(self._line) >= self.limit:
+            return FULL
+        self._line[waiter] = deadline
+        return QUEUED
+
+    def come_back(self, waiter: Waiter, deadline: float) -> None:
+        """Stand at the head of the line: whose place turned out to be none has waited before."""
+        self._line[waiter] = deadline
+        self._line.move_to_end(waiter, last=False)
+
+    def give_back(self) -> None:
+        """A place is free; `next` says for whom."""
+        self.taken -= 1
+
+    def next(self) -> Waiter | None:
+        """Give a free place to whoever is first; None when there is no place or nobody."""
+        if self._line and self.taken < self.capacity:
+            self.taken += 1
+            return self._line.popitem(last=False)[0]
+        return None
+
+    def leave(self, waiter: Waiter) -> bool:
+        """Go out of the line; False for one who is not in it."""
+        return self._line.pop(waiter, None) is not None
+
+    def first_deadline(self) -> float | None:
+        """When whoever is first in line has waited too long."""
+        return next(iter(self._line.values()), None)
+
+    def expired(self, now: float) -> list[Waiter]:
+        """Take those out of the line whose deadline has come."""
+        late = []
+        for waiter, deadline in self._line.items():
+            if deadline > now:
+                break
+            late.append(waiter)
+        for waiter in late:
+            del self._line[waiter]
+        return late
+
+    def dismiss(self) -> list[Waiter]:
+        """Take everybody out of the line, in order."""
+        line = list(self._line)
+        self._line.clear()
+        return line

@@ -1,0 +1,96 @@
+"""Places and waiters, against the plain truth of lists."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.balance.queue import FULL, PLACED, QUEUED, Places
+
+
+class Turns(RuleBasedStateMachine):
+    """Everything that can happen to a line, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: Places[int] = Places(2, 3)
+        self.line: list[tuple[int, float]] = []
+        self.placed: list[int] = []
+        self.count = 0
+        self.now = 0.0
+
+    def serve(self) -> None:
+        while (waiter := self.places.next()) is not None:
+            self.placed.append(waiter)
+            first = self.line.pop(0)
+            assert first[0] == waiter
+
+    @rule(patience=st.integers(1, 5))
+    def ask(self, patience: int) -> None:
+        self.count += 1
+        full = len(self.line) >= self.places.limit
+        free = len(self.placed) < self.places.capacity and not self.line
+        verdict = self.places.ask(self.count, self.now + 5)
+        assert verdict is (PLACED if free else FULL if full else QUEUED)
+        if verdict is PLACED:
+            self.placed.append(self.count)
+        elif verdict is QUEUED:
+            self.line.append((self.count, self.now + 5))
+
+    @rule()
+    def give_back(self) -> None:
+        if self.placed:
+            self.placed.pop()
+            self.places.give_back()
+            self.serve()
+
+    @rule()
+    def come_back(self) -> None:
+        if self.placed:
+            waiter = self.placed.pop()
+            self.places.give_back()
+            self.places.come_back(waiter, self.now + 1)
+            self.line.insert(0, (waiter, self.now + 1))
+            self.serve()
+
+    @rule(index=st.integers(0, 3))
+    def leave(self, index: int) -> None:
+        if index < len(self.line):
+            assert self.places.leave(self.line.pop(index)[0])
+        assert not self.places.leave(-1)
+
+    @rule(capacity=st.integers(0, 3))
+    def resize(self, capacity: int) -> None:
+        self.places.capacity = capacity
+        self.serve()
+
+    @rule(seconds=st.integers(0, 3))
+    def wait(self, seconds: int) -> None:
+        self.now += seconds
+        late = self.places.expired(self.now)
+        assert late == [w for w, d in self.line[: len(late)]]
+        del self.line[: len(late)]
+        assert not self.line or self.line[0][1] > self.now
+        assert self.places.first_deadline() == (self.line[0][1] if self.line else None)
+
+    @rule()
+    def dismiss(self) -> None:
+        assert self.places.dismiss() == [w for w, _ in self.line]
+        self.line = []
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        assert self.places.taken == len(self.placed)
+        assert len(self.places) == len(self.line)
+        # no free place while somebody waits
+        assert not self.line or self.places.taken >= self.places.capacity
+
+
+class PlacesTests(SynchronousTestCase):
+    """Order, capacity and length."""
+
+    def test_anyOrder(self) -> None:
+        """In any order of events nobody overtakes, nobody is lost, no place stays empty."""
+        run_state_machine_as_test(Turns, settings=settings(max_examples=60, deadline=None))
