@@ -1,0 +1,312 @@
+"""
+From an accepted socket on a TLS port to a protocol that speaks on it, or to an alert.
+
+In:  `net.listener` accepts; `tls.certificates` and `tls.template` are asked.
+Out: a `TLSServer` with its protocol; everything that is not one ends here, counted once.
+Spec: RFC 8446 sections 4.1.2 and 6.2, RFC 6066 section 3, RFC 7301 section 3.2.
+
+    1 hello        the ClientHello is looked at (MSG_PEEK) until it is complete
+    2 certificate  usually there; else control signs the name meanwhile
+    3 handshake    by OpenSSL, on the socket
+    4              the protocol is made and gets its transport
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import field, frozen
+from OpenSSL import SSL
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hostedge.errors import CAUSES
+from hostedge.net.tls import TLSFacts, TLSServer, watch
+from hostedge.tls.contexts import is_resumed, make_watching_context
+from hostedge.wire.client_hello import (
+    INTERNAL_ERROR,
+    MAX_HELLO,
+    NO_APPLICATION_PROTOCOL,
+    BadHello,
+    Hello,
+    alert_record,
+    is_plain_http,
+    read_hello,
+)
+
+# taken off the socket before it is closed with something unread, which would be a reset that
+# overtakes our last word
+_REST = 65_536
+
+_PLAIN = CAUSES["bad_request"]
+_PLAIN_TEXT = b"This port speaks HTTPS only: use https:// instead of http://.\n"
+_PLAIN_ANSWER = (
+    b"HTTP/1.1 %d Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n"
+    b"Connection: close\r\n\r\n%b" % (_PLAIN.status, len(_PLAIN_TEXT), _PLAIN_TEXT)
+)
+
+
+class Ring(Protocol):
+    """What is needed of `tls.template.Ring`."""
+
+    def context_for(self, hello: Hello, now: float) -> SSL.Context: ...
+
+
+class Refusal(Protocol):
+    """What is needed of `tls.certificates.Refusal`."""
+
+    @property
+    def alert(self) -> int: ...
+
+    @property
+    def counter(self) -> str: ...
+
+
+class Certificates(Protocol):
+    """What is needed of `tls.certificates.Certificates`."""
+
+    def find(self, name: str | None) -> SSL.Context | Refusal | Deferred[SSL.Context | Refusal]: ...
+
+
+class Timed(Protocol):
+    """What the wheel watches."""
+
+    deadline: float
+    due: int
+
+    def timed_out(self) -> None: ...
+
+
+class Wheel(Protocol):
+    """What is needed of `http.wheel.Wheel`; deadlines are of `time.monotonic`."""
+
+    def watch(self, timed: Timed) -> None: ...
+
+    def forget(self, timed: Timed) -> None: ...
+
+
+@frozen
+class Terms:
+    """What all connections of one TLS listener share."""
+
+    reactor: Any
+    ring: Ring
+    certificates: Certificates
+    wheel: Wheel
+    counters: dict[str, int]
+    make_protocol: Callable[[], IProtocol]
+    # a connection ended that never had a protocol
+    abandoned: Callable[[], object]
+    protocols: tuple[bytes, ...] = (b"http/1.1",)
+    hello_timeout: float = 5.0
+    handshake_timeout: float = 10.0
+    watching: SSL.Context = field(factory=lambda: make_watching_context(watch))
+
+    def accept(self, connected: socket.socket, client: tuple[Any, ...]) -> None:
+        """Take in a connection that a listener has accepted."""
+        Opening(self, connected, client)
+
+
+class Opening(FileDescriptor):
+    """
+    One connection until its protocol has it, or nobody; which of both is said exactly once.
+    `deadline` is absolute: no byte that trickles in moves it.
+    """
+
+    _log = Logger()
+    due = 0
+
+    def __init__(self, terms: Terms, connected: socket.socket, client: tuple[Any, ...]) -> None:
+        super().__init__(terms.reactor)
+        self._terms = terms
+        self._socket = connected
+        self._client = client
+        self._session: SSL.Connection | None = None
+        # the bytes without which there is nothing to do
+        self._wanted = 1
+        self._waiting: Deferred[Any] | None = None
+        self._server_name: str | None = None
+        self._ended = False
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.deadline = time.monotonic() + terms.hello_timeout
+        terms.wheel.watch(self)
+        self.startReading()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def doRead(self) -> None:
+        if self._session is None:
+            self._read_hello()
+        else:
+            self._shake_hands(self._session)
+
+    def doWrite(self) -> None:
+        self.doRead()
+
+    def connectionLost(self, reason: Failure) -> None:
+        # a hang-up while nothing is read, or a bug that the reactor has logged
+        self._end("tls_gone")
+
+    def timed_out(self) -> None:
+        self._end("tls_timeout")
+
+    # 1 hello
+
+    def _read_hello(self) -> None:
+        try:
+            data = self._socket.recv(MAX_HELLO + 5, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end("tls_gone")
+            return
+        if len(data) < self._wanted:
+            # woken below the low-water mark: no more will come, or the kernel has no memory
+            self._end("tls_gone")
+            return
+        try:
+            hello = read_hello(data)
+        except BadHello as refusal:
+            if is_plain_http(data):
+                self._end("tls_plain", _PLAIN_ANSWER)
+            else:
+                self._end("tls_refused", alert_record(refusal.alert))
+            return
+        if isinstance(hello, int):
+            # the peeked bytes stay and keep the socket readable: wake when the rest is there
+            self._wait_for(hello)
+            return
+        if self._wanted > 1:
+            self._wait_for(1)
+        self._choose(hello)
+
+    def _wait_for(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+
+    # 2 certificate
+
+    def _choose(self, hello: Hello) -> None:
+        terms = self._terms
+        self.deadline = time.monotonic() + terms.handshake_timeout
+        if hello.alpn and not any(each in terms.protocols for each in hello.alpn):
+            self._end("tls_no_protocol", alert_record(NO_APPLICATION_PROTOCOL))
+            return
+        try:
+            found = terms.certificates.find(hello.server_name)
+        except Exception:  # noqa: BLE001 - the outermost shell of a hello; it has to be answered
+            self._not_found(Failure())
+            return
+        if isinstance(found, Deferred):
+            self.stopReading()
+            self._waiting = found
+            found.addCallback(self._found, hello)
+            found.addErrback(self._not_found)
+        else:
+            self._found(found, hello)
+
+    def _found(self, found: SSL.Context | Refusal, hello: Hello) -> None:
+        self._waiting = None
+        if self._ended:
+            return
+        if not isinstance(found, SSL.Context):
+            self._end(found.counter, alert_record(found.alert))
+            return
+        terms = self._terms
+        session = SSL.Connection(
+            terms.ring.context_for(hello, terms.reactor.seconds()), self._socket
+        )
+        session.set_context(found)
+        session.set_accept_state()
+        self._session = session
+        self._server_name = hello.server_name
+        self._shake_hands(session)
+
+    def _not_found(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("a certificate could not be looked for", failure)
+        self._waiting = None
+        self._end("tls_no_certificate", alert_record(INTERNAL_ERROR))
+
+    # 3 handshake
+
+    def _shake_hands(self, session: SSL.Connection) -> None:
+        try:
+            session.do_handshake()
+        except SSL.WantReadError:
+            self.stopWriting()
+            self.startReading()
+        except SSL.WantWriteError:
+            self.stopReading()
+            self.startWriting()
+        except SSL.SysCallError:
+            self._end("tls_gone")
+        except SSL.Error:
+            # the alert is sent
+            self._end("tls_failed")
+        else:
+            self._hand_over(session)
+
+    # 4 protocol
+
+    def _hand_over(self, session: SSL.Connection) -> None:
+        terms = self._terms
+        facts = TLSFacts(
+            session.get_protocol_version_name(),
+            session.get_cipher_name() or "",
+            is_resumed(session),
+            session.get_alpn_proto_negotiated(),
+        )
+        session.set_context(terms.watching)
+        terms.counters["tls_handshakes"] += 1
+        if facts.resumed:
+            terms.counters["tls_resumed"] += 1
+        protocol = terms.make_protocol()
+        self._leave()
+        transport = TLSServer(
+            self._socket,
+            protocol,
+            self._client,
+            terms.reactor,
+            session,
+            facts,
+            self._server_name,
+            terms.counters,
+        )
+        try:
+            protocol.makeConnection(transport)
+        except Exception:  # noqa: BLE001 - the reactor would blame this object, not the transport
+            self._log.failure("a protocol could not begin")
+            transport.abortConnection()
+
+    # the end
+
+    def _leave(self) -> None:
+        self._ended = True
+        self._terms.wheel.forget(self)
+        self.stopReading()
+        self.stopWriting()
+
+    def _end(self, counter: str, last_word: bytes = b"") -> None:
+        if self._ended:
+            return
+        self._leave()
+        self._terms.counters[counter] += 1
+        if self._waiting is not None:
+            self._waiting.cancel()
+        try:
+            self._socket.recv(_REST)
+            if last_word:
+                self._socket.send(last_word)
+        except OSError:
+            # there is nobody to tell
+            pass
+        self._socket.close()
+        self._terms.abandoned()
