@@ -47,6 +47,7 @@ CAUSES: dict[str, Cause] = {
     "method": Cause(405, "This method is not allowed here.", "http_request_denied"),
     "header_timeout": Cause(408, "The request took too long to arrive.", "http_request_error"),
     "body_timeout": Cause(408, "The request took too long to arrive.", "http_request_error"),
+    "precondition": Cause(412, "The file is another one by now.", "http_request_denied"),
     "too_large": Cause(413, "The request's body is too large.", "http_request_error"),
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),

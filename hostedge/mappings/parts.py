@@ -7,6 +7,7 @@ Out: every kind of mapping gets it when a host is compiled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hostedge.http.exchange import Leaf
@@ -27,6 +28,9 @@ class Parts(Protocol):
 
     def owner(self, account: str) -> int:
         """The uid that files served for this account must belong to."""
+
+    def next_turn(self, call: Callable[[], None]) -> None:
+        """Call this in the reactor's next turn: for work that would hold up the others."""
 
 
 class MappingKind(Kind, Protocol):

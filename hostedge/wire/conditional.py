@@ -45,6 +45,39 @@ class Conditions:
     if_modified_since: Sequence[bytes] = ()
 
 
+@frozen
+class Asked:
+    """All fields of a request that the answer with a file depends on."""
+
+    conditions: Conditions = Conditions()
+    range: Sequence[bytes] = ()
+    if_range: Sequence[bytes] = ()
+
+
+_NAMES = {
+    b"if-match": "if_match",
+    b"if-unmodified-since": "if_unmodified_since",
+    b"if-none-match": "if_none_match",
+    b"if-modified-since": "if_modified_since",
+    b"range": "range",
+    b"if-range": "if_range",
+}
+_NOTHING_ASKED = Asked()
+
+
+def read_asked(fields: Sequence[tuple[bytes, bytes]]) -> Asked:
+    """Pick these fields out of all that a request has."""
+    values: dict[str, list[bytes]] = {}
+    for name, value in fields:
+        key = _NAMES.get(name.lower())
+        if key is not None:
+            values.setdefault(key, []).append(value)
+    if not values:
+        return _NOTHING_ASKED
+    ranges, if_range = values.pop("range", ()), values.pop("if_range", ())
+    return Asked(Conditions(**values), ranges, if_range)
+
+
 def judge(conditions: Conditions, current: Validators) -> Verdict:
     """Answer the conditions of a GET or HEAD in the order that RFC 9110 section 13.2.2 gives."""
     if conditions.if_match:

@@ -1,5 +1,7 @@
 """Kinds of mappings and leaves for tests of the routes."""
 
+from collections.abc import Callable
+
 from attrs import define, field, frozen
 
 from hostedge.http.exchange import Exchange, Leaf
@@ -68,6 +70,9 @@ class TestParts:
 
     def owner(self, account: str) -> int:
         return 1000
+
+    def next_turn(self, call: Callable[[], None]) -> None:
+        raise AssertionError("nothing here takes long")
 
 
 KINDS = (SayKind(), UseAppKind())

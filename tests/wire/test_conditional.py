@@ -2,7 +2,15 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.wire.conditional import Conditions, Validators, Verdict, judge, range_applies
+from hostedge.wire.conditional import (
+    Asked,
+    Conditions,
+    Validators,
+    Verdict,
+    judge,
+    range_applies,
+    read_asked,
+)
 from hostedge.wire.date import format_date
 
 NOW = 784111777
@@ -60,3 +68,25 @@ class JudgeTests(SynchronousTestCase):
             ([b'"v2"', b'"v2"'], False),
         ):
             self.assertEqual(range_applies(values, CURRENT), applies, values)
+
+    def test_readAsked(self) -> None:
+        """
+        The fields that count are picked out, whatever their spelling, every line of them.
+        """
+        self.assertEqual(read_asked([(b"Host", b"a"), (b"X-Range", b"b")]), Asked())
+        self.assertEqual(
+            read_asked(
+                [
+                    (b"If-None-Match", b'"a"'),
+                    (b"range", b"bytes=0-"),
+                    (b"IF-NONE-MATCH", b'"b"'),
+                    (b"If-Range", b'"c"'),
+                    (b"If-Modified-Since", SAME),
+                ]
+            ),
+            Asked(
+                Conditions(if_none_match=[b'"a"', b'"b"'], if_modified_since=[SAME]),
+                [b"bytes=0-"],
+                [b'"c"'],
+            ),
+        )
