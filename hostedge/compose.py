@@ -7,20 +7,29 @@ Out: services; everything is constructed here and nothing is started.
 
 from __future__ import annotations
 
+import gc
 import os
+import random
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.threads import deferToThreadPool
+from twisted.python import log
+from twisted.python.runtime import seconds
 
 from hostedge.mappings.known import KINDS as MAPPINGS
 from hostedge.model.parse import Words
 from hostedge.runtimes.known import KINDS as RUNTIMES
-from hostedge.settings import Settings
+from hostedge.settings import Settings, read_settings
 
 WORDS = Words(MAPPINGS, RUNTIMES)
 
-# freed memory that an edge keeps instead of giving it back and asking again
-_MINE = frozenset((os.geteuid(),))
+# who may link: the node's own processes
+MINE = frozenset((os.geteuid(),))
 
 
 def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
@@ -38,7 +47,15 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     page = SharedPage.create(settings.run / "connections")
     store = KeeperStore(settings.store, WORDS)
     links = KeeperLinks(reactor, store.changed)
-    daemons = Daemons(reactor, settings, store.app, links)
+    daemons = Daemons(
+        reactor,
+        settings,
+        store.app,
+        links,
+        RUNTIMES,
+        random.random,
+        places=max(2, os.cpu_count() or 1),
+    )
     store.subscribe(daemons.changed)
     own = OwnProcesses(reactor, settings, links.fork)
     family = Family(
@@ -50,30 +67,40 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         store.is_there,
     )
     links.introduce(family, daemons)
-    server = LinkServer(reactor, settings.keeper_socket, links.make_peer, _MINE)
+    server = LinkServer(reactor, settings.keeper_socket, links.make_peer, MINE)
     return Keeper(reactor, settings, inheritance, server, links, family, daemons, watches)
 
 
 def control(reactor: Any, settings: Settings) -> IService:
     """The store's only writer; see `hostedge.control`."""
-    from hostedge.api.app import Api
-    from hostedge.api.server import ApiSite, allowed_uids
-    from hostedge.control import ApiListener, Certifier, Control
+    from hostedge.api.app import Api, Threads
+    from hostedge.api.server import ApiSite, allowed_uids, caller_of
+    from hostedge.control import ApiListener, Certifier, Control, WritingThread
     from hostedge.links.control import ControlLinks
     from hostedge.net.link import LinkServer
     from hostedge.store.reader import StoreReader
     from hostedge.store.writer import RouteStore
     from hostedge.tls.authority import Authority
 
-    store = RouteStore(settings.store, WORDS, reactor.seconds)
-    reader = StoreReader(settings.store, WORDS)
-    authority = Authority.load_or_create(settings.ca_certificate, settings.ca_key, reactor.seconds)
-    certifier = Certifier(authority, store, reader, settings.name, reactor.seconds)
-    links = ControlLinks(reactor, settings, reader.revision, certifier.certify)
     service: MultiService = Control(reactor)
-    LinkServer(reactor, settings.control_socket, links.make_peer, _MINE).setServiceParent(service)
+    thread = WritingThread(reactor)
+    thread.setServiceParent(service)
+    store = RouteStore(settings.store, WORDS, reactor.seconds)
+    authority = Authority.load_or_create(settings.ca_certificate, settings.ca_key, reactor.seconds)
+    certifier = Certifier(
+        authority,
+        store,
+        StoreReader(settings.store, WORDS),
+        settings.name,
+        reactor.seconds,
+        thread.run,
+    )
+    head = StoreReader(settings.store, WORDS).revision
+    links = ControlLinks(reactor, settings, head, certifier.certify)
+    LinkServer(reactor, settings.control_socket, links.make_peer, MINE).setServiceParent(service)
     links.keeper.service.setServiceParent(service)
-    api = Api(store, WORDS, links, reactor)
+    threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
+    api = Api(store, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
     return service
@@ -84,15 +111,117 @@ def import_edge() -> None:
     import hostedge.edge
     import hostedge.http.backends
     import hostedge.http.h1
-    import hostedge.http.relay
     import hostedge.links.edge
-    import hostedge.net.tls
+    import hostedge.net.handshake
     import hostedge.observe.access_log
     import hostedge.store.hosts
-    import hostedge.store.reader
     import hostedge.tls.certificates
     import hostedge.tls.template
-    import hostedge.wire.date
     import hostedge.wire.request_id
 
     del hostedge
+
+
+def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], None]]:
+    """
+    What the template is before it forks: everything imported, the TLS contexts made.
+
+    The second value makes an edge of the process that calls it, until that has ended.
+    """
+    from hostedge.tls.contexts import DEFAULT
+    from hostedge.tls.template import make_ring
+
+    import_edge()
+    settings = read_settings(file)
+    ring = make_ring(DEFAULT)
+    # what is there now lives as long as the process: an edge that collects garbage must not
+    # write to these pages
+    gc.collect()
+    gc.freeze()
+
+    def run_edge(index: int, listeners: tuple[Any, ...]) -> None:
+        from twisted.internet import reactor  # noqa: TID251 - an edge has one only once it is forked
+
+        log.startLogging(sys.stderr, setStdout=False)
+        edge(reactor, settings, index, listeners, ring).startService()
+        reactor.run()  # type: ignore[attr-defined]
+
+    return settings, run_edge
+
+
+def edge(
+    reactor: Any, settings: Settings, index: int, listeners: tuple[Any, ...], ring: Any
+) -> IService:
+    """One edge; see `hostedge.edge`."""
+    from hostedge.edge import CountedEntrance, Edge, EdgeParts, accept_plain, make_router
+    from hostedge.http.backends import Backends
+    from hostedge.http.h1 import H1
+    from hostedge.http.wheel import Wheel
+    from hostedge.links.edge import EdgeLinks
+    from hostedge.net.handshake import Terms
+    from hostedge.net.listener import Share
+    from hostedge.net.page import SharedPage
+    from hostedge.observe.access_log import AccessLog
+    from hostedge.observe.counters import make_counters
+    from hostedge.routes.compile import compile_host
+    from hostedge.store.hosts import Hosts
+    from hostedge.store.reader import StoreReader
+    from hostedge.tls.certificates import Certificates
+    from hostedge.tls.contexts import DEFAULT
+    from hostedge.wire.date import DateLine
+    from hostedge.wire.request_id import RequestIds
+
+    limits = settings.limits
+    counters = make_counters()
+    wheel = Wheel(reactor)
+    share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
+    access_log = AccessLog(settings.logs / "access.log", reactor, counters)
+    links = EdgeLinks(reactor, settings, index)
+    backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
+    parts = EdgeParts(reactor, settings, backends)
+    reader = StoreReader(settings.store, WORDS)
+    hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
+    certificates = Certificates(
+        reader, links.certify, settings.name, DEFAULT, (b"http/1.1",), seconds
+    )
+    hosts.subscribe(certificates.changed)
+    entrances = {
+        scheme: CountedEntrance(
+            share.closed,
+            scheme=scheme.encode(),
+            router=make_router(hosts),
+            limits=limits,
+            wheel=wheel,
+            counters=counters,
+            record=access_log.record,
+            make_id=RequestIds(seconds).make,
+            date=DateLine(seconds).now,
+        )
+        for scheme in ("http", "https")
+    }
+    terms = Terms(
+        reactor=reactor,
+        ring=ring,
+        certificates=certificates,
+        wheel=wheel,
+        counters=counters,
+        make_protocol=partial(H1, entrances["https"]),
+        abandoned=share.closed,
+        hello_timeout=limits.hello_timeout,
+        handshake_timeout=limits.handshake_timeout,
+    )
+    connectors = {"http": partial(accept_plain, reactor, entrances["http"]), "https": terms.accept}
+    whole = Edge(
+        reactor,
+        listeners,
+        connectors,
+        tuple(entrances.values()),
+        share,
+        hosts,
+        certificates,
+        counters,
+        links,
+        access_log.close,
+    )
+    links.introduce(whole, backends)
+    return whole

@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
 
 from hostedge.api.server import listen
 from hostedge.routes.hostname import parse_hostname
@@ -47,7 +49,8 @@ class Names(Protocol):
 class Certifier:
     """
     Signs a name that the store serves, or the node's own, when it has no certificate that
-    lasts. Signing takes less than a millisecond, so it is done where it is asked for.
+    lasts. All of it happens in the thread that writes, one name after the other: whoever asks
+    for a name that was just signed finds it there.
     """
 
     log = Logger()
@@ -59,12 +62,14 @@ class Certifier:
         names: Names,
         own_name: str,
         clock: Callable[[], float],
+        writing: Callable[..., Deferred[str]],
     ) -> None:
         self._authority = authority
         self._store = store
         self._names = names
         self._own_name = own_name
         self._clock = clock
+        self._writing = writing
 
     def certify(self, asked: str) -> Deferred[str]:
         """Fires with why not, or with nothing once the certificate is in the store."""
@@ -72,13 +77,37 @@ class Certifier:
             name = parse_hostname(asked)
         except ValueError as error:
             return succeed(str(error))
+        return self._writing(self._certify, name)
+
+    def _certify(self, name: str) -> str:
+        # an edge asks for a wildcard as such when the store serves the wildcard
         if name != self._own_name and not self._names.served(name):
-            return succeed("the store has no such name")
+            return "the store has no such name"
         present = self._names.certificate(name)
         if present is None or present.not_after < self._clock() + RENEW_BEFORE:
             self._store.put_certificate(name, *self._authority.sign(name))
             self.log.info("signed a certificate for {name}", name=name)
-        return succeed("")
+        return ""
+
+
+class WritingThread(Service):
+    """The one thread in which the store is written."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(0, 1, "writing")
+
+    def startService(self) -> None:
+        super().startService()
+        self._pool.start()
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._pool.stop()
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        """Call the function there; fires with what it returns."""
+        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
 
 
 class ApiListener(Service):

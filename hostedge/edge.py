@@ -7,6 +7,7 @@ Out: connections for the protocols, each on its own transport.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -18,11 +19,16 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from hostedge.http.entrance import Entrance
+from hostedge.http.backends import Backends
+from hostedge.http.entrance import Connection, Entrance
 from hostedge.http.exchange import Leaf
+from hostedge.http.h1 import H1
+from hostedge.model.site import App, Pool
+from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
+from hostedge.settings import Settings
 from hostedge.store.hosts import Hosts
 
 # takes an accepted socket and its peer's address
@@ -57,6 +63,52 @@ def make_router(hosts: Hosts[HostRoutes]) -> Callable[[Any], Leaf | str]:
     return route
 
 
+class CountedEntrance(Entrance):
+    """An entrance that tells when one of its connections has ended."""
+
+    def __init__(self, closed: Callable[[], None], **parts: Any) -> None:
+        super().__init__(**parts)
+        self._closed = closed
+
+    def remove(self, connection: Connection) -> None:
+        super().remove(connection)
+        self._closed()
+
+
+def accept_plain(
+    reactor: Any, entrance: Entrance, connected: socket.socket, client: tuple[Any, ...]
+) -> None:
+    """Take in a connection that an HTTP listener has accepted."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    protocol = H1(entrance)
+    protocol.makeConnection(EagerServer(connected, protocol, client, None, 0, reactor))
+
+
+class EdgeParts:
+    """What mappings build their leaves of."""
+
+    def __init__(self, reactor: Any, settings: Settings, backends: Backends) -> None:
+        self._reactor = reactor
+        self._homes = settings.homes
+        self._backends = backends
+        self._owner = os.getuid()
+
+    def relay_to_app(self, account: str, app: App) -> Leaf:
+        return self._backends.relay_to_app(account, app)
+
+    def relay_to_pool(self, account: str, pool: Pool) -> Leaf:
+        return self._backends.relay_to_pool(account, pool)
+
+    def home(self, account: str) -> str:
+        return str(self._homes / account)
+
+    def owner(self, account: str) -> int:
+        return self._owner
+
+    def next_turn(self, call: Callable[[], None]) -> None:
+        self._reactor.callLater(0, call)
+
+
 class Edge(Service):
     """
     Accepts from `startService` until `drain`; ends the process when the last request is done.
@@ -69,12 +121,11 @@ class Edge(Service):
         reactor: Any,
         listeners: tuple[Listener, ...],
         connectors: dict[str, Connector],
-        entrances: Sequence[Entrance],
+        entrances: Sequence[CountedEntrance],
         share: Share,
         hosts: Hosts[HostRoutes],
         certificates: Certified,
         counters: dict[str, int],
-        in_flight: Callable[[], int],
         links: Links,
         last: Callable[[], None],
     ) -> None:
@@ -85,7 +136,6 @@ class Edge(Service):
         self._hosts = hosts
         self._certificates = certificates
         self._counters = counters
-        self._in_flight = in_flight
         self._links = links
         self._last = last
         self._acceptors = [
@@ -131,7 +181,7 @@ class Edge(Service):
         """What this edge is doing."""
         return {
             "connections": self._share.connections,
-            "in_flight": self._in_flight(),
+            "in_flight": sum(each.in_flight for each in self._entrances),
             "uptime": self._reactor.seconds() - self._since,
             "revision": self._hosts.revision,
             "hosts": asdict(self._hosts.stats()),

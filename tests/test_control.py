@@ -4,7 +4,7 @@ Tests for `hostedge.control`.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,7 +41,9 @@ class CertifierTests(SynchronousTestCase):
         self.clock = Clock()
         self.desk = Desk()
         self.desk.last = 90 * 86400.0
-        self.certifier = Certifier(self.desk, self.desk, self.desk, "node", self.clock.seconds)
+        self.certifier = Certifier(
+            self.desk, self.desk, self.desk, "node", self.clock.seconds, maybeDeferred
+        )
 
     def answer(self, name: str) -> str:
         asked: Deferred[str] = self.certifier.certify(name)

@@ -26,7 +26,7 @@ from hostedge.settings import Settings, parse_address
 
 BACKLOG = 4096  # net.core.somaxconn of current kernels; more is cut silently
 SKIP = 0.001  # seconds that a skipped turn lasts: long against an accept, short for a client
-EXHAUSTED = 0.1  # seconds without accepting when the process or system is out of descriptors
+EXHAUSTED = 0.1  # seconds without accepting when there is no room for one more connection
 
 _OUT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 # the connection went away between the handshake and accept(2)
@@ -117,6 +117,9 @@ class Acceptor(FileDescriptor):
         return self._socket.fileno()
 
     def doRead(self) -> None:
+        if self._share.is_full():
+            self._rest(EXHAUSTED)
+            return
         if not self._skipped and self._share.is_large():
             self._skipped = True
             self._rest(SKIP)
@@ -166,9 +169,10 @@ class Acceptor(FileDescriptor):
 class Share:
     """This edge's part of all connections, told to the others through the page."""
 
-    def __init__(self, page: SharedPage, place: int) -> None:
+    def __init__(self, page: SharedPage, place: int, limit: int) -> None:
         self._page = page
         self._place = place
+        self._limit = limit
         self.connections = 0
         page.put(place, 0)
 
@@ -179,6 +183,10 @@ class Share:
     def closed(self) -> None:
         self.connections -= 1
         self._page.put(self._place, self.connections)
+
+    def is_full(self) -> bool:
+        """More would leave too few descriptors for apps, files and logs."""
+        return self.connections >= self._limit
 
     def is_large(self) -> bool:
         # below the rule's floor nobody reads the page: an accept stays cheap

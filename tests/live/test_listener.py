@@ -56,9 +56,9 @@ class AcceptorTests(TestCase):
         self.accepted: list[int] = []
         self.waiting: list[tuple[int, Deferred[None]]] = []
 
-    def edge(self, place: int, sock: Any = None, connections: int = 0) -> Share:
+    def edge(self, place: int, sock: Any = None, connections: int = 0, limit: int = 1000) -> Share:
         """One more edge on a duplicate of the listener."""
-        share = Share(self.page, place)
+        share = Share(self.page, place, limit)
         for _ in range(connections):
             share.opened()
         own = Listener("http", "", sock or self.listener.socket.dup())
@@ -128,6 +128,18 @@ class AcceptorTests(TestCase):
         await deferLater(reactor, 0.02)
         self.assertEqual((exhausted.tries, self.accepted), (1, []))
         await self.until(1)
+
+    async def test_fullEdgeWaits(self) -> None:
+        """
+        An edge that holds all it may accepts again when one has ended.
+        """
+        share = self.edge(0, limit=1)
+        self.connect(2)
+        await self.until(1)
+        await deferLater(reactor, 0.02)
+        self.assertEqual(self.accepted, [0])
+        share.closed()
+        await self.until(2)
 
     def test_addressInUse(self) -> None:
         """
