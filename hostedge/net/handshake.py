@@ -31,7 +31,7 @@ from hostedge.net.tls import TLSFacts, TLSServer, watch
 from hostedge.tls.contexts import is_resumed, make_watching_context
 from hostedge.wire.client_hello import (
     INTERNAL_ERROR,
-    MAX_HELLO,
+    MAX_PEEK,
     NO_APPLICATION_PROTOCOL,
     BadHello,
     Hello,
@@ -161,7 +161,7 @@ class Opening(FileDescriptor):
 
     def _read_hello(self) -> None:
         try:
-            data = self._socket.recv(MAX_HELLO + 5, socket.MSG_PEEK)
+            data = self._socket.recv(MAX_PEEK, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError:

@@ -19,6 +19,10 @@ from hostedge.routes.hostname import parse_hostname
 # Over a thousand bytes for a post-quantum key share and a few hundred for a ticket are common;
 # one record holds at most 16 KiB, and OpenSSL wants no more of a hello than that either.
 MAX_HELLO = 16_384
+# Each may be a segment and a wake-up, and all are gone through again at each one.
+MAX_RECORDS = 32
+# bytes within which a hello ends, or is refused
+MAX_PEEK = MAX_HELLO + MAX_RECORDS * 5
 KEY_NAME = 16  # bytes of a ticket that name its key; RFC 5077 section 4
 
 TLS13 = 0x0304
@@ -111,10 +115,10 @@ def _joined(data: bytes) -> tuple[bytes, int]:
     """The hello's body out of its records; or, when it is not complete, the bytes to wait for."""
     message = b""
     start = 0
-    while True:
+    for _ in range(MAX_RECORDS):
         body = start + _RECORD_HEAD
         if len(data) < body:
-            return b"", _bounded(body)
+            return b"", body
         if data[start] != _HANDSHAKE:
             raise BadHello(UNEXPECTED_MESSAGE, "no handshake record")
         if data[start + 1] != 3:
@@ -123,11 +127,10 @@ def _joined(data: bytes) -> tuple[bytes, int]:
         if size > MAX_HELLO:
             raise BadHello(RECORD_OVERFLOW, "a record over 16 KiB")
         if size == 0:
-            # RFC 8446 section 5.1; also, a thousand of them would be a thousand turns
             raise BadHello(UNEXPECTED_MESSAGE, "an empty record")
         end = body + size
         message += data[body:end]
-        if message[0] != _CLIENT_HELLO:
+        if message and message[0] != _CLIENT_HELLO:
             raise BadHello(UNEXPECTED_MESSAGE, "no client hello")
         if len(message) >= _HEAD:
             whole = _HEAD + int.from_bytes(message[1:_HEAD])
@@ -135,15 +138,12 @@ def _joined(data: bytes) -> tuple[bytes, int]:
                 raise BadHello(ILLEGAL_PARAMETER, "a hello over 16 KiB")
             if len(message) >= whole:
                 return message[_HEAD:whole], 0
+        if end > MAX_PEEK:
+            break
         if len(data) < end:
-            return b"", _bounded(end)
+            return b"", end
         start = end
-
-
-def _bounded(wanted: int) -> int:
-    if wanted > _RECORD_HEAD + MAX_HELLO:
-        raise BadHello(ILLEGAL_PARAMETER, "a hello in too many records")
-    return wanted
+    raise BadHello(ILLEGAL_PARAMETER, "a hello in too many records")
 
 
 def _read(hello: bytes) -> Hello:
