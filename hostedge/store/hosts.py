@@ -98,7 +98,8 @@ class Hosts(Generic[Routes]):
 
     def changed(self, revision: int) -> int:
         """
-        Drop whatever changed up to this revision; answer with the one taken in, at least that.
+        Drop whatever changed up to this revision; answer with the one taken in, which is less
+        only if the store itself has not got that far.
 
         A subscriber's exception passes through, and then nothing counts as taken in.
         """
@@ -190,8 +191,6 @@ class Hosts(Generic[Routes]):
             self._remove(name)
         kind, _, name = key.partition("/")
         if kind == "name":
-            # A wildcard's host answers for its whole suffix, and no name of the suffix is
-            # refused without the gap in which the wildcard itself would lie.
-            if name in self._hosts:
-                self._remove(name)
+            # A name that was known moves with its domain's key. One that was not lies in a gap;
+            # a wildcard's gap is part of every refusal of its whole suffix.
             self._gaps.forget(ordered(name))

@@ -34,10 +34,12 @@ def upgrade(path: Path) -> None:
         ConfigError: it cannot be written, is no route store, or one of a later version.
     """
     try:
-        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(FOLDER_MODE)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
-            # the umask has its say in open(2), not here
+            # the umask has its say in open(2) and mkdir(2), not here
             os.fchmod(descriptor, FILE_MODE)
         finally:
             os.close(descriptor)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, Delete, Insert, Table, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hostedge.errors import ConfigError
-from hostedge.model.chain import public_key_of, read_chain
+from hostedge.model.chain import Chain, public_key_of, read_chain
 from hostedge.model.keys import account_key, domain_key, owned_key
 from hostedge.model.parse import Words
 from hostedge.model.site import Certificate, Site
@@ -107,7 +107,7 @@ class RouteStore:
             }
             moved = moves(changes)
             _check_free(connection, moved.lost, moved.gained, owners)
-            _check_keys(connection, certificates)
+            chains = _check_keys(connection, certificates)
             if not changes:
                 return Outcome(revision, ())
             revision += 1
@@ -116,7 +116,7 @@ class RouteStore:
                 return Outcome(revision - 1, tuple(changes))
             _write_objects(connection, changes)
             _write_names(connection, moved.lost, moved.gained)
-            _write_certificate_names(connection, changes, certificates)
+            _write_certificate_names(connection, changes, certificates, chains)
             _write_history(connection, changes, revision, self._clock(), who)
         return Outcome(revision, tuple(changes))
 
@@ -236,8 +236,14 @@ def _check_free(
             raise taken(owners[domain_key(gained[name])], name, row[1])
 
 
-def _check_keys(connection: Connection, certificates: Mapping[str, Certificate]) -> None:
-    """Refuse certificates whose private key is not among the secrets, or not theirs."""
+def _check_keys(
+    connection: Connection, certificates: Mapping[str, Certificate]
+) -> dict[str, Chain]:
+    """
+    Refuse certificates whose private key is not among the secrets, or not theirs; answer with
+    what the others say.
+    """
+    chains: dict[str, Chain] = {}
     references = {each.key for each in certificates.values()}
     secrets: dict[str, str] = {}
     for chunk in _chunks(references):
@@ -249,92 +255,87 @@ def _check_keys(connection: Connection, certificates: Mapping[str, Certificate])
         if secret is None:
             raise ConfigError(where, "want the reference of a private key that was stored before")
         try:
-            fits = public_key_of(secret) == read_chain(certificate.chain).public_key
+            chains[key] = read_chain(certificate.chain)
+            fits = public_key_of(secret) == chains[key].public_key
         except ValueError as error:
             raise ConfigError(where, str(error)) from None
         if not fits:
             raise ConfigError(where, "want the private key of this certificate, not another one")
+    return chains
 
 
 def _write_objects(connection: Connection, changes: Iterable[Change]) -> None:
     """Bring the rows of the objects up to date, with one statement a table and verb."""
-    gone: dict[str, list[dict[str, str]]] = {}
-    put: dict[str, list[dict[str, str]]] = {}
+    gone: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
+    put: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
     for change in changes:
-        kind, _, rest = change.key.partition("/")
-        row = {"name": rest}
-        if kind not in ("account", "domain"):
-            row["account"], _, row["name"] = rest.partition("/")
-        if change.after is None:
-            gone.setdefault(kind, []).append(row)
-            continue
-        if kind == "domain":
-            row["account"] = json.loads(change.after)["account"]
-        put.setdefault(kind, []).append({**row, "body": change.after})
-    for kind, rows in gone.items():
-        _delete(connection, OBJECTS[kind], rows)
-    for kind, rows in put.items():
-        connection.execute(insert(OBJECTS[kind]).prefix_with("OR REPLACE"), rows)
+        kind, body = change.kind, change.after
+        # in the order of the primary key's columns: a name, or account and name
+        place = tuple(change.key.split("/")[1:])
+        if body is None:
+            gone[kind].append(place)
+        elif kind == "domain":
+            put[kind].append((*place, json.loads(body)["account"], body))
+        else:
+            put[kind].append((*place, body))
+    for kind, table in OBJECTS.items():
+        _many(connection, _delete_by_key(table), gone[kind])
+        _many(connection, insert(table).prefix_with("OR REPLACE"), put[kind])
 
 
-def _delete(connection: Connection, table: Table, rows: list[dict[str, str]]) -> None:
-    """Delete by the columns that the rows have, which are all alike."""
+def _delete_by_key(table: Table) -> Delete:
     statement = delete(table)
-    for column in rows[0]:
-        statement = statement.where(table.c[column] == bindparam(f"old_{column}"))
-    connection.execute(statement, [{f"old_{c}": v for c, v in row.items()} for row in rows])
+    for column in table.primary_key:
+        statement = statement.where(column == bindparam(f"old_{column.name}"))
+    return statement
+
+
+def _many(
+    connection: Connection, statement: Insert | Delete, rows: list[tuple[object, ...]]
+) -> None:
+    """
+    Run a statement once for each row, values in the order of its columns. Handing rows of an
+    import through SQLAlchemy one by one takes longer than writing them.
+    """
+    if rows:
+        connection.exec_driver_sql(str(statement.compile(connection.engine)), rows)
 
 
 def _write_names(
     connection: Connection, lost: Mapping[str, str], gained: Mapping[str, str]
 ) -> None:
-    if lost:
-        _delete(connection, NAMES, [{"name": ordered(name)} for name in lost])
-    if gained:
-        rows = [{"name": ordered(name), "domain": domain} for name, domain in gained.items()]
-        connection.execute(insert(NAMES), rows)
+    _many(connection, _delete_by_key(NAMES), [(ordered(name),) for name in lost])
+    _many(connection, insert(NAMES), [(ordered(name), domain) for name, domain in gained.items()])
 
 
 def _write_certificate_names(
-    connection: Connection, changes: Iterable[Change], certificates: Mapping[str, Certificate]
+    connection: Connection,
+    changes: Iterable[Change],
+    certificates: Mapping[str, Certificate],
+    chains: Mapping[str, Chain],
 ) -> None:
-    gone = []
-    rows = []
+    gone: list[tuple[object, ...]] = []
+    rows: list[tuple[object, ...]] = []
     for change in changes:
         if change.kind != "certificate":
             continue
         _, account, name = change.key.split("/")
         if change.before is not None:
-            gone += [
-                {"name": each, "account": account, "certificate": name}
-                for each in json.loads(change.before)["names"]
-            ]
+            names = json.loads(change.before)["names"]
+            gone += [(each, account, name) for each in names]
         certificate = certificates.get(change.key)
         if certificate is not None:
-            not_after = read_chain(certificate.chain).not_after
-            rows += [
-                {"name": each, "account": account, "certificate": name, "not_after": not_after}
-                for each in certificate.names
-            ]
-    if gone:
-        _delete(connection, CERTIFICATE_NAMES, gone)
-    if rows:
-        connection.execute(insert(CERTIFICATE_NAMES), rows)
+            not_after = chains[change.key].not_after
+            rows += [(each, account, name, not_after) for each in certificate.names]
+    _many(connection, _delete_by_key(CERTIFICATE_NAMES), gone)
+    _many(connection, insert(CERTIFICATE_NAMES), rows)
 
 
 def _write_history(
     connection: Connection, changes: Iterable[Change], revision: int, time: float, who: str
 ) -> None:
-    rows = [
-        {
-            "revision": revision,
-            "sequence": sequence,
-            "time": time,
-            "who": who,
-            "key": change.key,
-            "before": change.before,
-            "after": change.after,
-        }
+    rows: list[tuple[object, ...]] = [
+        (revision, sequence, time, who, change.key, change.before, change.after)
         for sequence, change in enumerate(changes)
     ]
-    connection.execute(insert(CHANGES), rows)
+    _many(connection, insert(CHANGES), rows)

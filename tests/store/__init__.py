@@ -1,0 +1,1 @@
+"""Tests for `hostedge.store`."""

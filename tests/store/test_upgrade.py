@@ -1,0 +1,92 @@
+"""
+Tests for `hostedge.store.upgrade` and the migrations that it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import ConfigError
+from hostedge.store.tables import METADATA
+from hostedge.store.upgrade import open_engine, upgrade
+
+
+class UpgradeTests(SynchronousTestCase):
+    """`upgrade`."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()) / "state" / "store.db"
+
+    def test_tablesAreTheOnesOfTheCode(self) -> None:
+        """
+        The migrations lead to exactly the tables that the code uses; a second run does nothing.
+        """
+        upgrade(self.path)
+        upgrade(self.path)
+        with open_engine(self.path).connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            self.assertEqual(compare_metadata(context, METADATA), [])
+            self.assertEqual(context.get_current_revision(), "0001")
+            rowless = "SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"
+            self.assertEqual(connection.execute(text(rowless)).scalar(), 2)
+
+    def test_modes(self) -> None:
+        """
+        Whatever the umask: the group may read, others nothing; the log beside it is the same.
+        """
+        old = os.umask(0o077)
+        try:
+            upgrade(self.path)
+            connection = open_engine(self.path).connect()
+            self.addCleanup(connection.close)
+        finally:
+            os.umask(old)
+        for path in (self.path, self.path.with_name("store.db-wal")):
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o640)
+        self.assertEqual(stat.S_IMODE(self.path.parent.stat().st_mode), 0o750)
+
+    def test_durable(self) -> None:
+        """
+        A commit is in the log on disk when it returns, and readers do not wait for writers.
+        """
+        upgrade(self.path)
+        with open_engine(self.path).connect() as connection:
+            self.assertEqual(connection.execute(text("PRAGMA journal_mode")).scalar(), "wal")
+            self.assertEqual(connection.execute(text("PRAGMA synchronous")).scalar(), 2)
+
+    def test_notAStore(self) -> None:
+        """
+        Another kind of file is refused and stays as it is.
+        """
+        self.path.parent.mkdir(parents=True)
+        self.path.write_text("something else, longer than a header of a database would be\n" * 9)
+        before = self.path.read_bytes()
+        error = self.assertRaises(ConfigError, upgrade, self.path)
+        self.assertIn("is no route store", str(error))
+        self.assertEqual(self.path.read_bytes(), before)
+
+    def test_laterVersion(self) -> None:
+        """
+        A store that a later version has upgraded is refused.
+        """
+        upgrade(self.path)
+        with open_engine(self.path).begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        error = self.assertRaises(ConfigError, upgrade, self.path)
+        self.assertIn("later version", str(error))
+
+    def test_cannotBeWritten(self) -> None:
+        """
+        A folder that cannot be made is named.
+        """
+        self.path.parent.parent.mkdir()
+        self.path.parent.write_text("a file")
+        error = self.assertRaises(ConfigError, upgrade, self.path)
+        self.assertIn("cannot be written", str(error))
