@@ -7,7 +7,9 @@ Out: calls on `Supervised`, one object for each app that was woken and none for 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from random import random
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -37,8 +39,8 @@ class Daemons:
         find: Find,
         edges: Edges,
         runtimes: Iterable[Runtime],
-        random: Callable[[], float],
-        places: int,
+        places: int = max(2, os.cpu_count() or 1),
+        random: Callable[[], float] = random,
         owner: tuple[int, int] | None = None,
     ) -> None:
         self._reactor = reactor
@@ -149,16 +151,16 @@ class Daemons:
     def adopt(self) -> None:
         """Take back what an earlier keeper launched and that still runs; clear up the rest."""
         entries = self._around.journal.living()
+        kept = {entry.address.removeprefix("unix:") for entry in entries}
+        for path in self._folder.glob("*.sock"):
+            if str(path) not in kept:
+                path.unlink()
         newest = {entry.app: entry.generation for entry in entries if entry.ready}
         for entry in entries:
             try:
                 self._take_back(entry, newest.get(entry.app) == entry.generation)
             except ProcessLookupError:
                 self._around.journal.forget(entry.generation)
-        kept = {entry.address.removeprefix("unix:") for entry in entries}
-        for path in self._folder.glob("*.sock"):
-            if str(path) not in kept:
-                path.unlink()
 
     def _take_back(self, entry: Entry, serves: bool) -> None:
         found = self._look_up(entry.app)

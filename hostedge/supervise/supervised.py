@@ -250,16 +250,15 @@ class Supervised:
                 generation=generation,
                 why=self.why,
             )
-        others = {self.core.serving, self.core.coming} - {None, generation}
+        last = {self.core.serving, self.core.coming} - {None} == {generation}
         if running.held is None:
             # a port, or a socket that could not be taken back from an earlier keeper
             if running.entry.address.startswith("unix:"):
                 Path(running.entry.address[5:]).unlink(missing_ok=True)
+        elif last and self._held is None:
+            self._held = running.held
         else:
-            if others or self._held is not None:
-                running.held.close()
-            else:
-                self._held = running.held
+            running.held.close()
         self._daemon.exited(generation)
         self._rest_if_over()
 
@@ -398,7 +397,7 @@ class Supervised:
             self._around.edges.moved(self.name, generation, running.entry.address)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            waiter.woken.callback(Woken(generation, running.entry.address))
+            self._answer(waiter, Woken(generation, running.entry.address))
 
     def refuse(self, cause: str, retry: float, everyone: bool) -> None:
         patience = self._around.settings.limits.hold_timeout
@@ -406,9 +405,17 @@ class Supervised:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if everyone or waiter.since + patience < until:
-                waiter.woken.callback(Woken(refusal=cause, retry=max(retry, 0.0)))
+                self._answer(waiter, Woken(refusal=cause, retry=max(retry, 0.0)))
             else:
                 self._waiters.append(waiter)
+
+    def _answer(self, waiter: Waiter, woken: Woken) -> None:
+        # in a turn of its own: this is the middle of a transition, and who is answered may ask
+        def answer() -> None:
+            if not waiter.woken.called:
+                waiter.woken.callback(woken)
+
+        self._reactor.callLater(0, answer)
 
     def retire(self, generation: int, deadline: float) -> None:
         self._around.edges.retire(self.name, generation, deadline)
