@@ -1,0 +1,160 @@
+"""
+Every example and every `module:name` of the documentation is real.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from attrs import fields
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.cli.sites import read_sites
+from hostedge.cli.words import words
+from hostedge.model.parse import parse_site, site_document
+from hostedge.model.site import Account, App, Certificate, Domain, Pool, Server, Site
+from hostedge.tls.authority import Authority
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+NAME = re.compile(r"`(hostedge(?:\.\w+)*):([A-Za-z_][\w.]*)`")
+BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+IN_DOCSTRING = re.compile(r"^Site file::\n\n((?: {4}.*\n|\n)+)", re.MULTILINE)
+
+# what an example of one line stands in, told by a key that only it has
+PLACES = {"runtime": "apps", "servers": "pools", "chain": "certificates", "mappings": "domains"}
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Every site file and piece of one, and where it stands."""
+    for page in PAGES:
+        for block in BLOCK.findall(page.read_text()):
+            yield page.name, block
+    for package in ("mappings", "runtimes"):
+        for path in sorted((ROOT / "hostedge" / package).glob("*.py")):
+            for block in IN_DOCSTRING.findall(path.read_text()):
+                yield f"{package}/{path.name}", textwrap.dedent(block)
+
+
+def whole(document: Any) -> dict[str, Any]:
+    """Put a piece of a site file into an account that has what it names."""
+    if isinstance(document, dict):
+        return document
+    site: dict[str, Any] = {"account": "demo"}
+    for item in document:
+        place = next((PLACES[key] for key in item if key in PLACES), "mappings")
+        site.setdefault(place, []).append(item)
+    mappings = site.pop("mappings", [])
+    if mappings:
+        site["domains"] = [{"name": "demo.localhost", "mappings": mappings}]
+        app = {"runtime": "command", "command": ["true"]}
+        for mapping in mappings:
+            for option in ("app", "fallthrough"):
+                if option in mapping:
+                    site.setdefault("apps", []).append({"name": mapping[option], **app})
+            if "pool" in mapping:
+                servers = [{"address": "127.0.0.1:1"}]
+                site.setdefault("pools", []).append({"name": mapping["pool"], "servers": servers})
+    return site
+
+
+class DocumentationTests(SynchronousTestCase):
+    """What is written is so."""
+
+    def read(self, document: dict[str, Any]) -> Site:
+        """Read a site file with the reader of `hostedge apply`."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        authority = Authority.load_or_create(folder / "ca.pem", folder / "ca.key", lambda: 1.7e9)
+        chain, key, _ = authority.sign("shop.example")
+        (folder / "shop.pem").write_text(chain)
+        (folder / "shop.key").write_text(key)
+        (folder / "site.yaml").write_text(yaml.safe_dump(document))
+        ((site, _prepared),) = read_sites(str(folder / "site.yaml"), words())
+        return site
+
+    def test_namesAreThere(self) -> None:
+        """
+        Every `module:name` on a page can be imported.
+        """
+        seen = 0
+        for page in PAGES:
+            for dotted, name in NAME.findall(page.read_text()):
+                target = importlib.import_module(dotted)
+                for part in name.split("."):
+                    self.assertTrue(hasattr(target, part), f"{page.name}: {dotted}:{name}")
+                    target = getattr(target, part)
+                seen += 1
+        self.assertGreater(seen, 0)
+
+    def test_linksLeadSomewhere(self) -> None:
+        """
+        Every link to a file of ours has a file at its end.
+        """
+        for page in PAGES:
+            for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+                self.assertTrue((page.parent / target).exists(), f"{page.name}: {target}")
+
+    def test_examplesAreAccepted(self) -> None:
+        """
+        Every example of a site file, or of a piece of one, is taken by the real reader.
+        """
+        pages = set()
+        for where, text in examples():
+            try:
+                self.read(whole(yaml.safe_load(text)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, say where
+                self.fail(f"{where}: {error}\n{text}")
+            pages.add(where)
+        self.assertIn("site-file.md", pages)
+        for word in (*words().shapes, *words().runs):
+            kinds = {f"mappings/{word}.py", f"runtimes/{word}.py"}
+            self.assertTrue(kinds & pages, f"{word}: its docstring has no example")
+
+    def test_samplesAreAccepted(self) -> None:
+        """
+        The sample site files are taken as they are, and their own form is what export gives.
+        """
+        paths = sorted((ROOT / "etc").glob("*.yaml"))
+        self.assertNotEqual(paths, [])
+        for path in paths:
+            for site, _ in read_sites(str(path), words()):
+                again = parse_site(site_document(site, words()), path.name, words())
+                self.assertEqual(again, site)
+
+    def test_everyOptionIsDescribed(self) -> None:
+        """
+        The page on site files has a row for every option of every object and word.
+        """
+        page = (ROOT / "docs" / "site-file.md").read_text()
+        described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+        classes = [Account, App, Pool, Domain, Certificate]
+        wanted = {attribute.name for each in classes for attribute in fields(each)} - {"run"}
+        for shape in (*words().shapes.values(), *words().runs.values()):
+            wanted |= shape.fields.keys()
+        self.assertEqual(described, wanted)
+        for attribute in fields(Server):
+            self.assertIn(f"`{attribute.name}`", page)
+
+    def test_defaultsAreTrue(self) -> None:
+        """
+        The default in a row is the one in the code.
+        """
+        page = (ROOT / "docs" / "site-file.md").read_text()
+        sections = re.split(r"^#+ (?:runtime: )?(\w+)$", page, flags=re.MULTILINE)
+        shapes = {**words().shapes, **words().runs}
+        checked = 0
+        for word, text in zip(sections[1::2], sections[2::2], strict=True):
+            if word not in shapes:
+                continue
+            for name, default in re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", text, re.MULTILINE):
+                field = shapes[word].fields[name]
+                self.assertEqual(field.read(yaml.safe_load(default)), field.default, name)
+                checked += 1
+        self.assertGreater(checked, 4)
