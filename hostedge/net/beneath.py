@@ -13,7 +13,9 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
+_AT_FDCWD = -100
 _OPENAT2 = 437  # the same on every architecture that has it
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
@@ -33,6 +35,13 @@ class _OpenHow(ctypes.Structure):
 
 _SYSCALL = ctypes.CDLL(None, use_errno=True).syscall
 _SYSCALL.restype = ctypes.c_long
+_SYSCALL.argtypes = (
+    ctypes.c_long,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.POINTER(_OpenHow),
+    ctypes.c_size_t,
+)
 
 
 def open_beneath(folder: int, path: bytes, flags: int) -> int:
@@ -53,22 +62,22 @@ def open_beneath(folder: int, path: bytes, flags: int) -> int:
 
 def by_openat2(folder: int, path: bytes, flags: int) -> int:
     """Open with one call of the kernel's own check."""
-    how = _OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+    how = _how(flags)
     code = 0
     for _ in range(_TRIES):
-        done: int = _SYSCALL(
-            ctypes.c_long(_OPENAT2),
-            ctypes.c_int(folder),
-            ctypes.c_char_p(path),
-            ctypes.byref(how),
-            ctypes.c_size_t(ctypes.sizeof(how)),
-        )
+        done: int = _SYSCALL(_OPENAT2, folder, path, how, ctypes.sizeof(_OpenHow))
         if done >= 0:
             return done
         code = ctypes.get_errno()
         if code not in (errno.EAGAIN, errno.EINTR):
             break
     raise OSError(code, os.strerror(code), path)
+
+
+@cache
+def _how(flags: int) -> Any:
+    # the kernel only reads it, so one for each combination of flags will do
+    return ctypes.pointer(_OpenHow(flags, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS))
 
 
 def by_components(folder: int, path: bytes, flags: int) -> int:
@@ -105,6 +114,3 @@ def _opener() -> Opener:
             raise
         return by_components
     return by_openat2
-
-
-_AT_FDCWD = -100
