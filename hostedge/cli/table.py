@@ -47,14 +47,18 @@ def cut(text: str, width: int) -> str:
 
 
 def _one_line(text: str) -> str:
+    return _printable(" ".join(text.split()))
+
+
+def _printable(text: str) -> str:
     # names and reasons may come from customers' daemons: no escape sequences to the terminal
-    return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def paragraph(label: str, text: str, indent: int) -> Iterator[str]:
     """A label and a text beside it, wrapped."""
     lines = wrap(_one_line(text), WIDTH - indent) or [""]
-    yield f"{_one_line(label):<{indent}}{lines[0]}".rstrip()
+    yield f"{_printable(label):<{indent}}{lines[0]}".rstrip()
     for line in lines[1:]:
         yield " " * indent + line
 

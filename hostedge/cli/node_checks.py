@@ -1,0 +1,143 @@
+"""
+What one node needs: its settings, its state folder, its store, its addresses.
+
+In:  `cli.doctor`, whether the node runs or not.
+Out: `Finding`s.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from hostedge.cli.client import ApiClient
+from hostedge.cli.finding import Finding
+from hostedge.cli.running import listeners
+from hostedge.errors import ConfigError
+from hostedge.settings import Settings, parse_address, read_settings
+from hostedge.store.reader import open_read_only
+
+
+def check_node(file: Path) -> Iterator[Finding]:
+    """Everything that hangs on the settings file."""
+    try:
+        settings = read_settings(file)
+    except ConfigError as error:
+        yield Finding("fail", "settings", str(error), "name the right file with --settings")
+        return
+    yield Finding("ok", "settings", str(settings.file))
+    node = running(settings)
+    yield node
+    yield from folder(settings)
+    yield from store(settings.store)
+    yield from addresses(settings, runs=node.level == "ok")
+
+
+def running(settings: Settings) -> Finding:
+    """Call the node; whether it runs decides whose the addresses may be."""
+    try:
+        with ApiClient(settings) as client:
+            report = client.call("GET", "/v1/status")
+    except ConfigError as error:
+        return Finding("warn", "node", error.problem)
+    return Finding("ok", "node", f"{report['name']} runs, revision {report['revision']}")
+
+
+def folder(settings: Settings) -> Iterator[Finding]:
+    """The state folder, and the files in it that hold private keys."""
+    state = settings.state
+    try:
+        mode = stat.S_IMODE(state.stat().st_mode)
+    except FileNotFoundError:
+        parent = next(each for each in state.parents if each.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            yield Finding("ok", "state", f"{state} will be made when the node starts")
+        else:
+            todo = f"make it, or let this user write in {parent}"
+            yield Finding("fail", "state", f"{state} is not there and cannot be made", todo)
+        return
+    except OSError as error:
+        todo = "run this as root or as the node's own user"
+        yield Finding("fail", "state", f"{state}: {error.strerror}", todo)
+        return
+    if not os.access(state, os.R_OK | os.W_OK | os.X_OK):
+        todo = "run this, and the node, as the folder's owner"
+        yield Finding("fail", "state", f"{state} is not this user's to write", todo)
+    elif mode & 0o007:
+        todo = f"chmod o= {state}"
+        yield Finding("warn", "state", f"{state} has mode {mode:04o}: others may enter", todo)
+    else:
+        yield Finding("ok", "state", f"{state}, mode {mode:04o}")
+    for path, too_much in ((settings.store, 0o007), (settings.ca_key, 0o077)):
+        yield from _kept_close(path, too_much)
+
+
+def _kept_close(path: Path, too_much: int) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if mode & too_much:
+        todo = f"chmod {mode & ~too_much:04o} {path}, and think of the keys in it as known"
+        yield Finding("fail", path.name, f"has mode {mode:04o}: private keys lie in it", todo)
+
+
+def store(path: Path) -> Iterator[Finding]:
+    """Open the store and have SQLite look at every page."""
+    if not path.exists():
+        yield Finding("ok", "store", "is made when the node starts for the first time")
+        return
+    try:
+        with closing(open_read_only(path)) as connection:
+            problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            count = connection.execute("SELECT count(*) FROM accounts").fetchone()[0]
+    except (ConfigError, sqlite3.Error) as error:
+        todo = "stop the node and put a backup in its place"
+        yield Finding("fail", "store", str(error), todo)
+        return
+    if problem != "ok":
+        todo = "stop the node and put a backup in its place"
+        yield Finding("fail", "store", f"is damaged: {problem}", todo)
+    else:
+        yield Finding("ok", "store", f"whole; {count} account{'' if count == 1 else 's'}")
+
+
+def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:
+    """Whether each address can be listened on, or is held by this very node."""
+    held = {each["address"] for each in listeners(settings)} if runs else set()
+    for protocol, addresses in (("http", settings.listen.http), ("https", settings.listen.https)):
+        for address in addresses:
+            if address in held:
+                yield Finding("ok", protocol, f"{address} is held by this node")
+            else:
+                yield _bindable(protocol, address)
+
+
+def _bindable(protocol: str, address: str) -> Finding:
+    host, port = parse_address(address, protocol)
+    try:
+        family, kind, number, _, target = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, number) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+            # with SO_REUSEADDR two may bind, but only one may listen
+            probe.listen(1)
+    except socket.gaierror as error:
+        text = f"{address}: {error.strerror}"
+        return Finding("fail", protocol, text, "want an address of this machine")
+    except OSError as error:
+        todo = {
+            errno.EADDRINUSE: "end the program that listens there, or choose another port",
+            errno.EACCES: "ports below 1024 need root, or the unit's AmbientCapabilities=",
+            errno.EADDRNOTAVAIL: "want an address of this machine",
+        }.get(error.errno or 0, "choose another address")
+        return Finding("fail", protocol, f"{address}: {error.strerror}", todo)
+    return Finding("ok", protocol, f"{address} is free")
