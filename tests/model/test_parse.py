@@ -13,8 +13,10 @@ from hypothesis import given
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
+from hostedge.mappings import known as mappings
 from hostedge.model.parse import Words, object_document, parse_object, parse_site, site_document
 from hostedge.model.site import Account, Certificate, Domain, Mapping, Site
+from hostedge.runtimes import known as runtimes
 from hostedge.store.plan import objects_of
 from tests.model.words import (
     WORDS,
@@ -211,6 +213,37 @@ class CertificateTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ConfigError, self.parse, **values)
             self.assertIn(wanted, str(error))
+
+
+class KnownWordsTests(SynchronousTestCase):
+    """The words that the program has."""
+
+    def test_roundTrip(self) -> None:
+        """
+        They make site files that can be read, refused at the right place, and written back.
+        """
+        words = Words(mappings.KINDS, runtimes.KINDS)
+        document = {
+            "account": "demo",
+            "apps": [
+                {"name": "a", "runtime": "wsgi", "module": "hello:app", "processes": 2},
+                {"name": "b", "runtime": "command", "command": ["python", "chat.py"]},
+            ],
+            "domains": [
+                {
+                    "name": "a.example",
+                    "mappings": [
+                        {"path": "/", "static": "www", "expires": "1h", "fallthrough": "a"},
+                        {"path": "/old", "redirect": "https://b.example", "status": 301},
+                    ],
+                }
+            ],
+        }
+        site = parse_site(document, "site.yaml", words)
+        self.assertEqual(site_document(site, words), document)
+        document["apps"][0]["processes"] = 0  # type: ignore[index]
+        error = self.assertRaises(ConfigError, parse_site, document, "site.yaml", words)
+        self.assertIn("site.yaml: apps[0] (a): processes: want 1 to", str(error))
 
 
 @frozen

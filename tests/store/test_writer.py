@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import evolve
@@ -260,6 +261,15 @@ class StateTests(StoreTestCase):
 
 class OverlapTests(StoreTestCase):
     """Two writers, as in an upgrade of control."""
+
+    def test_threads(self) -> None:
+        """
+        The writer may be used by one thread after another.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(self.store.apply, [site("a")], "me").result()
+            self.store.apply([site("b")], "me")
+            self.assertEqual(thread.submit(self.store.revision).result(), 2)
 
     def test_waits(self) -> None:
         """
