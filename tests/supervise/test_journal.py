@@ -1,0 +1,90 @@
+"""
+Tests for `hostedge.supervise.journal`.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.net.link import process_started
+from hostedge.supervise.journal import BLOCK, Entry, Journal
+
+
+class JournalTests(SynchronousTestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.journal = Journal(self.folder)
+        self.mine = Entry(
+            boot=self.journal.boot,
+            app="demo/hello",
+            generation=3,
+            address="unix:/run/x.sock",
+            digest="d",
+            inode=7,
+            pid=os.getpid(),
+            started=process_started(os.getpid()),
+            ready=True,
+        )
+
+    def files(self):
+        return sorted(path.name for path in self.folder.glob("*.json"))
+
+    def test_roundTrip(self):
+        """
+        What lives is found by the next keeper as it was written last, oldest first.
+        """
+        self.journal.write(evolve(self.mine, generation=20))
+        self.journal.write(evolve(self.mine, ready=False))
+        self.journal.write(self.mine)
+        found = Journal(self.folder).living()
+        self.assertEqual(found, [self.mine, evolve(self.mine, generation=20)])
+        self.journal.forget(3)
+        self.journal.forget(3)
+        self.assertEqual(self.files(), ["20.json"])
+
+    def test_noProof(self):
+        """
+        Another boot, another start time, a pid that is gone or was never known: dropped.
+        """
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        doubtful = (
+            {"boot": "another"},
+            {"started": self.mine.started + 1},
+            {"pid": child},
+            {"pid": 0},
+        )
+        for number, changes in enumerate(doubtful):
+            self.journal.write(evolve(self.mine, generation=number, **changes))
+        (self.folder / "77.json").write_text("{")
+        (self.folder / "78.json").write_text('{"pid": 1}')
+        (self.folder / "79.json").write_text("[]")
+        self.assertEqual(Journal(self.folder).living(), [])
+        self.assertEqual(self.files(), [])
+
+    def test_numbersNeverRepeat(self):
+        """
+        Numbers grow through any number of keepers' lives, with or without the note.
+        """
+        seen = []
+        for _ in range(3):
+            journal = Journal(self.folder)
+            seen += [journal.number() for _ in range(3)]
+        journal.write(evolve(self.mine, generation=seen[-1]))
+        (self.folder / "numbers").unlink()
+        seen.append(Journal(self.folder).number())
+        self.assertEqual(seen, sorted(set(seen)))
+
+    def test_manyNumbers(self):
+        """
+        A new block is reserved before the last one is used up.
+        """
+        numbers = [self.journal.number() for _ in range(BLOCK + 1)]
+        self.assertGreater(Journal(self.folder).number(), numbers[-1])

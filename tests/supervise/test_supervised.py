@@ -1,0 +1,216 @@
+"""
+Tests for `hostedge.supervise.supervised` and `hostedge.supervise.daemons` without processes: the
+only runtime here cannot launch anything. With processes: `tests.live.test_daemons`.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from attrs import evolve, frozen
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.model.site import Account, App
+from hostedge.settings import Limits, Settings
+from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.supervised import Woken
+
+
+class Unlaunchable:
+    """A runtime whose disk is full."""
+
+    word = "none"
+    value = object
+    launched = 0
+
+    def launch(self, value, app, home):
+        self.launched += 1
+        raise OSError(28, "No space left on device")
+
+    def capacity(self, value):
+        return 1
+
+
+@frozen
+class NoEdges:
+    """Nobody has linked yet."""
+
+    def probe(self, edge, app, generation, address, host, held):
+        return None
+
+    def quiesce(self, app, generation):
+        return succeed(True)
+
+    def moved(self, app, generation, address):
+        pass
+
+    def retire(self, app, generation, deadline):
+        pass
+
+
+class Case(SynchronousTestCase):
+    def setUp(self):
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        self.settings = Settings(folder / "f", folder, folder, limits=Limits(hold_timeout=5.0))
+        for each in (self.settings.run / "d", self.settings.journal):
+            each.mkdir(parents=True)
+        self.clock = Clock()
+        self.runtime = Unlaunchable()
+        self.sites = {
+            f"{account}/{name}": (Account(account), App(name, "none", None))
+            for account in ("a", "b")
+            for name in ("x", "y")
+        }
+        self.daemons = Daemons(
+            self.clock,
+            self.settings,
+            self.sites.get,
+            NoEdges(),
+            [self.runtime],
+            places=2,
+            random=lambda: 0.5,
+        )
+
+    def wake(self, name="a/x"):
+        return self.daemons.wake(name, "demo.localhost")
+
+    def after(self, seconds):
+        self.clock.pump([0.25] * int(seconds * 4))
+
+    def state(self, name="a/x"):
+        return {row["app"]: row["state"] for row in self.daemons.describe("", 9)}.get(name, "gone")
+
+
+class SupervisedTests(Case):
+    def test_heldThroughShortPauses(self):
+        """
+        Who waits is kept while the next try comes before its time is up, and refused when not.
+        """
+        woken = self.wake()
+        self.after(0.25)
+        self.assertEqual(self.state(), "BACKOFF")
+        self.assertNoResult(woken)
+        # tries after 0, 1, 3, 7 seconds; the visitor's five are up before the last one
+        self.after(4)
+        answer = self.successResultOf(woken)
+        self.assertEqual((answer.refusal, answer.retry), ("crash_loop", 4.0))
+
+    def test_refusedUntilTheNextTry(self):
+        """
+        Who comes when the app was given up is told how long that lasts.
+        """
+        self.wake()
+        self.after(16)
+        self.assertEqual(self.state(), "FAILED")
+        woken = self.wake()
+        self.after(0.25)
+        answer = self.successResultOf(woken)
+        self.assertEqual(answer.refusal, "crash_loop")
+        self.assertTrue(40 < answer.retry < 60, answer)
+
+    def test_why(self):
+        """
+        The owner is told why nothing could be launched.
+        """
+        self.wake()
+        self.after(0.25)
+        [row] = self.daemons.describe("", 9)
+        self.assertEqual(row["why"], "could not be launched: [Errno 28] No space left on device")
+        self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
+
+    def test_cancelled(self):
+        """
+        Who waits no longer is not answered, and an app nobody waits for comes to rest.
+        """
+        woken = self.wake()
+        woken.addErrback(lambda _: None)
+        self.after(0.25)
+        woken.cancel()
+        self.assertEqual(self.state(), "BACKOFF")
+        self.sites.pop("a/x")
+        self.daemons.changed(None)
+        self.assertEqual(self.state(), "gone")
+
+
+class DaemonsTests(Case):
+    def test_nothingForTheUnwoken(self):
+        """
+        An app that was never woken is no object here, whatever is said about it.
+        """
+        self.daemons.ready("a/x", 1)
+        self.daemons.failed("a/x", 1, "why")
+        self.daemons.activity(0, [("a/x", 1, 3, 0.0)])
+        self.daemons.changed(None)
+        self.daemons.edge_came(0)
+        self.daemons.edge_gone(0)
+        self.assertEqual(self.daemons.restart("a/x"), "")
+        self.assertEqual(self.daemons.describe("", 9), [])
+
+    def test_refusals(self):
+        """
+        Unknown apps, unknown runtimes and suspended accounts are refused at once.
+        """
+        account, app = self.sites["a/x"]
+        self.sites["a/z"] = account, evolve(app, runtime="cobol")
+        self.sites["b/x"] = evolve(self.sites["b/x"][0], suspended=True), app
+        for name, refusal in (
+            ("a/nothing", "not_configured"),
+            ("a/z", "not_configured"),
+            ("b/x", "suspended"),
+        ):
+            self.assertEqual(self.successResultOf(self.wake(name)), Woken(refusal=refusal))
+        self.assertEqual(self.daemons.restart("a/nothing"), "not_configured")
+
+    def test_oneStartOfAnAccount(self):
+        """
+        A start that is under way keeps the account's other apps waiting, not other accounts'.
+        """
+        for name in ("a/x", "a/y", "b/x"):
+            self.wake(name)
+        states = [self.state(name) for name in ("a/x", "a/y", "b/x")]
+        self.assertEqual(states, ["STARTING", "QUEUED", "STARTING"])
+        self.assertEqual(self.runtime.launched, 2)
+        self.after(0.25)
+        self.assertEqual((self.runtime.launched, self.state("a/y")), (3, "BACKOFF"))
+
+    def test_pages(self):
+        """
+        The apps are given out in order of name, in pieces.
+        """
+        for name in ("b/x", "a/y", "a/x"):
+            self.wake(name)
+        first = [row["app"] for row in self.daemons.describe("", 2)]
+        self.assertEqual(first, ["a/x", "a/y"])
+        self.assertEqual([row["app"] for row in self.daemons.describe("a/y", 2)], ["b/x"])
+
+    def test_otherChanges(self):
+        """
+        A change of other objects does not touch an app; a change of the app tries it anew.
+        """
+        self.wake()
+        self.after(0.25)
+        account, app = self.sites["a/x"]
+        self.sites["a/x"] = account, evolve(app, directory="other")
+        self.daemons.changed(["app/a/y", "domain/a/x", "account/b"])
+        self.assertEqual(self.state(), "BACKOFF")
+        self.daemons.changed(["app/a/x"])
+        self.assertEqual(self.state(), "STARTING")
+
+    def test_stop(self):
+        """
+        Whoever waits is refused, nothing is started any more, and the end is told.
+        """
+        woken = self.wake()
+        self.after(0.25)
+        stopped = self.daemons.stop(3.0)
+        self.successResultOf(stopped)
+        self.after(0.25)
+        self.assertEqual(self.successResultOf(woken).refusal, "keeper_down")
+        self.assertEqual(self.successResultOf(self.wake()).refusal, "keeper_down")
+        launched = self.runtime.launched
+        self.after(30)
+        self.assertEqual(self.runtime.launched, launched)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
