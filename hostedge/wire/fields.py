@@ -1,9 +1,9 @@
 """
 Which header fields of a message belong to this hop only, and which travel on.
 
-In:  the server protocol asks for the connection's options, the relay for the fields to send on.
-Out: names, verdicts and new lists; an input is never changed.
-Spec: RFC 9110 sections 5.5, 5.6.2 and 7.6.1.
+In:  the relay asks for each field of a request, `http.upstream` for each of a response.
+Out: verdicts, and the names that `Connection` adds to them.
+Spec: RFC 9110 sections 5.6.2 and 7.6.1.
 """
 
 from __future__ import annotations
@@ -11,13 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from hostedge.errors import BadRequest
-
-Fields = list[tuple[bytes, bytes]]
-
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# HTAB, visible ASCII, obs-text; no blank at either end
-_VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 # what a name must look like to reach an app: WSGI and PHP read `_` and `-` as one character,
 # so that X_Forwarded_For would pass for X-Forwarded-For
 _PLAIN_NAME = re.compile(rb"[0-9a-z-]+")
@@ -93,20 +87,13 @@ def is_token(name: bytes) -> bool:
     return _TOKEN.fullmatch(name) is not None
 
 
-def is_field_value(value: bytes) -> bool:
-    """Whether a value, blanks around it taken off, has no control character but HTAB."""
-    return _VALUE.fullmatch(value) is not None
-
-
 def connection_options(values: list[bytes]) -> frozenset[bytes]:
     """
     What all `Connection` lines of one message say, in lower case.
 
     That is `close`, `keep-alive` and `upgrade`, and the names of fields to drop on this hop.
-    A name that must travel on is left out even when it is listed.
-
-    Raises:
-        BadRequest: one is no list of tokens.
+    A name that must travel on is left out even when it is listed; what is no token names no
+    field.
     """
     if not values:
         return _NO_OPTIONS
@@ -120,10 +107,8 @@ _NO_OPTIONS: frozenset[bytes] = frozenset()
 
 @lru_cache(maxsize=256)
 def _options(value: bytes) -> frozenset[bytes]:
-    options = {piece.strip(b" \t").lower() for piece in value.split(b",")} - {b""}
-    if not all(map(is_token, options)):
-        raise BadRequest("bad_request", "Connection is no list of tokens")
-    return frozenset(options - _PROTECTED)
+    options = {piece.strip(b" \t").lower() for piece in value.split(b",")}
+    return frozenset(filter(is_token, options)) - _PROTECTED
 
 
 @lru_cache(maxsize=2048)
@@ -145,25 +130,3 @@ def travels_on(name: bytes) -> bool:
 def travels_back(name: bytes) -> bool:
     """Whether an answer's field goes to the client; the name in any spelling."""
     return name.lower() not in RESPONSE_DROPPED
-
-
-def request_fields(fields: Fields, options: frozenset[bytes]) -> Fields:
-    """Give the fields that an upstream may see, `Host` among them, in the order they came."""
-    kept = [item for item in fields if travels_on(item[0])]
-    return _without(kept, options)
-
-
-def response_fields(fields: Fields, options: frozenset[bytes]) -> Fields:
-    """Give the fields of an upstream's answer that the client may see."""
-    kept = [item for item in fields if travels_back(item[0])]
-    return _without(kept, options)
-
-
-# these name no field, and nearly every message has one of them
-_WORDS = frozenset({b"close", b"keep-alive", b"upgrade"})
-
-
-def _without(fields: Fields, options: frozenset[bytes]) -> Fields:
-    if options <= _WORDS:
-        return fields
-    return [item for item in fields if item[0].lower() not in options]

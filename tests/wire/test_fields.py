@@ -7,18 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.wire.fields import (
     HOP_BY_HOP,
     connection_options,
-    is_field_value,
     is_token,
-    request_fields,
-    response_fields,
     travels_back,
     travels_on,
 )
-from tests.wire.causes import cause_of
 
 
 class GrammarTests(SynchronousTestCase):
-    """Names and values."""
+    """Names."""
 
     def test_tokens(self) -> None:
         """
@@ -28,15 +24,6 @@ class GrammarTests(SynchronousTestCase):
             self.assertTrue(is_token(name), name)
         for name in (b"", b"a b", b"a:", b"a\t", b"G(E)T", b"\xe9", b"a\n"):
             self.assertFalse(is_token(name), name)
-
-    def test_values(self) -> None:
-        """
-        A value has no control character but HTAB, and no blank at its ends.
-        """
-        for value in (b"", b"a", b"a\tb c", b"caf\xe9", b'"q"'):
-            self.assertTrue(is_field_value(value), value)
-        for value in (b"a\rb", b"a\n", b"\0", b"a\x01b", b"a\x7fb", b" a", b"a ", b"\t"):
-            self.assertFalse(is_field_value(value), value)
 
 
 class ConnectionTests(SynchronousTestCase):
@@ -60,10 +47,10 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_notTokens(self) -> None:
         """
-        Something else than a list of tokens is refused.
+        What is no token names no field, and harms no other.
         """
-        for value in (b"a b", b"close;x", b'"close"', b"\xff"):
-            self.assertEqual(cause_of(connection_options, [value]), "bad_request", value)
+        value = b'a b, close;x, "q", \xff, , x-a'
+        self.assertEqual(connection_options([value]), {b"x-a"})
 
     def test_none(self) -> None:
         """
@@ -91,24 +78,10 @@ class TravelTests(SynchronousTestCase):
 
     def test_ordinaryFieldsTravel(self) -> None:
         """
-        Everything else does, in order and spelling; the list that came in is not changed.
+        Everything else does, whatever its spelling.
         """
-        fields = [(b"Host", b"a"), (b"Cookie", b"c"), (b"X-Real-Ip", b"1"), (b"aCCept", b"*/*")]
-        before = list(fields)
-        self.assertEqual(
-            request_fields(fields, frozenset()),
-            [(b"Host", b"a"), (b"Cookie", b"c"), (b"aCCept", b"*/*")],
-        )
-        self.assertEqual(fields, before)
-
-    def test_namedByConnection(self) -> None:
-        """
-        A field named by `Connection` stays on this hop, in both directions.
-        """
-        options = connection_options([b"close, x-hop"])
-        fields = [(b"X-Hop", b"1"), (b"Via", b"1.1 a")]
-        self.assertEqual(request_fields(fields, options), [(b"Via", b"1.1 a")])
-        self.assertEqual(response_fields(fields, options), [(b"Via", b"1.1 a")])
+        for name in (b"Host", b"Cookie", b"aCCept", b"AUTHORIZATION", b"x-csrftoken", b"Via"):
+            self.assertTrue(travels_on(name), name)
 
     def test_answersFields(self) -> None:
         """
@@ -119,11 +92,19 @@ class TravelTests(SynchronousTestCase):
         for name in (b"Set-Cookie", b"X_Odd", b"Date"):
             self.assertTrue(travels_back(name), name)
 
-    @given(st.lists(st.tuples(st.sampled_from(sorted(HOP_BY_HOP) + [b"a", b"b"]), st.binary())))
-    def test_hopByHopNeverTravels(self, fields: list[tuple[bytes, bytes]]) -> None:
+    def test_hopByHopTravelsNeitherWay(self) -> None:
         """
-        What leaves holds no hop-by-hop field, and is a part of what came.
+        What belongs to one hop stays there, in both directions and any spelling.
         """
-        for leave in (request_fields, response_fields):
-            left = leave(fields, connection_options([b"a"]))
-            self.assertEqual(left, [item for item in fields if item[0] == b"b"])
+        for name in HOP_BY_HOP:
+            for spelling in (name, name.upper(), name.title()):
+                self.assertFalse(travels_on(spelling), spelling)
+                self.assertFalse(travels_back(spelling), spelling)
+
+    @given(st.binary(max_size=20))
+    def test_onlyPlainNamesReachApps(self, name: bytes) -> None:
+        """
+        A name that an app could take for another one does not travel.
+        """
+        if travels_on(name):
+            self.assertTrue(name.replace(b"-", b"a").isalnum() and name.isascii(), name)
