@@ -19,7 +19,7 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks.stage import ROOT, Command, NotMeasured, Stage, ended
+from benchmarks.stage import ROOT, NotMeasured, Stage, ended
 
 SETTINGS = """\
 name = "node.localhost"
@@ -127,10 +127,10 @@ def prepare_node(stage: Stage, edges: int, http: int = 0, https: int = 0) -> Nod
 
 def launch(stage: Stage, node: Node, core: int | None) -> subprocess.Popen[bytes]:
     """Start the keeper, which starts the rest."""
-    twistd: Command = [sys.executable, "-m", "twisted.scripts.twistd", "--nodaemon", "--pidfile="]
+    twistd = Path(sys.executable).parent / "twistd"
     return stage.spawn(
         "hostedge",
-        [*twistd, "hostedge", "--settings", node.settings],
+        [twistd, "--nodaemon", "--pidfile=", "hostedge", "--settings", node.settings],
         core,
         # SIGTERM would drain first
         ends_by=signal.SIGINT,
