@@ -34,6 +34,7 @@ from hostedge.supervise import launcher
 from hostedge.supervise.logs import open_log
 
 FIRST_LISTENER = 3
+SIGNALS = frozenset(signal.valid_signals())
 GROUP_PATIENCE = 5.0  # for what is left of a group after KILL; longer means stuck in the kernel
 
 
@@ -93,7 +94,7 @@ def spawn(reactor: Any, protocol: ProcessProtocol, launch: Launch) -> Process:
             # at once, not by the launcher: a signal to the group finds it from the beginning
             setsid=True,
             setsigmask=[],
-            setsigdef=signal.valid_signals(),
+            setsigdef=SIGNALS,
         )
     try:
         pidfd = os.pidfd_open(pid)
