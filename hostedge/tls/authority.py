@@ -80,9 +80,9 @@ class Authority:
         public = key.public_key()
         now = _moment(self._clock())
         until = min(now + VALID, self._certificate.not_valid_after_utc)
-        subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
-        if len(name) > MAX_COMMON_NAME:
-            subject = []
+        subject = []
+        if len(name) <= MAX_COMMON_NAME:
+            subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
         certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name(subject))
