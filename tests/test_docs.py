@@ -53,14 +53,13 @@ def whole(document: Any) -> dict[str, Any]:
     mappings = site.pop("mappings", [])
     if mappings:
         site["domains"] = [{"name": "demo.localhost", "mappings": mappings}]
-        app = {"runtime": "command", "command": ["true"]}
-        for mapping in mappings:
-            for option in ("app", "fallthrough"):
-                if option in mapping:
-                    site.setdefault("apps", []).append({"name": mapping[option], **app})
-            if "pool" in mapping:
-                servers = [{"address": "127.0.0.1:1"}]
-                site.setdefault("pools", []).append({"name": mapping["pool"], "servers": servers})
+        apps = {
+            m[option]: None for m in mappings for option in ("app", "fallthrough") if option in m
+        }
+        pools = {m["pool"]: None for m in mappings if "pool" in m}
+        run = {"runtime": "command", "command": ["true"]}
+        site["apps"] = [{"name": name, **run} for name in apps]
+        site["pools"] = [{"name": name, "servers": [{"address": "127.0.0.1:1"}]} for name in pools]
     return site
 
 
