@@ -25,6 +25,13 @@ from hostedge.routes.hostname import wildcard_of
 MAX_CHAIN = 65_536
 MAX_CERTIFICATES = 10
 
+_UNREADABLE = (
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 @frozen
 class Chain:
@@ -57,7 +64,7 @@ def read_chain(text: str) -> Chain:
         leaf = certificates[0]
         alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         public_key = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
+    except (ValueError, *_UNREADABLE) as error:
         raise ValueError(f"want certificates in PEM, leaf first: {error}") from None
     if len(certificates) > MAX_CERTIFICATES:
         raise ValueError(f"want at most {MAX_CERTIFICATES} certificates")

@@ -40,7 +40,18 @@ class ChainTests(SynchronousTestCase):
         What is no chain for host names is refused with what is wanted.
         """
         leaf, key = pair("a.example")
-        for text in ("", "x", "ä", leaf[:200], key + leaf, pair()[0], leaf * 11, leaf * 200):
+        somebody = pair("a@b.example")[0]
+        for text in (
+            "",
+            "x",
+            "ä",
+            leaf[:200],
+            key + leaf,
+            pair()[0],
+            somebody,
+            leaf * 11,
+            leaf * 200,
+        ):
             error = self.assertRaises(ValueError, read_chain, text)
             self.assertIn("want", str(error))
 

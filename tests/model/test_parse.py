@@ -172,6 +172,7 @@ class ParseTests(SynchronousTestCase):
         """
         for key, document, wanted in (
             ("x/y", {}, "x/y: want account, app, pool"),
+            ("certificate/a/b", {"name": "b"}, "certificate/a/b: chain: is missing"),
             ("account/a", {"name": "b"}, "account/a: name: want the name in the key, not b"),
             ("pool/a/p", {"name": "p"}, "pool/a/p: servers: is missing"),
             ("domain/a", [], "domain/a: want keys and values"),

@@ -24,6 +24,7 @@ class Checked:
     path: str | None = None
     seconds: float = 60.0
     sizes: tuple[int, ...] = ()
+    strict: bool = False
 
     @size.validator
     def _even(self, attribute: object, value: int) -> None:
@@ -48,7 +49,7 @@ class ShapeTests(SynchronousTestCase):
             self.checked.read({"path": "a//b", "seconds": "1m", "sizes": [1]}),
             Checked(path="a/b", sizes=(1,)),
         )
-        self.assertEqual(self.checked.read({"path": None}), Checked())
+        self.assertEqual(self.checked.read({"path": None, "strict": True}), Checked(strict=True))
 
     def test_writes(self) -> None:
         """
@@ -86,6 +87,8 @@ class ShapeTests(SynchronousTestCase):
         """
         error = self.assertRaises(Misfit, self.checked.read, {"size": 13})
         self.assertEqual((error.path, error.problem), ((), "want luck"))
+        error = self.assertRaises(Misfit, self.checked.read, {"strict": "yes"})
+        self.assertEqual(error.problem, "want true or false, not 'yes'")
         error = self.assertRaises(Misfit, self.checked.make, {"kind": 1})
         self.assertEqual(error.path, ("kind",))
 

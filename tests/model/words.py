@@ -101,7 +101,9 @@ def pair(*names: str, days: int = 1) -> tuple[str, str]:
         .not_valid_after(start + datetime.timedelta(days=days))
     )
     if names:
-        alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        alternative = x509.SubjectAlternativeName(
+            [x509.RFC822Name(name) if "@" in name else x509.DNSName(name) for name in names]
+        )
         certificate = certificate.add_extension(alternative, critical=False)
     return (
         certificate.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode(),
