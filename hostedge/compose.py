@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -53,7 +52,6 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         store.app,
         links,
         RUNTIMES,
-        random.random,
         places=max(2, os.cpu_count() or 1),
     )
     store.subscribe(daemons.changed)
@@ -98,7 +96,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     head = StoreReader(settings.store, WORDS).revision
     links = ControlLinks(reactor, settings, head, certifier.certify)
     LinkServer(reactor, settings.control_socket, links.make_peer, MINE).setServiceParent(service)
-    links.keeper.service.setServiceParent(service)
+    links.keeper.setServiceParent(service)
     threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
     api = Api(store, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())

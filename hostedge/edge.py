@@ -141,7 +141,7 @@ class Edge(Service):
         self._acceptors = [
             Acceptor(reactor, each, connectors[each.protocol], share) for each in listeners
         ]
-        self._draining = False
+        self._draining = self._ended = False
         self._since = reactor.seconds()
 
     def startService(self) -> None:
@@ -206,9 +206,11 @@ class Edge(Service):
             await each
 
     def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
         for entrance in self._entrances:
             entrance.end()
         self._links.stop()
         self._last()
-        if self._reactor.running:
-            self._reactor.stop()
+        self._reactor.stop()

@@ -194,8 +194,8 @@ class EdgeLinks:
         self._telling = LoopingCall(self._tell_activity)
         self._telling.clock = reactor
         self.service = MultiService()
-        self._keeper.service.setServiceParent(self.service)
-        self._control.service.setServiceParent(self.service)
+        self._keeper.setServiceParent(self.service)
+        self._control.setServiceParent(self.service)
 
     def introduce(self, edge: Edge, apps: Apps) -> None:
         """Once, before the service starts."""

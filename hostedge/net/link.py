@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail, maybeDeferred
@@ -155,9 +154,10 @@ class _Doorkeeper(AMP):
         """Turned away: there was never a peer to tell."""
 
 
-class LinkClient:
+class LinkClient(Service):
     """
-    A link to a role that may die and come back.
+    A link to a role that may die and come back, tried again every `RETRY` seconds, silently:
+    the other role's end is in the keeper's log already.
 
     `call` fails while there is no connection; `came` is called after every connect.
     """
@@ -170,15 +170,25 @@ class LinkClient:
         came: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
+        self._reactor = reactor
+        self._endpoint = UNIXClientEndpoint(reactor, str(path), timeout=2)
+        self._make_peer = make_peer
         self._came = came
         self._lost = lost
         self._peer: LinkPeer | None = None
-        factory = _ClientFactory(self, make_peer)
-        endpoint = UNIXClientEndpoint(reactor, str(path), timeout=2)
-        self.service = ClientService(
-            endpoint, factory, retryPolicy=lambda attempt: RETRY, clock=reactor
-        )
-        self.service.setName(f"link to {path.stem}")
+        self._retry: Any = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._connect()
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._peer is not None:
+            self._peer.transport.loseConnection()
 
     @property
     def connected(self) -> bool:
@@ -201,6 +211,17 @@ class LinkClient:
         if self._peer is peer:
             self._peer = None
             self._lost()
+        self._later()
+
+    def _connect(self) -> None:
+        self._retry = None
+        self._endpoint.connect(_ClientFactory(self, self._make_peer)).addErrback(
+            lambda failure: self._later()
+        )
+
+    def _later(self) -> None:
+        if self.running and self._retry is None:
+            self._retry = self._reactor.callLater(RETRY, self._connect)
 
 
 class _ClientFactory(Factory):

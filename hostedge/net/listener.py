@@ -2,7 +2,8 @@
 The public listeners: bound once by the keeper, shared by every edge through inheritance.
 
 In:  the keeper binds or takes them back; an edge accepts on each.
-Out: a connected socket goes to `make_connection` of the listener's protocol.
+Out: a connected socket goes to `make_connection` of the listener's protocol; whoever ends the
+     connection tells the edge's `Share`.
 """
 
 from __future__ import annotations
@@ -136,11 +137,13 @@ class Acceptor(FileDescriptor):
                 raise
             return
         accepted.setblocking(False)
+        self._share.opened()
         try:
             self._make_connection(accepted, address)
         except Exception:  # noqa: BLE001 - the outermost shell of an accept; the next must work
             self.log.failure("a connection could not be taken in")
             accepted.close()
+            self._share.closed()
 
     def _rest(self, seconds: float) -> None:
         self.stopReading()

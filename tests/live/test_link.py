@@ -76,8 +76,8 @@ class LinkTests(TestCase):
             lambda: self.happened("came"),
             lambda: self.happened("lost"),
         )
-        client.service.startService()
-        self.addCleanup(client.service.stopService)
+        client.startService()
+        self.addCleanup(client.stopService)
         return client
 
     def happened(self, what: str) -> None:

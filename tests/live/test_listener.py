@@ -66,7 +66,6 @@ class AcceptorTests(TestCase):
         def made(connected: socket.socket, address: tuple[Any, ...]) -> None:
             self.addCleanup(connected.close)
             self.accepted.append(place)
-            share.opened()
             self.waiting = [
                 (n, d) for n, d in self.waiting if len(self.accepted) < n or d.callback(None)
             ]
