@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from attrs import frozen
-from hypothesis import given
+from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
@@ -146,6 +146,7 @@ class ParseTests(SynchronousTestCase):
         self.assertIn("site.yaml: account: is missing", self.refused({}))
         self.assertIn("site.yaml: want keys and values", self.refused([]))
 
+    @settings(max_examples=40, deadline=None)
     @given(sites())
     def test_roundTrip(self, site: Site) -> None:
         """
@@ -157,6 +158,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(parse_site(yaml.safe_load(text), "x", WORDS), site)
         self.assertEqual(list(json.loads(json.dumps(document))), list(document))
 
+    @settings(max_examples=40, deadline=None)
     @given(sites())
     def test_objectsRoundTrip(self, site: Site) -> None:
         """

@@ -341,5 +341,5 @@ class AlwaysFreshTests(SynchronousTestCase):
         No order of writes and questions leaves anything old behind.
         """
         run_state_machine_as_test(
-            AlwaysFresh, settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+            AlwaysFresh, settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
@@ -27,6 +27,7 @@ def rows(*every: Site) -> dict[str, str]:
 class PlanTests(SynchronousTestCase):
     """`plan` and `moves`."""
 
+    @settings(max_examples=40, deadline=None)
     @given(sites(), sites())
     def test_leadsFromOneToTheOther(self, old: Site, new: Site) -> None:
         """

@@ -137,7 +137,7 @@ class ExportTests(StoreTestCase):
 
     @given(st.lists(sites(), max_size=3, unique_by=lambda one: one.account.name))
     @settings(
-        max_examples=30,
+        max_examples=20,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
     )
