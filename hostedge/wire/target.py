@@ -14,7 +14,7 @@ from hostedge.errors import BadRequest
 from hostedge.wire.host import split_authority
 
 # nearly every request: no query, nothing to decode, nothing to resolve, nothing to refuse
-_PLAIN = re.compile(rb"(?!.*/\.)/[!-\"$&->@-\[\]-~]*")
+_is_plain = re.compile(rb"(?:/(?!\.)[!-\"$&-.0->@-\[\]-~]*+)++").fullmatch
 # possessive: a long path that is wrong at its end is not tried in another way
 # (tests/wire/test_target.py fails without this)
 _PATH = re.compile(rb"/(?:[!-\"$&->@-\[\]-~]++|%[0-9A-Fa-f]{2})*+")
@@ -37,12 +37,12 @@ def split_target(target: bytes) -> tuple[bytes, bytes | None]:
         BadRequest: a control character, blank, `#`, `\\`, byte over 126, broken escape or
             `%00` in it, or dot segments that climb above the root.
     """
-    if _PLAIN.fullmatch(target) is not None:
+    if _is_plain(target):
         return target, None
     path, mark, query = target.partition(b"?")
     if _QUERY.fullmatch(query) is None:
         raise BadRequest("bad_path", "not a valid query")
-    if _PLAIN.fullmatch(path) is None:
+    if not _is_plain(path):
         path = _match_form(path)
     return path, query if mark else None
 
