@@ -23,6 +23,10 @@ Router = Callable[[Exchange], Leaf | str]
 class Connection(Protocol):
     """A client's connection, for the one who has to end it."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
+
     def drain(self) -> None:
         """Answer what is being asked, then end."""
 
@@ -66,6 +70,11 @@ class Entrance:
         if self._drained is not None and not self.connections:
             done, self._drained = self._drained, None
             done.callback(None)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being answered."""
+        return sum(connection.is_busy for connection in self.connections)
 
     def drain(self) -> Deferred[None]:
         """End every connection once it has nothing to do; fires when none is left."""

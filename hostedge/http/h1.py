@@ -298,6 +298,10 @@ class H1(Protocol):
 
     # how it ends
 
+    @property
+    def is_busy(self) -> bool:
+        return self._exchange is not None
+
     def drain(self) -> None:
         if self._state == IDLE:
             self.transport.loseConnection()

@@ -1,0 +1,233 @@
+"""
+One app on this edge: woken by its first request, followed when it moves, let go when it is idle.
+
+In:  `http.relay` asks for places; `http.backends` passes on what the keeper says.
+Out: places, and `Keeper.wake`.
+
+    take(passage)      ->    a place at once, or a position in line
+    no address yet     ->    keeper.wake, once for all who wait
+    address known      <-    woken, or moved: the line is served in order, within capacity
+    refused, too late  <-    everybody it concerns is refused, with the time to come again
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from hostedge.balance.queue import FULL, PLACED
+from hostedge.http.lane import RETRY, Lane, Means, Waiting, Woken
+from hostedge.http.relay import Lane as LanePort
+from hostedge.http.relay import Passage
+from hostedge.model.site import App
+
+# seconds without a request after which an edge does not keep an app in mind
+REMEMBERED = 600.0
+
+
+class AppBackend(Waiting):
+    """
+    One app on this edge.
+
+    `lane` is the generation that requests go to, None while no address is known; older lanes
+    end with the requests that are on them. Capacity is 0 while there is no lane.
+    """
+
+    def __init__(self, name: str, app: App, means: Means) -> None:
+        super().__init__(means, 0, app.queue)
+        self.name = name
+        self.app = app
+        self.lane: Lane | None = None
+        self.old: list[Lane] = []
+        self.used_at = monotonic()
+        self.changed = True
+        self._host = ""
+        self._waking: Deferred[Any] | None = None
+        self._keeper_lost = False
+
+    def update(self, app: App) -> None:
+        """Take over what the site says now."""
+        self.app = app
+        self.places.limit = app.queue
+        if self.lane is not None:
+            self.places.capacity = self._capacity()
+            self.serve()
+
+    def _capacity(self) -> int:
+        return max(1, self.means.workers(self.app) // self.means.edges)
+
+    # requests
+
+    def take(self, passage: Passage) -> None:
+        self.changed = True
+        self.used_at = monotonic()
+        verdict = self.places.ask(passage, self._patience())
+        if verdict is PLACED:
+            self.place(passage)
+        elif verdict is FULL:
+            passage.refused("queue_full", 1.0)
+        else:
+            self._wait()
+            if self.lane is None:
+                self._wake(passage.exchange.host)
+
+    def unreachable(self, lane: LanePort) -> None:
+        if lane is self.lane:
+            # nothing was sent; the keeper knows what has become of it
+            self._forget()
+
+    def take_again(self, passage: Passage) -> None:
+        self.places.come_back(passage, self._patience())
+        self._wait()
+        if self.lane is None:
+            self._wake(passage.exchange.host)
+        else:
+            self.serve()
+
+    def place(self, passage: Passage) -> None:
+        lane = self.lane
+        assert lane is not None  # noqa: S101 - without one there is no capacity
+        self._put_on(lane, passage)
+
+    def released(self, lane: Lane) -> None:
+        self.changed = True
+        self.used_at = monotonic()
+        if lane is self.lane:
+            self.places.give_back()
+            self.serve()
+        elif not lane.in_flight and lane in self.old:
+            self.old.remove(lane)
+
+    def refuse_late(self, passage: Passage) -> None:
+        if self._keeper_lost:
+            passage.refused("keeper_down", RETRY)
+        elif self.lane is None:
+            passage.refused("start_slow", RETRY)
+        else:
+            passage.refused("queue_timeout", RETRY)
+
+    def refuse_all(self, cause: str, retry: float | None) -> None:
+        for passage in self.places.dismiss():
+            passage.refused(cause, retry)
+
+    def _patience(self) -> float:
+        return self.means.wheel.now + self.means.limits.hold_timeout
+
+    # the keeper
+
+    def _wake(self, host: str) -> None:
+        self._host = host or self._host
+        if self._waking is not None or self._keeper_lost:
+            return
+        self.means.counters["app_wakes"] += 1
+        self._waking = waking = self.means.keeper.wake(self.name, self._host)
+        waking.addCallbacks(self._woken, self._wake_failed)
+
+    def _woken(self, woken: Woken) -> None:
+        self._waking = None
+        if not woken.refusal:
+            self.moved(woken.generation, woken.address)
+            return
+        # who can wait for the next attempt does
+        again = self.means.wheel.now + woken.retry
+        hopeless = self.places.expired(again) if woken.retry else self.places.dismiss()
+        for passage in hopeless:
+            passage.refused(woken.refusal, woken.retry or RETRY)
+        if len(self.places):
+            self.means.clock.callLater(woken.retry, self._wake_again)
+
+    def _wake_failed(self, failure: Failure) -> None:
+        """The link is lost: `keeper_back` asks again, or patience ends."""
+        self._waking = None
+
+    def _wake_again(self) -> None:
+        if self.lane is None and len(self.places):
+            self._wake(self._host)
+
+    def keeper_lost(self) -> None:
+        self._keeper_lost = True
+        self._waking = None
+
+    def keeper_back(self) -> None:
+        self._keeper_lost = False
+        self.changed = True
+        self._wake_again()
+
+    def moved(self, generation: int, address: str) -> None:
+        """From now on requests go there."""
+        lane = self.lane
+        if lane is not None:
+            if lane.generation >= generation:
+                return
+            self._forget()
+        upstream = self.means.upstream(address)
+        self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation)
+        self.used_at = monotonic()
+        self.changed = True
+        self.places.taken = 0
+        self.places.capacity = self._capacity()
+        self.serve()
+
+    def quiesce(self, generation: int) -> bool:
+        """Promise to send nothing to that generation, unless it is being used."""
+        lane = self.lane
+        if lane is None or lane.generation != generation:
+            return not any(old.generation == generation for old in self.old)
+        if lane.in_flight or len(self.places):
+            return False
+        self._forget()
+        return True
+
+    def retire(self, generation: int, deadline: float) -> None:
+        """Give what runs on an old generation that much time."""
+        if self.lane is not None and self.lane.generation <= generation:
+            self._forget()
+            self._wake_again()
+        for lane in self.old:
+            if lane.generation <= generation:
+                self.means.clock.callLater(deadline, lane.upstream.cut, "upstream_died")
+
+    def cut(self, cause: str) -> None:
+        """End everything now."""
+        self.refuse_all(cause, None)
+        self._forget()
+        for lane in list(self.old):
+            lane.upstream.cut(cause)
+
+    def _forget(self) -> None:
+        lane, self.lane = self.lane, None
+        self.places.capacity = 0
+        self.changed = True
+        if lane is not None:
+            lane.upstream.close()
+            if lane.in_flight:
+                self.old.append(lane)
+
+    # what it is doing
+
+    def activity(self) -> list[tuple[str, int, int, float]]:
+        """A line for each generation with requests, or with news since the last report."""
+        lines = [(self.name, old.generation, old.in_flight, 0.0) for old in self.old]
+        lane = self.lane
+        if lane is not None and (self.changed or lane.in_flight):
+            self.changed = False
+            age = 0.0 if lane.in_flight else monotonic() - self.used_at
+            lines.append((self.name, lane.generation, lane.in_flight + len(self.places), age))
+        return lines
+
+    @property
+    def is_forgettable(self) -> bool:
+        """Whether nothing would be missed."""
+        busy = self.old or len(self.places) or (self.lane is not None and self.lane.in_flight)
+        return not busy and monotonic() - self.used_at > REMEMBERED
+
+    def explain(self) -> list[str]:
+        lane = self.lane
+        if lane is None:
+            return [f"app {self.name} is not known to run; the request would wake it"]
+        state = f"{lane.in_flight} of {self.places.capacity} places taken, {len(self.places)} wait"
+        where = f"generation {lane.generation} at {lane.upstream.address}"
+        return [f"app {self.name}, {where}: {state}"]

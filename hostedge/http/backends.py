@@ -1,0 +1,190 @@
+"""
+All apps and pools of an edge, and what the keeper says about them.
+
+In:  mappings ask for a backend when a host is compiled; the keeper's link calls the rest.
+Out: backends, probes, and what this edge's apps are doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from hostedge.http.app_backend import AppBackend
+from hostedge.http.lane import Keeper, Means
+from hostedge.http.pool_backend import PoolBackend
+from hostedge.http.probe import Probe
+from hostedge.http.relay import Relay
+from hostedge.http.wheel import Wheel
+from hostedge.model.site import App, Pool
+from hostedge.settings import Limits
+
+# reports of activity between two looks for apps that nobody uses
+SWEEP = 60
+
+
+class Runtime(Protocol):
+    """A word after `runtime:`, as far as capacity goes."""
+
+    @property
+    def word(self) -> str: ...
+
+    def capacity(self, value: Any) -> int:
+        """How many requests an app with these options works on at once."""
+
+
+class Backends:
+    """
+    There is never more than one backend of an app.
+
+    Compiled hosts hold the backends that they use, and so do requests; `_kept` holds those
+    beyond that which were in use lately. What nothing holds is gone from `_apps` by itself.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        keeper: Keeper,
+        wheel: Wheel,
+        counters: dict[str, int],
+        limits: Limits,
+        edges: int,
+        runtimes: Iterable[Runtime],
+    ) -> None:
+        capacities = {runtime.word: runtime.capacity for runtime in runtimes}
+        self._means = Means(
+            reactor=reactor,
+            clock=reactor,
+            resolve=reactor.resolve,
+            wheel=wheel,
+            limits=limits,
+            counters=counters,
+            keeper=keeper,
+            workers=lambda app: capacities[app.runtime](app.run),
+            edges=edges,
+        )
+        self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
+        self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
+        self._kept: set[AppBackend] = set()
+        self._probes: dict[str, Deferred[None]] = {}
+        self._lost = False
+        self._until_sweep = SWEEP
+
+    def app(self, account: str, app: App) -> AppBackend:
+        """Give the backend of an app; it follows what the site says now."""
+        name = f"{account}/{app.name}"
+        backend = self._apps.get(name)
+        if backend is None:
+            backend = self._apps[name] = AppBackend(name, app, self._means)
+            if self._lost:
+                backend.keeper_lost()
+        elif backend.app != app:
+            # a mapping may want another `buffer`: that is the leaf's
+            backend.update(app)
+        self._kept.add(backend)
+        return backend
+
+    def pool(self, account: str, pool: Pool) -> PoolBackend:
+        """Give the backend of a pool; a changed pool gets a new one."""
+        name = f"{account}/{pool.name}"
+        backend = self._pools.get(name)
+        # a mapping may want another `buffer`: that is the leaf's
+        if backend is not None and evolve(backend.pool, buffer=pool.buffer) == pool:
+            return backend
+        if backend is not None:
+            backend.close()
+        backend = self._pools[name] = PoolBackend(name, pool, self._means)
+        return backend
+
+    def relay_to_app(self, account: str, app: App) -> Relay:
+        """A leaf that sends requests on to an app."""
+        return Relay(self.app(account, app), app.buffer, self._means.limits, self._means.counters)
+
+    def relay_to_pool(self, account: str, pool: Pool) -> Relay:
+        """A leaf that sends requests on to the servers of a pool."""
+        return Relay(
+            self.pool(account, pool), pool.buffer, self._means.limits, self._means.counters
+        )
+
+    # what the keeper says
+
+    def moved(self, app: str, generation: int, address: str) -> None:
+        """From now on this generation answers; an app that is unknown here is woken when asked."""
+        backend = self._apps.get(app)
+        if backend is not None:
+            backend.moved(generation, address)
+
+    def quiesce(self, app: str, generation: int) -> bool:
+        """Whether that generation is idle here; then nothing goes to it any more."""
+        backend = self._apps.get(app)
+        return backend is None or backend.quiesce(generation)
+
+    def retire(self, app: str, generation: int, deadline: float) -> None:
+        """Begin nothing on that generation, and end what runs on it after `deadline` seconds."""
+        backend = self._apps.get(app)
+        if backend is not None:
+            backend.retire(generation, deadline)
+
+    def cut(self, account: str, reason: str) -> None:
+        """End everything of an account; the reason is for the log of who asks."""
+        backends = [*self._apps.items(), *self._pools.items()]
+        for name, backend in backends:
+            if name.startswith(f"{account}/"):
+                backend.cut("suspended")
+
+    def probe(
+        self, app: str, generation: int, address: str, host: str, held: bool
+    ) -> Deferred[None]:
+        """
+        Fire when that generation has answered; a newer probe of the app cancels an older one.
+
+        Fails with `UpstreamFailed`, or `CancelledError`.
+        """
+        self.stop_probe(app)
+        probe = Probe(self._means, address, host, held)
+        answered = self._probes[app] = probe.answered
+
+        def forget(result: None | Failure) -> None | Failure:
+            if self._probes.get(app) is answered:
+                del self._probes[app]
+            return result
+
+        answered.addBoth(forget)
+        return probe.start()
+
+    def stop_probe(self, app: str) -> None:
+        """The app is not being started any more."""
+        older = self._probes.pop(app, None)
+        if older is not None:
+            older.cancel()
+
+    def keeper_lost(self) -> None:
+        """Nobody can start an app; what runs goes on."""
+        self._lost = True
+        for backend in list(self._apps.values()):
+            backend.keeper_lost()
+
+    def keeper_back(self) -> None:
+        """Ask again for every app that somebody waits for."""
+        self._lost = False
+        for backend in list(self._apps.values()):
+            backend.keeper_back()
+
+    # what the keeper is told
+
+    def activity(self) -> list[tuple[str, int, int, float]]:
+        """App, generation, requests in flight, seconds since the last began or ended."""
+        self._until_sweep -= 1
+        if not self._until_sweep:
+            self._sweep()
+        return [line for backend in list(self._apps.values()) for line in backend.activity()]
+
+    def _sweep(self) -> None:
+        self._until_sweep = SWEEP
+        for backend in [b for b in self._kept if b.is_forgettable]:
+            self._kept.discard(backend)

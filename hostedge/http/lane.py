@@ -1,0 +1,150 @@
+"""
+Places on an app or a server, and the line of requests that wait for one.
+
+In:  `http.app_backend` and `http.pool_backend` are made of these.
+Out: `passage.placed` and `passage.refused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.logger import Logger
+
+from hostedge.balance.queue import Places
+from hostedge.http.relay import Passage
+from hostedge.http.upstream import Upstream
+from hostedge.http.wheel import NEVER, Wheel
+from hostedge.model.site import App
+from hostedge.settings import Limits
+
+# what a refused client is told when nobody knows better, in seconds
+RETRY = 5.0
+
+
+class Woken(Protocol):
+    """The keeper's answer: where the app is, or why it cannot be had and when to ask again."""
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def refusal(self) -> str: ...
+
+    @property
+    def retry(self) -> float: ...
+
+
+class Keeper(Protocol):
+    """Who starts apps."""
+
+    def wake(self, app: str, host: str) -> Deferred[Any]:
+        """Start it or say where it is: `Woken`; fails when the link is lost meanwhile."""
+
+
+@frozen
+class Means:
+    """What every backend of an edge needs."""
+
+    reactor: IReactorFDSet
+    clock: IReactorTime
+    resolve: Callable[[str], Deferred[str]]
+    wheel: Wheel
+    limits: Limits
+    counters: dict[str, int]
+    keeper: Keeper
+    # how many requests an app works on at once
+    workers: Callable[[App], int]
+    # over how many edges they are divided
+    edges: int
+
+    def upstream(self, address: str) -> Upstream:
+        return Upstream(address, self.reactor, self.resolve, self.wheel, self.limits, self.counters)
+
+
+class Lane:
+    """One generation of an app, or one server of a pool: its connections and who is on it."""
+
+    def __init__(self, owner: Owner, upstream: Upstream, label: str, generation: int = 0) -> None:
+        self.owner = owner
+        self.upstream = upstream
+        self.label = label
+        self.generation = generation
+        self.in_flight = 0
+
+    def release(self) -> None:
+        self.in_flight -= 1
+        self.owner.released(self)
+
+
+class Owner(Protocol):
+    def released(self, lane: Lane) -> None: ...
+
+
+class Waiting:
+    """The line of a backend: it is watched by the wheel while somebody stands in it."""
+
+    _log = Logger()
+
+    deadline = NEVER
+    due = 0
+
+    def __init__(self, means: Means, capacity: int, limit: int) -> None:
+        self.means = means
+        self.places: Places[Passage] = Places(capacity, limit)
+        self._serving = False
+
+    def _wait(self) -> None:
+        """Somebody has come to the line."""
+        if not self.due:
+            self.deadline = self.places.first_deadline() or NEVER
+            self.means.wheel.watch(self)
+
+    def leave(self, passage: Passage) -> None:
+        self.places.leave(passage)
+
+    def timed_out(self) -> None:
+        for passage in self.places.expired(self.means.wheel.now):
+            self.refuse_late(passage)
+        first = self.places.first_deadline()
+        if first is None:
+            self.means.wheel.forget(self)
+        else:
+            self.deadline = first
+
+    def refuse_late(self, passage: Passage) -> None:
+        passage.refused("queue_timeout", RETRY)
+
+    def serve(self) -> None:
+        """Give free places away, in order; one that fails at once must not nest the next."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while (passage := self.places.next()) is not None:
+                self.place(passage)
+        finally:
+            self._serving = False
+
+    def place(self, passage: Passage) -> None:
+        """Put somebody who has a place on a lane."""
+        raise NotImplementedError
+
+    def cut(self, cause: str) -> None:
+        """End everything now: refuse who waits, break off what runs."""
+        raise NotImplementedError
+
+    def _put_on(self, lane: Lane, passage: Passage) -> None:
+        lane.in_flight += 1
+        try:
+            passage.placed(lane)
+        except Exception:  # noqa: BLE001 - one request's failure must not cost the others' places
+            self._log.failure("request on {lane} failed", lane=lane.label)
+            passage.upstream_failed("internal", True)

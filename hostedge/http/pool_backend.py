@@ -1,0 +1,100 @@
+"""
+A pool on this edge: servers that are not ours to start, in weighted turns.
+
+In:  `http.relay` asks for places.
+Out: places on a server that has room; a server that cannot be connected to rests for a while.
+"""
+
+from __future__ import annotations
+
+from hostedge.balance.queue import FULL, PLACED
+from hostedge.balance.round_robin import RoundRobin
+from hostedge.http.lane import RETRY, Lane, Means, Waiting
+from hostedge.http.relay import Lane as LanePort
+from hostedge.http.relay import Passage
+from hostedge.model.site import Pool, Server
+
+QUEUE_WAIT = 15.0  # seconds in line
+REST = 5.0  # seconds without new requests for a server that could not be connected to
+
+
+class PoolBackend(Waiting):
+    """The sum of `in_flight` over all servers is what is taken of `maxconn` times their number."""
+
+    def __init__(self, name: str, pool: Pool, means: Means) -> None:
+        super().__init__(means, pool.maxconn * len(pool.servers), pool.queue)
+        self.name = name
+        self.pool = pool
+        self.lanes = [self._lane(server) for server in pool.servers]
+        self._resting = [0.0] * len(self.lanes)
+        self._turns = RoundRobin([server.weight for server in pool.servers])
+
+    def _lane(self, server: Server) -> Lane:
+        return Lane(self, self.means.upstream(server.address), server.address)
+
+    def take(self, passage: Passage) -> None:
+        if not self.lanes:
+            passage.refused("no_server", RETRY)
+            return
+        verdict = self.places.ask(passage, self.means.wheel.now + QUEUE_WAIT)
+        if verdict is PLACED:
+            self.place(passage)
+        elif verdict is FULL:
+            passage.refused("queue_full", 1.0)
+        else:
+            self._wait()
+
+    def take_again(self, passage: Passage) -> None:
+        self.places.come_back(passage, self.means.wheel.now + QUEUE_WAIT)
+        self._wait()
+        self.serve()
+
+    def unreachable(self, lane: LanePort) -> None:
+        for index, mine in enumerate(self.lanes):
+            if mine is lane:
+                self._resting[index] = self.means.wheel.now + REST
+
+    def place(self, passage: Passage) -> None:
+        index = self._turns.choose(self._is_fit)
+        if index is None or self.lanes[index] in passage.avoided:
+            index = self._second_choice(passage)
+        if index is None:
+            self.places.give_back()
+            passage.refused("upstream_refused", None)
+        else:
+            self._put_on(self.lanes[index], passage)
+
+    def released(self, lane: Lane) -> None:
+        self.places.give_back()
+        self.serve()
+
+    def _is_fit(self, index: int) -> bool:
+        has_room = self.lanes[index].in_flight < self.pool.maxconn
+        return has_room and self._resting[index] <= self.means.wheel.now
+
+    def _second_choice(self, passage: Passage) -> int | None:
+        """Rather one that rests than none, but none twice for the same request."""
+        avoided, room = passage.avoided, self.pool.maxconn
+        return self._turns.choose(
+            lambda i: self.lanes[i].in_flight < room and self.lanes[i] not in avoided
+        )
+
+    def close(self) -> None:
+        """The pool has changed: finish here, begin nothing."""
+        for lane in self.lanes:
+            lane.upstream.close()
+
+    def cut(self, cause: str) -> None:
+        """End everything now."""
+        for passage in self.places.dismiss():
+            passage.refused(cause, None)
+        for lane in self.lanes:
+            lane.upstream.cut(cause)
+
+    def explain(self) -> list[str]:
+        now = self.means.wheel.now
+        lines = [f"pool {self.name}: {self.places.taken} places taken, {len(self.places)} wait"]
+        for lane, resting in zip(self.lanes, self._resting, strict=True):
+            state = "resting" if resting > now else f"{lane.in_flight} of {self.pool.maxconn}"
+            lines.append(f"server {lane.label}: {state}")
+        return lines

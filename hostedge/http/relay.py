@@ -1,0 +1,528 @@
+"""
+The leaf that sends a request on to an app or a server, and its response back.
+
+In:  a compiled host's mapping; an exchange for each request.
+Out: bytes on a connection of `http.upstream`, for which `http.backends` gives the place.
+Spec: RFC 9110 sections 7.6 and 9.2.2, RFC 9112 section 6.
+
+    spool    the body is complete before a place is asked for; the response is read as fast as
+             it comes, into memory and then a file, so that a slow client holds no worker
+    stream   a place is asked for at once; bytes pass both ways as fast as both sides take them
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from time import monotonic
+from typing import Protocol
+
+from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
+from hostedge.http.exchange import Exchange, Fields
+from hostedge.http.spool import Spool
+from hostedge.http.upstream import Upstream, UpstreamConnection
+from hostedge.settings import Limits
+from hostedge.wire.fields import connection_options, travels_on
+from hostedge.wire.target import onward_target
+
+# bytes taken from a spool at a time
+PIECE = 65536
+
+_HOST, _CONNECTION, _DROPPED = range(1, 4)
+_WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
+_WORDS = frozenset((b"close", b"keep-alive", b"upgrade"))
+
+
+class Lane(Protocol):
+    """One generation of an app, or one server: where a place was given."""
+
+    upstream: Upstream
+    label: str
+
+    def release(self) -> None:
+        """Give the place back; the next in line may begin before this returns."""
+
+
+class Backend(Protocol):
+    """Who gives places."""
+
+    def take(self, passage: Passage) -> None:
+        """Answer by `passage.placed` or `passage.refused`, at once or later."""
+
+    def take_again(self, passage: Passage) -> None:
+        """The same for one who had a place already: it stands at the head of the line."""
+
+    def unreachable(self, lane: Lane) -> None:
+        """This lane could not be connected to; the place is given back next."""
+
+    def leave(self, passage: Passage) -> None:
+        """Wait no longer."""
+
+    def explain(self) -> list[str]: ...
+
+
+class Relay:
+    """A leaf; one for each mapping that names an app or a pool."""
+
+    def __init__(
+        self, backend: Backend, buffer: str, limits: Limits, counters: dict[str, int]
+    ) -> None:
+        self.backend = backend
+        self.limits = limits
+        self.counters = counters
+        self.passage = SpoolPassage if buffer == "spool" else StreamPassage
+
+    def answer(self, exchange: Exchange) -> None:
+        self.passage(self, exchange).start()
+
+    def explain(self) -> list[str]:
+        way = "complete" if self.passage is SpoolPassage else "as it comes"
+        return [f"relay, the request's body {way}", *self.backend.explain()]
+
+
+class Passage:
+    """
+    One request on its way: waiting for a place, connecting, sent, being answered.
+
+    `lane` is set while a place is held, `connection` while the request is on it. `kept` holds
+    what the client has not taken of the response yet.
+    """
+
+    __slots__ = (
+        "relay", "backend", "exchange", "lane", "connection", "attempt", "attempts", "reused",
+        "avoided", "asked_at", "sent_at", "paused", "response_whole", "kept", "over",
+    )  # fmt: skip
+
+    def __init__(self, relay: Relay, exchange: Exchange) -> None:
+        self.relay = relay
+        self.backend = relay.backend
+        self.exchange = exchange
+        self.lane: Lane | None = None
+        self.connection: UpstreamConnection | None = None
+        self.attempt: UpstreamConnection | None = None
+        self.attempts = 0
+        self.asked_at = self.sent_at = 0.0
+        self.reused = self.paused = self.response_whole = self.over = False
+        # where it could not be connected
+        self.avoided: tuple[Lane, ...] = ()
+        self.kept: Spool | None = None
+
+    # the halves that differ
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def send(self, connection: UpstreamConnection) -> None:
+        raise NotImplementedError
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the request as a whole could be sent again."""
+        raise NotImplementedError
+
+    def forget_request(self) -> None:
+        """Let go of what is kept of the request."""
+
+    # the place
+
+    def ask(self) -> None:
+        self.asked_at = monotonic()
+        self.backend.take(self)
+
+    def placed(self, lane: Lane) -> None:
+        """From the backend: go ahead."""
+        self.lane = lane
+        self.exchange.queued = (now := monotonic()) - self.asked_at
+        self.asked_at = now
+        self.attempts += 1
+        upstream = lane.upstream
+        connection = upstream.take(self.exchange.method not in SAFE)
+        if connection is not None:
+            self.reused = True
+            self._send_on(connection)
+            return
+        self.reused = False
+        attempts = self.attempts
+        attempt = upstream.connect(self)
+        if attempt.pending and attempts == self.attempts:
+            self.attempt = attempt
+
+    def refused(self, cause: str, retry_after: float | None) -> None:
+        """From the backend: there is no place, and will be none."""
+        self.over = True
+        self.forget_request()
+        self.exchange.refuse(cause, retry_after)
+
+    def connected_to(self, connection: UpstreamConnection) -> None:
+        self.attempt = None
+        if self.over or self.lane is None:
+            connection.upstream.give(connection)
+            return
+        self.exchange.connected = monotonic() - self.asked_at
+        self._send_on(connection)
+
+    def connect_failed(self, cause: str) -> None:
+        self.attempt = None
+        lane = self.lane
+        if lane is not None:
+            self.avoided += (lane,)
+            self.backend.unreachable(lane)
+            self._release()
+        if may_connect_again(self.attempts):
+            self._again()
+        else:
+            self.refused(cause, None)
+
+    def _send_on(self, connection: UpstreamConnection) -> None:
+        lane = self.lane
+        assert lane is not None  # noqa: S101
+        self.connection = connection
+        self.exchange.upstream = lane.label
+        self.sent_at = monotonic()
+        self.send(connection)
+
+    def _again(self) -> None:
+        self.relay.counters["upstream_retries"] += 1
+        self.asked_at = monotonic()
+        self.backend.take_again(self)
+
+    def _release(self) -> None:
+        self.connection = None
+        lane, self.lane = self.lane, None
+        if lane is not None:
+            lane.release()
+
+    # the response
+
+    def response_begins(
+        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
+    ) -> None:
+        exchange = self.exchange
+        exchange.first_byte = monotonic() - self.sent_at
+        if whole:
+            self.over = True
+            if length is None:
+                # all of it is here, so it needs no chunks; but to HEAD nothing is said
+                length = len(data) if exchange.method != b"HEAD" else None
+            self._release()
+            self.forget_request()
+            exchange.begin(status, fields, length)
+            exchange.write(data)
+            exchange.finish()
+            return
+        exchange.begin(status, fields, length)
+        exchange.register_producer(self)
+        exchange.write(data)
+
+    def response_data(self, data: bytes, whole: bool) -> None:
+        self.response_whole = whole
+        if whole:
+            self._release()
+            self.forget_request()
+        if self.over:
+            return
+        kept = self.kept
+        if kept is not None and (self.paused or kept.unread):
+            self._keep(kept, data)
+            return
+        if data:
+            self.exchange.write(data)
+        if whole:
+            self._finish()
+
+    def _keep(self, kept: Spool, data: bytes) -> None:
+        try:
+            kept.append(data)
+        except OSError:
+            self._break_off("spool_full")
+            return
+        if kept.is_full and self.connection is not None:
+            self.connection.pause()
+
+    def pauseProducing(self) -> None:
+        """The client takes no more for now."""
+        self.paused = True
+        if self.kept is None and self.connection is not None:
+            self.connection.pause()
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        kept = self.kept
+        while kept is not None and kept.unread and not self.paused and not self.over:
+            self.exchange.write(kept.read(PIECE))
+        if self.paused or self.over:
+            return
+        if kept is not None:
+            kept.reset()
+        if self.response_whole:
+            self._finish()
+        elif self.connection is not None:
+            self.connection.resume()
+
+    def stopProducing(self) -> None:
+        """The client is gone; `client_gone` says so as well."""
+
+    def _finish(self) -> None:
+        self.over = True
+        if self.kept is not None:
+            self.kept.close()
+        self.exchange.finish()
+
+    def upstream_failed(self, cause: str, answered: bool) -> None:
+        self._release()
+        if self.over:
+            return
+        again = may_send_again(
+            self.exchange.method,
+            attempts=self.attempts,
+            answered=answered,
+            reused=self.reused,
+            replayable=self.replayable,
+        )
+        if again:
+            self._again()
+        else:
+            self._break_off(cause)
+
+    def _break_off(self, cause: str) -> None:
+        """Refuse the request, or abort its answer: a broken one must never look whole."""
+        self.over = True
+        self.forget_request()
+        if self.kept is not None:
+            self.kept.close()
+        self._abandon()
+        self.exchange.refuse(cause)
+
+    def _abandon(self) -> None:
+        if self.attempt is not None:
+            self.attempt.forget_caller()
+            self.attempt = None
+        if self.connection is not None:
+            self.connection.abandon()
+        self._release()
+
+    # the request
+
+    def body_data(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def body_end(self) -> None:
+        raise NotImplementedError
+
+    def client_gone(self) -> None:
+        self.over = True
+        if self.lane is None:
+            self.backend.leave(self)
+        self._abandon()
+        self.forget_request()
+        if self.kept is not None:
+            self.kept.close()
+
+
+class SpoolPassage(Passage):
+    """A request that is complete before it takes a place, and a response that waits here."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, relay: Relay, exchange: Exchange) -> None:
+        super().__init__(relay, exchange)
+        self.body: Spool | None = None
+
+    def start(self) -> None:
+        self.exchange.receive(self)
+
+    def body_data(self, data: bytes) -> None:
+        if self.over:
+            return
+        if self.body is None:
+            limits = self.relay.limits
+            self.body = Spool(limits.spool_memory, limits.body_size)
+        try:
+            self.body.append(data)
+        except OSError:
+            self.refused("spool_full", None)
+
+    def body_end(self) -> None:
+        if not self.over:
+            self.ask()
+
+    def send(self, connection: UpstreamConnection) -> None:
+        exchange, body = self.exchange, self.body
+        size = 0 if body is None else body.size
+        head = make_head(exchange, size)
+        to_head = exchange.method == b"HEAD"
+        if body is None:
+            connection.send(head, self, to_head, True)
+            return
+        body.rewind()
+        if size <= PIECE:
+            connection.send(head + body.read(size), self, to_head, True)
+        else:
+            connection.send(head, self, to_head, False)
+            BodySender(connection, body).start()
+
+    @property
+    def replayable(self) -> bool:
+        return True
+
+    def response_begins(
+        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
+    ) -> None:
+        if not whole:
+            limits = self.relay.limits
+            self.kept = Spool(limits.spool_memory, limits.spool_disk)
+        super().response_begins(status, fields, length, data, whole)
+
+    def forget_request(self) -> None:
+        if self.body is not None:
+            self.body.close()
+
+
+class BodySender:
+    """Sends a spooled body as fast as the app takes it: a pull producer."""
+
+    __slots__ = ("connection", "body")
+
+    def __init__(self, connection: UpstreamConnection, body: Spool) -> None:
+        self.connection = connection
+        self.body = body
+
+    def start(self) -> None:
+        self.connection.transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        piece = self.body.read(PIECE)
+        last = not self.body.unread
+        if last:
+            self.connection.transport.unregisterProducer()
+        self.connection.send_more(piece, last)
+
+    def stopProducing(self) -> None:
+        """The connection is gone, and says so to the passage."""
+
+
+class StreamPassage(Passage):
+    """A request whose body goes on as it comes."""
+
+    __slots__ = ("request_whole", "sending")
+
+    def __init__(self, relay: Relay, exchange: Exchange) -> None:
+        super().__init__(relay, exchange)
+        self.request_whole = exchange.length == 0
+        # set once a byte of the body has been sent
+        self.sending = False
+
+    def start(self) -> None:
+        if self.request_whole:
+            self.exchange.receive(self)
+            self.ask()
+            return
+        # nothing of the body, and no `100 Continue`, before there is a place
+        self.exchange.pause_body()
+        self.exchange.receive(self)
+        self.ask()
+
+    def send(self, connection: UpstreamConnection) -> None:
+        exchange = self.exchange
+        to_head = exchange.method == b"HEAD"
+        connection.send(make_head(exchange, exchange.length), self, to_head, self.request_whole)
+        if not self.request_whole:
+            connection.transport.registerProducer(BodyValve(exchange), True)
+            exchange.resume_body()
+
+    def body_data(self, data: bytes) -> None:
+        if self.connection is None:
+            return
+        self.sending = True
+        if self.exchange.length is None:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.connection.send_more(data, False)
+
+    def body_end(self) -> None:
+        if self.request_whole:
+            return
+        self.request_whole = True
+        connection = self.connection
+        if connection is not None:
+            connection.transport.unregisterProducer()
+            connection.send_more(b"0\r\n\r\n" if self.exchange.length is None else b"", True)
+
+    @property
+    def replayable(self) -> bool:
+        return not self.sending
+
+    def _again(self) -> None:
+        if not self.request_whole:
+            self.exchange.pause_body()
+        super()._again()
+
+
+class BodyValve:
+    """Holds the client's body back while the app takes no more: a push producer."""
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def pauseProducing(self) -> None:
+        self.exchange.pause_body()
+
+    def resumeProducing(self) -> None:
+        self.exchange.resume_body()
+
+    def stopProducing(self) -> None:
+        """The connection is gone, and says so to the passage."""
+
+
+@lru_cache(maxsize=2048)
+def _line_start(name: bytes) -> bytes | int:
+    """What a field's line begins with, or why it is not simply copied."""
+    lower = name.lower()
+    if lower == b"host":
+        return _HOST
+    if lower == b"connection":
+        return _CONNECTION
+    return name + b": " if travels_on(name) else _DROPPED
+
+
+@lru_cache(maxsize=1024)
+def _client_lines(client: str, scheme: bytes, port: int) -> bytes:
+    address = client.encode()
+    return (
+        b"X-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
+        b"X-Forwarded-Port: %d\r\nVia: 1.1 hostedge\r\n" % (address, address, scheme, port)
+    )
+
+
+def make_head(exchange: Exchange, length: int | None, fields: Fields | None = None) -> bytes:
+    """Write the head of the request for the upstream; a length of None means chunks."""
+    fields = exchange.fields if fields is None else fields
+    target, authority = exchange.target, exchange.authority
+    if len(target) != len(exchange.path):
+        target = onward_target(target, exchange.path, exchange.query)
+    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority, b"\r\n"]
+    options: list[bytes] = []
+    for name, value in fields:
+        start = _line_start(name)
+        if type(start) is bytes:
+            parts += (start, value, b"\r\n")
+        elif start == _CONNECTION:
+            options.append(value)
+    if options:
+        named = connection_options(options)
+        if not named <= _WORDS:
+            named |= {b"connection"}
+            kept = [item for item in fields if item[0].lower() not in named]
+            return make_head(exchange, length, kept)
+    parts += (
+        _client_lines(exchange.client, exchange.scheme, exchange.local_port),
+        b"X-Forwarded-Host: ", authority,
+        b"\r\nX-Request-ID: ", exchange.id.encode(),
+    )  # fmt: skip
+    if length is None:
+        parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    elif length or exchange.method in _WITH_LENGTH:
+        parts.append(b"\r\nContent-Length: %d\r\n\r\n" % length)
+    else:
+        parts.append(b"\r\n\r\n")
+    return b"".join(parts)

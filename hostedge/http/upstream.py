@@ -1,0 +1,495 @@
+"""
+Connections to apps and servers that live on from one request to the next.
+
+In:  `http.relay` takes a connection of an address, sends a request's bytes on it.
+Out: the response, unframed, to whoever sent the request.
+Spec: RFC 9112 sections 6 and 9.3, RFC 9110 section 15.2.
+
+    send(head, reply)       ->    bytes to the app
+    response head, body     <-    reply.response_begins, reply.response_data
+    broken, late, refused   <-    reply.upstream_failed
+
+Whatever arrived in one piece leaves in one call: nearly always the whole response.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Protocol
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from hostedge.errors import BadRequest
+from hostedge.http.exchange import Fields
+from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
+from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
+from hostedge.settings import Limits
+from hostedge.wire.fields import connection_options, travels_back
+
+MAX_HEAD = 65536
+MAX_FIELDS = 256
+# seconds of idleness after which a POST would rather have a new connection than a stale one
+FRESH = 1.0
+UNIX_CONNECT = 1.0
+MAX_IDLE_LIFE = 60.0
+
+_LENGTH, _CODING, _CONNECTION, _KEEP_ALIVE, _OURS, _HOP = range(1, 7)
+_WATCHED = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"keep-alive": _KEEP_ALIVE,
+    # the protocol that answers the client writes its own
+    b"date": _OURS,
+}
+_TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
+_PLAIN_OPTIONS = frozenset((b"close", b"keep-alive"))
+
+
+@lru_cache(maxsize=2048)
+def _watched(name: bytes) -> int:
+    return _WATCHED.get(name.lower()) or (0 if travels_back(name) else _HOP)
+
+
+class Reply(Protocol):
+    """Who sent a request hears of its response here."""
+
+    def response_begins(
+        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
+    ) -> None:
+        """
+        Head and what came of the body with it; `fields` are those that travel on.
+
+        `length` is what the head says, None when it says nothing. `whole`: that was all.
+        """
+
+    def response_data(self, data: bytes, whole: bool) -> None:
+        """More of the body."""
+
+    def upstream_failed(self, cause: str, answered: bool) -> None:
+        """There will be no (more) response; `answered`: at least a byte of it had come."""
+
+
+class Caller(Protocol):
+    """Who wants a connection hears of it here."""
+
+    def connected_to(self, connection: UpstreamConnection) -> None: ...
+
+    def connect_failed(self, cause: str) -> None: ...
+
+
+class UpstreamConnection(ClientProtocol):
+    """
+    One connection: connecting for `caller`, busy for `reply`, or idle in its upstream's list.
+
+    It goes back to the list only when request and response are complete, the response said so
+    by its framing, and not one byte has come that nobody asked for.
+    """
+
+    transport: EagerClient
+    deadline = NEVER
+    due = 0
+
+    def __init__(self, upstream: Upstream, caller: Caller) -> None:
+        self.upstream = upstream
+        self.served = 0
+        self.idle_since = 0.0
+        self._caller: Caller | None = caller
+        self._reply: Reply | None = None
+        self._parser = HttpResponseParser(self)
+        self._fields: Fields = []
+        self._pieces: list[bytes] = []
+        # of the request that is being served
+        self._to_head = self._sent = False
+        # of its response
+        self._fed = self._status = 0
+        self._begun = self._head = self._told = self._whole = False
+        self._keep_alive = self._until_close = self._dirty = False
+        self._attempt: EagerClient | None = None
+
+    # connecting
+
+    @property
+    def pending(self) -> bool:
+        """Whether somebody still waits for it to be made."""
+        return self._caller is not None
+
+    def begin(self, address: str, reactor: IReactorFDSet, patience: float) -> None:
+        """Connect; the caller hears of it, for a UNIX address before this returns."""
+        if self._caller is None:
+            return
+        self.deadline = self.upstream.wheel.now + patience
+        self.upstream.wheel.watch(self)
+        try:
+            self._attempt = EagerClient(address, self, reactor)
+        except OSError as error:
+            # out of descriptors
+            self.connection_failed(error)
+            return
+        self._attempt.connect()
+
+    def connectionMade(self) -> None:
+        self.deadline = NEVER
+        self._attempt = None
+        caller, self._caller = self._caller, None
+        self.upstream.open.add(self)
+        if caller is None:
+            self._end(False)
+        else:
+            caller.connected_to(self)
+
+    def connection_failed(self, error: OSError) -> None:
+        self._attempt = None
+        self.upstream.wheel.forget(self)
+        self.upstream.counters["upstream_connect_failed"] += 1
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            slow = isinstance(error, TimeoutError)
+            caller.connect_failed("connect_timeout" if slow else "upstream_refused")
+
+    def forget_caller(self) -> None:
+        """Nobody wants this connection any more."""
+        self._caller = None
+        if self._attempt is not None:
+            self._attempt.give_up()
+
+    # the request
+
+    def send(self, data: bytes, reply: Reply, to_head: bool, whole: bool) -> None:
+        """Send head and body, or the beginning of them; `whole`: that is all of it."""
+        self._reply = reply
+        self._to_head = to_head
+        self._sent = whole
+        self.served += 1
+        upstream = self.upstream
+        if self.served > 1:
+            upstream.counters["upstream_reused"] += 1
+        self.deadline = upstream.wheel.now + upstream.limits.response_timeout
+        self.transport.write(data)
+
+    def send_more(self, data: bytes, whole: bool) -> None:
+        """Send more of the body, framed."""
+        self._sent = whole
+        if not self._told:
+            self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+        if data:
+            self.transport.write(data)
+
+    def pause(self) -> None:
+        """Let no more of the response come for now."""
+        self.deadline = NEVER
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+        self.transport.resumeProducing()
+
+    def abandon(self) -> None:
+        """Whoever sent the request wants no response."""
+        self._reply = None
+        self._end(True)
+
+    # the response
+
+    def dataReceived(self, data: bytes) -> None:
+        reply = self._reply
+        if reply is None:
+            self.upstream.counters["upstream_idle_bytes"] += 1
+            self._end(True)
+            return
+        self._begun = True
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            if not self._whole:
+                self._fail("bad_response")
+                return
+            # something came after the end; the response itself is sound
+            self._dirty = True
+        if self._told:
+            self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+            self._deliver(reply)
+        elif self._head:
+            self._deliver_head(reply)
+        else:
+            self._fed += len(data)
+            if self._fed > MAX_HEAD or len(self._fields) > MAX_FIELDS:
+                self._fail("bad_response")
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            self._dirty = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head:
+            # trailers would come later, and are dropped
+            self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._whole:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status < 100 or status == 101:
+                # no upgrade was asked for
+                raise ValueError(status)
+            self._fields = []
+            return
+        if status > 599:
+            raise ValueError(status)
+        self._status = status
+        self._head = True
+        self._keep_alive = self._parser.should_keep_alive()
+        if self._to_head:
+            # the parser does not know that no body follows; it is not used again
+            self._whole = True
+
+    def on_body(self, data: bytes) -> None:
+        if self._whole:
+            self._dirty = True
+        else:
+            self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._head:
+            self._whole = True
+
+    def _deliver_head(self, reply: Reply) -> None:
+        try:
+            fields, length, framed = self._examine()
+        except (BadRequest, ValueError):
+            self._fail("bad_response")
+            return
+        self._told = True
+        self._until_close = not framed and not self._whole
+        self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        status, whole = self._status, self._whole
+        if whole:
+            self._finish()
+        else:
+            pieces.clear()
+        reply.response_begins(status, fields, length, data, whole)
+
+    def _examine(self) -> tuple[Fields, int | None, bool]:
+        """
+        What travels on, the length, and whether the end will be seen without the connection's.
+
+        Raises:
+            BadRequest: `Connection` is not valid.
+            ValueError: the framing is not.
+        """
+        if len(self._fields) > MAX_FIELDS:
+            raise ValueError("fields")
+        kept: Fields = []
+        length: int | None = None
+        chunked = False
+        options: list[bytes] = []
+        for item in self._fields:
+            kind = _watched(item[0])
+            if not kind:
+                kept.append(item)
+            elif kind == _LENGTH:
+                length = int(item[1])
+            elif kind == _CODING:
+                if chunked or item[1].strip(b" \t").lower() != b"chunked":
+                    raise ValueError("coding")
+                chunked = True
+            elif kind == _CONNECTION:
+                options.append(item[1])
+            elif kind == _KEEP_ALIVE:
+                self.upstream.learn(item[1])
+        if chunked and self._parser.get_http_version() != "1.1":
+            raise ValueError("chunks in HTTP/1.0")
+        if options:
+            named = connection_options(options)
+            if not named <= _PLAIN_OPTIONS:
+                kept = [item for item in kept if item[0].lower() not in named]
+        return kept, length, chunked or length is not None
+
+    def _deliver(self, reply: Reply) -> None:
+        pieces, whole = self._pieces, self._whole
+        if not pieces and not whole:
+            return
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if whole:
+            self._finish()
+        else:
+            pieces.clear()
+        reply.response_data(data, whole)
+
+    def _finish(self) -> None:
+        """The response is complete: back to the idle ones, or away."""
+        self._reply = None
+        clean = self._keep_alive and self._sent and not self._dirty
+        if self._to_head:
+            self._parser = HttpResponseParser(self)
+        self._fields = []
+        self._pieces = []
+        self._fed = 0
+        self._begun = self._head = self._told = self._whole = False
+        if clean:
+            self.upstream.give(self)
+        else:
+            # with a part of the request still to come it must hear that nobody sends it
+            self._end(not self._sent)
+
+    # the end
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        upstream = self.upstream
+        upstream.wheel.forget(self)
+        upstream.lost(self)
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return
+        if self._told and self._until_close and reason.check(ConnectionDone):
+            reply.response_data(b"", True)
+        else:
+            reply.upstream_failed("upstream_died", self._begun)
+
+    def timed_out(self) -> None:
+        if self._attempt is not None:
+            self._attempt.give_up()
+        elif self._reply is None:
+            self._end(False)
+        else:
+            self._fail("response_timeout")
+
+    def cut(self, cause: str) -> None:
+        """End it, whatever it does."""
+        if self._attempt is not None:
+            self._attempt.give_up()
+        elif self._reply is None:
+            self._end(False)
+        else:
+            self._fail(cause)
+
+    def _fail(self, cause: str) -> None:
+        reply, self._reply = self._reply, None
+        self._end(True)
+        if reply is not None:
+            # a response that is late or not valid may still stand for something that was done
+            reply.upstream_failed(cause, True)
+
+    def _end(self, abort: bool) -> None:
+        self.upstream.lost(self)
+        self.deadline = NEVER
+        # closing in order would wait for bytes that the app may never take
+        if abort or getattr(self.transport, "unsent", False):
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+
+class Upstream:
+    """
+    One address, and the connections to it.
+
+    `idle_life` has to end before the app's own keep-alive does, or requests cross with its FIN;
+    an app that says how long it waits is believed.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        reactor: IReactorFDSet,
+        resolve: Callable[[str], Deferred[str]],
+        wheel: Wheel,
+        limits: Limits,
+        counters: dict[str, int],
+        idle_life: float = 4.0,
+    ) -> None:
+        self.address = address
+        self.wheel = wheel
+        self.limits = limits
+        self.counters = counters
+        self.idle_life = idle_life
+        # those that are made, busy or idle
+        self.open: set[UpstreamConnection] = set()
+        self._idle: list[UpstreamConnection] = []
+        self._reactor = reactor
+        self._resolve = resolve
+        self._closed = False
+        self._is_unix = address.startswith("unix:")
+        self._is_name = not _is_numeric(address)
+
+    def take(self, careful: bool) -> UpstreamConnection | None:
+        """Give the connection that was used last, if one is idle; `careful`: and surely fresh."""
+        now = self.wheel.now
+        while self._idle:
+            connection = self._idle[-1]
+            if connection.deadline <= now:
+                connection.timed_out()
+            elif careful and now - connection.idle_since > FRESH:
+                return None
+            else:
+                return self._idle.pop()
+        return None
+
+    def connect(self, caller: Caller) -> UpstreamConnection:
+        """Make a new connection for the caller, who may forget about it before it is made."""
+        self.counters["upstream_connects"] += 1
+        connection = UpstreamConnection(self, caller)
+        patience = UNIX_CONNECT if self._is_unix else self.limits.connect_timeout
+        if self._is_name:
+            name, _, port = self.address.rpartition(":")
+            self._resolve(name).addCallbacks(
+                lambda found: connection.begin(f"{found}:{port}", self._reactor, patience),
+                lambda failure: connection.connection_failed(OSError(str(failure.value))),
+            )
+        else:
+            connection.begin(self.address, self._reactor, patience)
+        return connection
+
+    def give(self, connection: UpstreamConnection) -> None:
+        """Take a connection back that has nothing to do."""
+        now = self.wheel.now
+        connection.idle_since = now
+        connection.deadline = now + self.idle_life
+        if self._closed:
+            connection.timed_out()
+            return
+        if self.idle_life < HORIZON:
+            self.wheel.hasten(connection)
+        self._idle.append(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """Forget a connection."""
+        self.open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def learn(self, keep_alive: bytes) -> None:
+        """Hear from the app how long it keeps an idle connection."""
+        match = _TIMEOUT.search(keep_alive)
+        if match is not None:
+            self.idle_life = min(max(int(match[1]) - 1.0, GRAIN), MAX_IDLE_LIFE)
+
+    def close(self) -> None:
+        """End what is idle now, and what is busy when it is done."""
+        self._closed = True
+        for connection in list(self._idle):
+            connection.timed_out()
+
+    def cut(self, cause: str) -> None:
+        """End everything now."""
+        self._closed = True
+        for connection in list(self.open):
+            connection.cut(cause)
+
+
+def _is_numeric(address: str) -> bool:
+    try:
+        parse_endpoint(address)
+    except ValueError:
+        return False
+    return True

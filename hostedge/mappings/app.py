@@ -1,0 +1,43 @@
+"""
+`app`: requests go to one of the account's apps, which the first of them starts.
+
+In:  `routes.compile` with the mapping.
+Out: a leaf that relays.
+
+Site file::
+
+    - {path: /, app: hello}
+    - {path: /events, app: hello, buffer: stream}
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import evolve, frozen
+
+from hostedge.http.exchange import Leaf
+from hostedge.mappings.parts import Parts
+from hostedge.model.site import Found
+
+
+@frozen
+class ToApp:
+    """The app's name; `buffer` overrides what the app says about itself."""
+
+    app: str
+    buffer: Literal["spool", "stream"] | None = None
+
+
+class AppKind:
+    """The word `app`."""
+
+    word = "app"
+    value = ToApp
+
+    def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
+        assert isinstance(value, ToApp)  # noqa: S101
+        app = found.apps[value.app]
+        if value.buffer is not None:
+            app = evolve(app, buffer=value.buffer)
+        return parts.relay_to_app(found.account.name, app)

@@ -1,0 +1,553 @@
+"""Requests through the data path: a client's protocol in front, an app behind."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.pool_backend import PoolBackend
+from hostedge.http.relay import PIECE, Relay
+from hostedge.model.site import Pool, Server
+from hostedge.settings import Limits
+from tests.http.network import Network, PlayedApp, is_ended, make_means, received
+from tests.http.parts import Scene, split_answers
+
+GET = b"GET /a?b HTTP/1.1\r\nHost: a.test:80\r\nUser-Agent: x\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-App: 1\r\n\r\nhello"
+
+
+def post(body: bytes, *fields: bytes) -> bytes:
+    lines = b"".join(field + b"\r\n" for field in fields)
+    head = b"POST /p HTTP/1.1\r\nHost: a.test\r\n" + lines
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+class Stage:
+    """One client, one relay, one server of one pool."""
+
+    def __init__(self, buffer: str, limits: Limits | None = None, maxconn: int = 2) -> None:
+        self.network = Network()
+        self.app = PlayedApp()
+        self.means = make_means(self.network, limits)
+        pool = Pool("p", (Server(self.app.address),), maxconn=maxconn, queue=10)
+        self.backend = PoolBackend("demo/p", pool, self.means)
+        self.relay = Relay(self.backend, buffer, self.means.limits, self.means.counters)
+        self.scene = Scene(lambda exchange: self.relay, limits)
+        self.scene.entrance.wheel = self.scene.wheel = self.means.wheel
+        self.protocol, self.client = self.scene.connect()
+
+    def ask(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+        self.network.turn()
+
+    def answer(self, connection: socket.socket, data: bytes) -> None:
+        connection.sendall(data)
+        self.network.turn()
+
+    def answers(self) -> list[tuple[int, dict[bytes, bytes], bytes]]:
+        text = self.client.value()
+        self.client.clear()
+        return split_answers(text)
+
+    @property
+    def taken(self) -> int:
+        return self.backend.places.taken
+
+    def close(self) -> None:
+        for connection in list(self.backend.lanes[0].upstream.open):
+            connection.transport.abortConnection()
+        self.network.turn()
+        self.app.close()
+
+
+class RelayCase(SynchronousTestCase):
+    """Tests that need a stage."""
+
+    buffer = "spool"
+
+    def stage(self, buffer: str = "", **options: Any) -> Stage:
+        stage = Stage(buffer or self.buffer, **options)
+        self.addCleanup(stage.close)
+        return stage
+
+
+class SimpleTests(RelayCase):
+    """What every request goes through."""
+
+    def test_thereAndBack(self) -> None:
+        """The app sees one clean head, the client one answer in one write; the line is kept."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        self.assertEqual(
+            received(served),
+            b"GET /a?b HTTP/1.1\r\nHost: a.test:80\r\nUser-Agent: x\r\n"
+            b"X-Forwarded-For: 192.168.1.1\r\nX-Real-IP: 192.168.1.1\r\n"
+            b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 12345\r\nVia: 1.1 hostedge\r\n"
+            b"X-Forwarded-Host: a.test:80\r\nX-Request-ID: the-id\r\n\r\n",
+        )
+        writes: list[bytes] = []
+        stage.client.write = writes.append  # type: ignore[method-assign]
+        stage.answer(served, OK)
+        self.assertEqual(len(writes), 1)
+        status, fields, body = split_answers(writes[0])[0]
+        self.assertEqual((status, body, fields[b"x-app"]), (200, b"hello", b"1"))
+        stage.ask(GET)
+        self.assertTrue(stage.app.nobody_waits)
+        self.assertIn(b"GET /a?b", received(served))
+        self.assertEqual(stage.means.counters["upstream_reused"], 1)
+
+    def test_fieldsOfThisHopStayHere(self) -> None:
+        """Hop-by-hop fields and claims of identity do not pass, what Connection names neither."""
+        stage = self.stage()
+        stage.ask(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Drop, Cookie\r\nX-Drop: 1\r\n"
+            b"Cookie: c\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Forwarded-For: 6.6.6.6\r\n"
+            b"X_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nVia: 1.0 x\r\n\r\n"
+        )
+        head = received(served := stage.app.accept())
+        for gone in (b"X-Drop", b"TE:", b"Upgrade", b"6.6.6.6", b"Connection", b"Forwarded:"):
+            self.assertNotIn(gone, head)
+        for kept in (b"Cookie: c\r\n", b"Via: 1.0 x\r\n", b"Via: 1.1 hostedge\r\n"):
+            self.assertIn(kept, head)
+        stage.answer(
+            served,
+            b"HTTP/1.1 200 OK\r\nConnection: X-Gone\r\nX-Gone: 1\r\nServer: s\r\nDate: d\r\n"
+            b"Keep-Alive: timeout=9\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n",
+        )
+        fields = stage.answers()[0][1]
+        self.assertEqual(fields[b"set-cookie"], b"a=b")
+        self.assertNotIn(b"x-gone", fields)
+        self.assertNotIn(b"server", fields)
+        self.assertNotIn(b"keep-alive", fields)
+        self.assertEqual(stage.backend.lanes[0].upstream.idle_life, 8.0)
+
+    def test_dotSegments(self) -> None:
+        """A path with dot segments goes on in the form that it was judged by."""
+        stage = self.stage()
+        stage.ask(b"GET /x/../a%2Fb/%7Ec HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(received(stage.app.accept()).startswith(b"GET /a%2Fb/~c HTTP/1.1\r\n"))
+
+    def test_head(self) -> None:
+        """An answer to HEAD has the length of the body and no body; the line is kept."""
+        stage = self.stage()
+        for _ in range(2):
+            stage.ask(GET.replace(b"GET", b"HEAD"))
+            if not stage.app.accepted:
+                stage.app.accept()
+            stage.answer(stage.app.accepted[0], OK.removesuffix(b"hello"))
+            text = stage.client.value()
+            stage.client.clear()
+            self.assertIn(b"Content-Length: 5\r\n", text)
+            self.assertTrue(text.endswith(b"\r\n\r\n"))
+        self.assertEqual(stage.taken, 0)
+
+    def test_withoutBody(self) -> None:
+        """204 and 304 end with their head; a 100 before it is swallowed."""
+        stage = self.stage()
+        for status in (b"204 No Content", b"304 Not Modified"):
+            stage.ask(GET)
+            if not stage.app.accepted:
+                stage.app.accept()
+            stage.answer(
+                stage.app.accepted[0],
+                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 " + status + b"\r\nETag: x\r\n\r\n",
+            )
+            self.assertIn(b"HTTP/1.1 " + status, stage.client.value())
+            self.assertNotIn(b"100", stage.client.value())
+            stage.client.clear()
+        self.assertEqual(stage.taken, 0)
+
+    def test_logged(self) -> None:
+        """The exchange knows where it was answered and how long that took."""
+        stage = self.stage()
+        stage.ask(GET)
+        stage.answer(stage.app.accept(), OK)
+        ended = stage.scene.recorded[0]
+        self.assertEqual((ended.status, ended.sent, ended.upstream), (200, 5, stage.app.address))
+        self.assertGreater(ended.first_byte, 0)
+
+
+RESPONSES = (
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + b"0123456789" * 4, False),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"A\r\n0123456789\r\n14;x\r\n01234567890123456789\r\na\r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+        False,
+    ),
+    (b"HTTP/1.1 200 OK\r\n\r\n" + b"0123456789" * 4, True),
+    (b"HTTP/1.0 200 OK\r\nContent-Length: 40\r\n\r\n" + b"0123456789" * 4, False),
+)
+
+
+def body_of(text: bytes) -> bytes:
+    """The body of the only answer, whatever its framing."""
+    head, _, rest = text.partition(b"\r\n\r\n")
+    if b"chunked" not in head:
+        return rest
+    body = b""
+    while True:
+        size, _, rest = rest.partition(b"\r\n")
+        count = int(size, 16)
+        if not count:
+            assert rest == b"\r\n", rest
+            return body
+        body, rest = body + rest[:count], rest[count + 2 :]
+
+
+class FramingTests(RelayCase):
+    """The same body, however the response is framed and cut."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.sampled_from(RESPONSES),
+        st.lists(st.integers(1, 120), max_size=6),
+        st.sampled_from(["spool", "stream"]),
+        st.lists(st.booleans(), min_size=8, max_size=8),
+    )
+    def test_anyCut(
+        self, response: tuple[bytes, bool], cuts: list[int], buffer: str, pauses: list[bool]
+    ) -> None:
+        """Cut anywhere, with a client that pauses anywhere, it arrives whole, once."""
+        stage = Stage(buffer, evolve(Limits(), spool_memory=5, spool_disk=20))
+        try:
+            text, until_close = response
+            stage.ask(GET)
+            served = stage.app.accept()
+            borders = [0, *sorted(c for c in cuts if c < len(text)), len(text)]
+            pieces = zip(borders, borders[1:], strict=False)
+            for (start, end), pause in zip(pieces, [*pauses, False], strict=False):
+                producer = stage.client.producer
+                if producer is not None:
+                    producer.pauseProducing() if pause else producer.resumeProducing()
+                stage.answer(served, text[start:end])
+            if until_close:
+                served.close()
+            for _ in range(20):
+                if stage.client.producer is not None:
+                    stage.client.producer.resumeProducing()
+                stage.network.turn()
+            self.assertEqual(body_of(stage.client.value()), b"0123456789" * 4)
+            self.assertEqual(stage.taken, 0)
+            self.assertFalse(stage.client.aborted)
+        finally:
+            stage.close()
+
+    def test_wrongResponses(self) -> None:
+        """What is not a response that we asked for is a 502, and the connection is gone."""
+        ok = b"HTTP/1.1 200 OK\r\n"
+        for text in (
+            b"SSH-2.0-x\r\n",
+            ok + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            ok + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            ok + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            ok + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            b"HTTP/1.1 99 Low\r\n\r\n",
+            b"HTTP/1.1 600 High\r\nContent-Length: 0\r\n\r\n",
+            ok + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+            ok + b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
+            ok + b"X: " + b"a" * 70_000,
+            ok + b"X: 1\r\n" * 300 + b"Content-Length: 0\r\n\r\n",
+        ):
+            stage = Stage("spool")
+            stage.ask(GET)
+            served = stage.app.accept()
+            stage.answer(served, text)
+            stage.network.turn(5)
+            status, fields, _ = stage.answers()[0]
+            self.assertEqual((status, fields[b"x-hostedge-reason"]), (502, b"bad_response"), text)
+            self.assertTrue(is_ended(served))
+            self.assertEqual(stage.taken, 0)
+            stage.close()
+
+    def test_moreThanAsked(self) -> None:
+        """A second response that nobody asked for ends the connection, not the first response."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK + OK)
+        self.assertEqual([a[2] for a in stage.answers()], [b"hello"])
+        self.assertTrue(is_ended(served))
+
+    def test_bytesWhileIdle(self) -> None:
+        """Bytes on an idle connection end it; the next request gets another one."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        stage.answer(served, OK)
+        self.assertEqual(stage.means.counters["upstream_idle_bytes"], 1)
+        stage.ask(GET)
+        stage.answer(stage.app.accept(), OK.replace(b"hello", b"other"))
+        self.assertEqual([a[2] for a in stage.answers()], [b"hello", b"other"])
+
+
+class FailureTests(RelayCase):
+    """What breaks, and what the client sees of it."""
+
+    def test_diesInMidResponse(self) -> None:
+        """An answer that breaks off is aborted, never ended cleanly."""
+        for buffer in ("spool", "stream"):
+            stage = self.stage(buffer)
+            stage.ask(GET)
+            served = stage.app.accept()
+            stage.answer(served, OK[:-2])
+            served.close()
+            stage.network.turn()
+            self.assertTrue(stage.client.aborted)
+            self.assertEqual((stage.taken, stage.scene.recorded[0].whole), (0, False))
+
+    def test_reusedConnectionEnds(self) -> None:
+        """GET goes once more on a new connection; POST is a 502, for it may have been done."""
+        for request, wanted in ((GET, 200), (post(b"x"), 502)):
+            stage = self.stage()
+            stage.ask(GET)
+            served = stage.app.accept()
+            stage.answer(served, OK)
+            stage.ask(request)
+            received(served)
+            served.close()
+            stage.network.turn()
+            if wanted == 200:
+                stage.answer(stage.app.accept(), OK)
+            self.assertEqual([a[0] for a in stage.answers()], [200, wanted])
+            self.assertEqual(stage.taken, 0)
+
+    def test_postWantsAFreshConnection(self) -> None:
+        """A connection that was idle for a while is not used for a POST."""
+        stage = self.stage()
+        stage.ask(GET)
+        stage.answer(stage.app.accept(), OK)
+        stage.network.pass_time(2.5)
+        stage.ask(post(b"x"))
+        self.assertFalse(stage.app.nobody_waits)
+
+    def test_idleConnectionsEndBeforeTheAppEndsThem(self) -> None:
+        """After four seconds of idleness a connection is gone."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        stage.network.pass_time(3.5)
+        self.assertFalse(is_ended(served))
+        stage.network.pass_time(2)
+        self.assertTrue(is_ended(served))
+
+    def test_nobodyListens(self) -> None:
+        """A refused connection is a 502, also for a POST: tried, nothing sent."""
+        stage = self.stage()
+        stage.app.close()
+        for request in (GET, post(b"x")):
+            stage.ask(request)
+            self.assertEqual(stage.answers()[0][1][b"x-hostedge-reason"], b"upstream_refused")
+        self.assertEqual(stage.taken, 0)
+
+    def test_noResponse(self) -> None:
+        """A request without a response is a 504 after a minute."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.network.pass_time(62)
+        self.assertEqual(stage.answers()[0][0], 504)
+        self.assertTrue(is_ended(served))
+        self.assertEqual(stage.taken, 0)
+
+    def test_clientLeaves(self) -> None:
+        """Who is gone leaves the line, the place and the app's connection."""
+        for buffer in ("spool", "stream"):
+            stage = self.stage(buffer, maxconn=1)
+            stage.ask(GET)
+            served = stage.app.accept()
+            second, _ = stage.scene.connect()
+            second.dataReceived(GET)
+            third, client = stage.scene.connect()
+            third.dataReceived(GET)
+            self.assertEqual(len(stage.backend.places), 2)
+            second.connectionLost(Failure(ConnectionLost()))
+            self.assertEqual(len(stage.backend.places), 1)
+            stage.protocol.connectionLost(Failure(ConnectionLost()))
+            stage.network.turn()
+            received(served)
+            self.assertTrue(is_ended(served))
+            stage.answer(stage.app.accept(), OK)
+            self.assertEqual(split_answers(client.value())[0][0], 200)
+            self.assertEqual(stage.taken, 0)
+
+
+class SpoolTests(RelayCase):
+    """Complete requests in, responses that wait for their client."""
+
+    def test_nothingBeforeTheEnd(self) -> None:
+        """The app sees nothing of a request that is not complete; then it has a length."""
+        stage = self.stage()
+        stage.ask(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        self.assertTrue(stage.app.nobody_waits)
+        stage.ask(b"2\r\nde\r\n0\r\n\r\n")
+        text = received(stage.app.accept())
+        self.assertIn(b"Content-Length: 5\r\n", text)
+        self.assertTrue(text.endswith(b"\r\n\r\nabcde"))
+
+    def test_largeBody(self) -> None:
+        """A body larger than memory goes through a file, as fast as the app takes it."""
+        stage = self.stage(limits=evolve(Limits(), spool_memory=1000))
+        body = bytes(range(256)) * 2000
+        for start in range(0, len(data := post(body)), 16384):
+            stage.protocol.dataReceived(data[start : start + 16384])
+        served = stage.app.accept()
+        text = b""
+        for _ in range(200):
+            stage.network.turn(1)
+            text += received(served)
+        self.assertGreater(len(body), 3 * PIECE)
+        self.assertEqual(text.partition(b"\r\n\r\n")[2], body)
+        stage.answer(served, OK)
+        self.assertEqual(stage.answers()[0][0], 200)
+        stage.ask(GET)
+        self.assertIn(b"GET", received(served))
+
+    def test_slowClientHoldsNoPlace(self) -> None:
+        """The place is free once the response was read, though the client has not taken it."""
+        stage = self.stage(limits=evolve(Limits(), spool_memory=100_000, spool_disk=2_000_000))
+        stage.ask(GET)
+        served = stage.app.accept()
+        body = bytes(range(256)) * 4000
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        stage.answer(served, head + body[:1000])
+        stage.client.producer.pauseProducing()
+        sent = 1000
+        while sent < len(body):
+            sent += served.send(body[sent : sent + 50_000])
+            stage.network.turn()
+        self.assertEqual(stage.taken, 0)
+        self.assertLess(len(stage.client.value()), 2000)
+        stage.client.producer.resumeProducing()
+        self.assertEqual(stage.answers()[0][2], body)
+
+    def test_moreThanTheSpoolTakes(self) -> None:
+        """Beyond its limit the response waits in the app."""
+        stage = self.stage(limits=evolve(Limits(), spool_memory=1000, spool_disk=5000))
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, b"HTTP/1.1 200 OK\r\n\r\nx")
+        stage.client.producer.pauseProducing()
+        stage.answer(served, b"x" * 6000)
+        connection = next(iter(stage.backend.lanes[0].upstream.open))
+        self.assertNotIn(connection.transport, stage.network.readers)
+        stage.client.producer.resumeProducing()
+        self.assertIn(connection.transport, stage.network.readers)
+
+
+class StreamTests(RelayCase):
+    """Bytes that pass as they come."""
+
+    buffer = "stream"
+
+    def test_asItComes(self) -> None:
+        """Head first, then each piece, in chunks when the length is not known."""
+        stage = self.stage()
+        stage.ask(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        served = stage.app.accept()
+        text = received(served)
+        self.assertIn(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", text)
+        stage.ask(b"2\r\nde\r\n0\r\n\r\n")
+        self.assertEqual(received(served), b"2\r\nde\r\n0\r\n\r\n")
+        stage.answer(served, OK)
+        stage.ask(post(b"xy"))
+        self.assertTrue(received(served).endswith(b"Content-Length: 2\r\n\r\nxy"))
+        stage.answer(served, OK)
+        self.assertEqual([a[2] for a in stage.answers()], [b"hello", b"hello"])
+
+    def test_continueWithThePlace(self) -> None:
+        """`100 Continue` is sent when there is a place, not before."""
+        stage = self.stage(maxconn=1)
+        stage.ask(GET)
+        first = stage.app.accept()
+        second, client = stage.scene.connect()
+        second.dataReceived(
+            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
+        )
+        self.assertEqual(client.value(), b"")
+        stage.answer(first, OK)
+        self.assertEqual(client.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def test_slowAppHoldsTheClientBack(self) -> None:
+        """An app that reads nothing stops the client's body; then it goes on."""
+        stage = self.stage()
+        size = 3_000_000
+        stage.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size)
+        served = stage.app.accept()
+        left = size
+        while stage.client.producerState == "producing" and left:
+            stage.protocol.dataReceived(b"x" * min(left, 16000))
+            left -= min(left, 16000)
+        self.assertGreater(left, 0)
+        got = 0
+        for _ in range(1000):
+            got += len(received(served))
+            stage.network.turn(1)
+            if stage.client.producerState == "producing" and left:
+                stage.protocol.dataReceived(b"x" * min(left, 16000))
+                left -= min(left, 16000)
+        self.assertGreater(got, size)
+        self.assertEqual(left, 0)
+
+    def test_slowClientHoldsTheAppBack(self) -> None:
+        """A client that reads nothing stops the app's response."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, b"HTTP/1.1 200 OK\r\n\r\nx")
+        connection = next(iter(stage.backend.lanes[0].upstream.open))
+        stage.client.producer.pauseProducing()
+        self.assertNotIn(connection.transport, stage.network.readers)
+        stage.client.producer.resumeProducing()
+        self.assertIn(connection.transport, stage.network.readers)
+
+    def test_answerBeforeTheEndOfTheRequest(self) -> None:
+        """An early answer reaches the client; neither connection is used again."""
+        stage = self.stage()
+        stage.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        status, fields, _ = stage.answers()[0]
+        self.assertEqual((status, fields[b"connection"]), (200, b"close"))
+        stage.network.turn()
+        received(served)
+        self.assertTrue(is_ended(served))
+        self.assertEqual(stage.taken, 0)
+
+    def test_bodyIsNotSentTwice(self) -> None:
+        """Once a part of the body has gone, the request cannot be repeated, whatever its method."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        stage.ask(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        received(served)
+        served.close()
+        stage.network.turn()
+        self.assertEqual([a[0] for a in stage.answers()], [200, 502])
+
+    def test_headGoneBodyHere(self) -> None:
+        """As long as nothing of the body has gone, an idempotent request is repeated whole."""
+        stage = self.stage()
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        stage.ask(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n")
+        received(served)
+        served.close()
+        stage.network.turn()
+        other = stage.app.accept()
+        stage.ask(b"abc")
+        self.assertTrue(received(other).endswith(b"Content-Length: 3\r\n\r\nabc"))
