@@ -25,7 +25,7 @@ CONNECT = 5.0  # seconds
 # seconds without a byte: a batch of changes is answered once it is live on every edge
 PATIENCE = 300.0
 
-COPY = 256 * 1024
+PIECE = 256 * 1024
 
 
 class _Connection(HTTPConnection):
@@ -68,57 +68,62 @@ class ApiClient:
             ConfigError: the node does not run, or has refused.
         """
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return json.loads(self._read(self._send(method, path, data)))
+        return json.loads(b"".join(self._pieces(self._send(method, path, data))))
 
     def lines(self, path: str) -> Iterator[Any]:
         """Values that are answered one a line, as they come."""
-        response = self._send("GET", path, None)
-        try:
-            for line in response:
-                yield json.loads(line)
-        except (HTTPException, OSError, ValueError):
-            raise ConfigError("node", "broke its answer off; its log says why") from None
+        rest = b""
+        for piece in self._pieces(self._send("GET", path, None)):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from map(json.loads, lines)
 
     def copy(self, path: str, file: IO[bytes]) -> int:
         """Write an answer into a file; answers its size."""
-        response = self._send("GET", path, None)
-        size = 0
-        while True:
-            try:
-                piece = response.read(COPY)
-            except (HTTPException, OSError):
-                raise ConfigError("node", "broke its answer off; its log says why") from None
-            if not piece:
-                break
-            size += file.write(piece)
-        if response.length:
-            raise ConfigError("node", "broke its answer off; its log says why")
-        return size
+        return sum(map(file.write, self._pieces(self._send("GET", path, None))))
+
+    def _pieces(self, response: HTTPResponse) -> Iterator[bytes]:
+        """
+        The body of an answer.
+
+        Raises:
+            ConfigError: it ended before it was whole, which http.client tells in two ways.
+        """
+        try:
+            while piece := response.read(PIECE):
+                yield piece
+            if not response.length:
+                return
+        except (HTTPException, OSError):
+            pass
+        self._connection.close()
+        raise ConfigError("node", "broke its answer off; its log says why")
 
     def _send(self, method: str, path: str, data: bytes | None) -> HTTPResponse:
         """The answer to a call that went well."""
         headers = {"Content-Type": "application/json"} if method != "GET" else {}
         try:
             response = self._exchange(method, path, data, headers)
-        except (FileNotFoundError, ConnectionRefusedError):
-            raise ConfigError(
-                str(self._settings.api_socket),
-                f"the node does not run; start it: twistd -n hostedge --settings "
-                f"{os.path.relpath(self._settings.file)}",
-            ) from None
-        except PermissionError:
-            raise ConfigError(
-                str(self._settings.api_socket),
-                "only root and the node's own user may call the node",
-            ) from None
-        except TimeoutError:
-            raise ConfigError("node", f"has not answered within {PATIENCE:.0f} s") from None
         except (HTTPException, OSError) as error:
-            problem = f"broke the call off ({error or type(error).__name__}); its log says why"
-            raise ConfigError("node", problem) from None
+            # whatever state the connection is in, the next call begins anew
+            self._connection.close()
+            raise self._without_answer(error) from None
         if response.status == 200:
             return response
-        raise _refused(response.status, self._read(response))
+        raise _refused(response.status, b"".join(self._pieces(response)))
+
+    def _without_answer(self, error: Exception) -> ConfigError:
+        """What is wrong when there was no answer, and what to do."""
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            start = f"twistd -n hostedge --settings {shortest(self._settings.file)}"
+            problem = f"the node does not run; start it: {start}"
+            return ConfigError(shortest(self._settings.api_socket), problem)
+        if isinstance(error, PermissionError):
+            problem = "only root and the node's own user may call the node"
+            return ConfigError(shortest(self._settings.api_socket), problem)
+        if isinstance(error, TimeoutError):
+            return ConfigError("node", f"has not answered within {PATIENCE:.0f} s")
+        reason = str(error) or type(error).__name__
+        return ConfigError("node", f"broke the call off ({reason}); its log says why")
 
     def _exchange(
         self, method: str, path: str, data: bytes | None, headers: dict[str, str]
@@ -139,12 +144,6 @@ class ApiClient:
         self._connection.request(method, path, data, headers)
         return self._connection.getresponse()
 
-    def _read(self, response: HTTPResponse) -> bytes:
-        try:
-            return response.read()
-        except (HTTPException, OSError):
-            raise ConfigError("node", "broke its answer off; its log says why") from None
-
 
 def _refused(status: int, body: bytes) -> ConfigError:
     try:
@@ -152,3 +151,8 @@ def _refused(status: int, body: bytes) -> ConfigError:
         return ConfigError(str(error["where"]), str(error["problem"]))
     except (ValueError, KeyError, TypeError):
         return ConfigError("node", f"answered {status} without saying why")
+
+
+def shortest(path: Path) -> str:
+    """The path from here, or from the root when that is shorter."""
+    return min(os.path.relpath(path), str(path), key=len)

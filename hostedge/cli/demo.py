@@ -27,7 +27,7 @@ from time import monotonic
 from attrs import frozen
 
 from hostedge.cli.apply import send
-from hostedge.cli.client import ApiClient
+from hostedge.cli.client import ApiClient, shortest
 from hostedge.cli.running import listeners
 from hostedge.cli.sites import Prepared, read_sites
 from hostedge.cli.table import WIDTH, table
@@ -248,8 +248,3 @@ def curl(page: Page, authority: str) -> Iterator[str]:
     else:
         yield " ".join([*words, "\\"])
         yield f"  {page.url}"
-
-
-def shortest(path: Path) -> str:
-    """The path from here, or from the root when that is shorter."""
-    return min(os.path.relpath(path), str(path), key=len)

@@ -20,8 +20,9 @@ SYSTEM_SETTINGS = "/etc/hostedge/hostedge.toml"
 LOCAL_SETTINGS = "etc/hostedge.toml"
 
 EPILOG = f"""\
-The settings file is the one named by --settings, else by $HOSTEDGE_SETTINGS, else
-{LOCAL_SETTINGS} below the working directory, else {SYSTEM_SETTINGS}.
+The settings file is the one that --settings names, else $HOSTEDGE_SETTINGS,
+else {LOCAL_SETTINGS} below the working directory,
+else {SYSTEM_SETTINGS}.
 The node itself is started by `twistd -n hostedge --settings FILE`.
 """
 

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.app import Api, Threads
 from hostedge.api.guard import Guard
+from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
 from hostedge.store.writer import RouteStore
 from tests.api.node import SITE, RecordedNode, words
@@ -27,7 +28,10 @@ class ApiTestCase(SynchronousTestCase):
         self.store = RouteStore(self.folder / "store.db", words(), lambda: 1000.0)
         self.addCleanup(self.store.close)
         self.node = RecordedNode()
-        threads = Threads(maybeDeferred, maybeDeferred)
+        self.use(maybeDeferred)
+
+    def use(self, writing: InThread) -> None:
+        threads = Threads(writing, maybeDeferred)
         api = Api(self.store, self.node, words(), threads, lambda _: "root", self.folder)
         self.treq = StubTreq(Guard(api.resource()))
 
@@ -97,20 +101,7 @@ class ApplyTests(ApiTestCase):
         A caller that hangs up while the store writes does not keep the change from the edges.
         """
         writing: Deferred[Any] = Deferred()
-        self.treq = StubTreq(
-            Guard(
-                Api(
-                    self.store,
-                    self.node,
-                    words(),
-                    Threads(
-                        lambda f, *args: writing.addCallback(lambda _: f(*args)), maybeDeferred
-                    ),
-                    lambda _: "root",
-                    self.folder,
-                ).resource()
-            )
-        )
+        self.use(lambda work, *given: writing.addCallback(lambda _: work(*given)))
         calling = self.start("POST", "/v1/apply", {"sites": [SITE]})
         calling.addErrback(lambda _: None)
         calling.cancel()

@@ -1,0 +1,109 @@
+"""Tests of `hostedge.cli.kernel_checks`."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.cli import kernel_checks
+from hostedge.cli.kernel_checks import (
+    FILES,
+    cgroup_level,
+    check_kernel,
+    clock,
+    open_files,
+)
+
+
+class KernelTests(SynchronousTestCase):
+    """Each check, on the machine that the tests run on."""
+
+    def test_nothingFails(self) -> None:
+        """
+        Where the tests pass, a node can run: nothing here is a failure; whatever is not well
+        says what to do.
+        """
+        findings = list(check_kernel())
+        self.assertEqual([each for each in findings if each.level == "fail"], [])
+        for each in findings:
+            self.assertEqual(bool(each.todo), each.level != "ok", each)
+
+    def test_tried(self) -> None:
+        """
+        A call that the kernel refuses is named with its error and its use.
+        """
+        finding = kernel_checks._tried("openat2", -1, "fail", "no static file", "5.6")
+        self.assertEqual((finding.level, finding.what), ("fail", "openat2"))
+        self.assertTrue(finding.text.endswith(": no static file"))
+        self.assertIn("Linux 5.6", finding.todo)
+
+    def test_requirements(self) -> None:
+        """
+        Packages are compared with what the metadata asks for; extras are left out.
+        """
+        package = kernel_checks._package
+        self.assertEqual(package("twisted>=22.1"), "")
+        self.assertEqual(package("twisted"), "")
+        self.assertEqual(package("no-such-thing>=1; extra == 'test'"), "")
+        self.assertEqual(package("no-such-thing>=1"), "no-such-thing is missing")
+        self.assertRegex(package("twisted>=99.0"), r"^twisted is \S+, want 99.0 or later$")
+        self.assertEqual(package("Twisted[tls]>=22,<99"), "")
+
+    def test_versions(self) -> None:
+        """
+        Versions are compared by number.
+        """
+        numbers = kernel_checks._numbers
+        self.assertLess(numbers("9.10"), numbers("10.9"))
+        self.assertEqual(numbers("25.0"), numbers("25"))
+
+
+class CgroupTests(SynchronousTestCase):
+    """The ladder, by the files that are there."""
+
+    def test_noGroups(self) -> None:
+        """
+        Without cgroup v2, processes are ended by group.
+        """
+        self.assertIn("L0: no cgroup v2", cgroup_level(Path(self.mktemp())).text)
+
+    def test_rungs(self) -> None:
+        """
+        A group that can be written is worth as much as its controllers.
+        """
+        root = Path(self.mktemp())
+        root.mkdir()
+        (root / "cgroup.controllers").write_text("cpu memory\n")
+        self.assertIn("L0: cgroup v2 is not", cgroup_level(root).text)
+        (root / "cgroup.procs").write_text("")
+        (root / "cgroup.kill").write_text("")
+        if Path("/run/systemd/system").is_dir():
+            self.assertIn("L3", cgroup_level(root).text)
+            return
+        self.assertIn("L1: kill, freeze and events; no io, pids", cgroup_level(root).text)
+        (root / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+        self.assertIn("L2", cgroup_level(root).text)
+
+
+class LimitTests(SynchronousTestCase):
+    """Limits and the clock."""
+
+    def test_openFiles(self) -> None:
+        """
+        Too few open files are a warning that says how to have more.
+        """
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, before[1]))
+        finding = open_files()
+        self.assertEqual(finding.level, "warn")
+        self.assertIn("1000 open files", finding.text)
+        self.assertIn(f"LimitNOFILE={FILES}", finding.todo)
+
+    def test_clock(self) -> None:
+        """
+        The time is shown as it is.
+        """
+        self.assertRegex(clock().text, r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ")

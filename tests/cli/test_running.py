@@ -1,0 +1,147 @@
+"""Tests of `hostedge.cli.running`; the commands as a whole are in `tests.live.test_api`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.cli.running import app_lines, explain_lines, listeners, status_lines
+from hostedge.settings import Settings
+
+EDGE: dict[str, Any] = {
+    "index": 0,
+    "pid": 77,
+    "age": 9.0,
+    "linked": True,
+    "connections": 2,
+    "in_flight": 1,
+    "uptime": 61.0,
+    "revision": 3,
+    "counters": {"http_requests": 5, "http_aborted": 0},
+}
+
+
+class StatusTests(SynchronousTestCase):
+    """The node at a glance."""
+
+    def test_lines(self) -> None:
+        """
+        Edges one by one, counters together; what is zero is not shown.
+        """
+        report = {
+            "name": "localhost",
+            "revision": 3,
+            "keeper": True,
+            "edges": [EDGE, {**EDGE, "index": 1, "pid": 78}],
+            "listeners": [{"protocol": "http", "address": "127.0.0.1:8080"}],
+        }
+        self.assertEqual(
+            list(status_lines(report)),
+            [
+                "Node localhost, store at revision 3.",
+                "",
+                "ROLE    PID  UPTIME  CONNECTIONS  IN FLIGHT  REVISION",
+                "edge 0   77  1m 1s             2          1         3",
+                "edge 1   78  1m 1s             2          1         3",
+                "",
+                "LISTENS  ADDRESS",
+                "http     127.0.0.1:8080",
+                "",
+                "COUNTER        ALL EDGES",
+                "http_requests         10",
+            ],
+        )
+
+    def test_partsAreAway(self) -> None:
+        """
+        A keeper that is away is said, and an edge that is not linked yet.
+        """
+        edge = {"index": 0, "pid": 77, "age": 0.1, "linked": False}
+        lines = list(status_lines({"name": "n", "revision": 0, "keeper": False, "edges": [edge]}))
+        self.assertIn("The keeper does not answer: apps run on, but none can be started.", lines)
+        self.assertIn("not linked", lines[-1])
+
+    def test_listeners(self) -> None:
+        """
+        What the keeper has noted is read; a node that has never run has noted nothing.
+        """
+        state = Path(self.mktemp())
+        settings = Settings(Path("x.toml"), state, Path())
+        self.assertEqual(listeners(settings), [])
+        settings.run.mkdir(parents=True)
+        note = settings.run / "listeners.json"
+        note.write_text('[{"protocol": "http", "address": "127.0.0.1:1"}]')
+        self.assertEqual(listeners(settings), [{"protocol": "http", "address": "127.0.0.1:1"}])
+        for broken in ("", "[1]", "{}", '[{"protocol": "http"}]'):
+            note.write_text(broken)
+            self.assertEqual(listeners(settings), [])
+
+
+class AppTests(SynchronousTestCase):
+    """What the keeper knows of apps."""
+
+    def test_lines(self) -> None:
+        """
+        State, generation and process, and why it is so; for a customer's long words too.
+        """
+        rows = [
+            {
+                "app": "demo/hello",
+                "state": "READY",
+                "generation": 2,
+                "pid": 77,
+                "since": 61.0,
+                "in_flight": 0,
+                "reason": "",
+            },
+            {
+                "app": "demo/broken",
+                "state": "BACKOFF",
+                "generation": 9,
+                "pid": 0,
+                "since": 1.0,
+                "in_flight": 0,
+                "reason": "exited with 1: \x1b[31m" + "long " * 30,
+            },
+        ]
+        head, ready, broken = app_lines(rows)
+        self.assertEqual(head, "APP          STATE    GEN  PID  FOR    IN FLIGHT  WHY")
+        self.assertEqual(ready, "demo/hello   READY      2   77  1m 1s          0")
+        self.assertEqual(len(broken), 80)
+        self.assertTrue(broken.endswith("…"))
+        self.assertNotIn("\x1b", broken)
+
+    def test_none(self) -> None:
+        """
+        A fresh node has no app that runs; why that is so is said.
+        """
+        self.assertEqual(
+            list(app_lines([])),
+            ["No app was asked for yet: each is started by its first request."],
+        )
+
+
+class ExplainTests(SynchronousTestCase):
+    """The way of a request."""
+
+    def test_lines(self) -> None:
+        """
+        Each step has its answer, and the reason below.
+        """
+        steps = [
+            {"step": "host", "answer": "demo.test", "reason": "the name itself"},
+            {"step": "answer", "answer": "404", "reason": "none of the mappings " * 8},
+        ]
+        lines = list(explain_lines({"url": "http://demo.test/", "method": "GET", "steps": steps}))
+        self.assertEqual(
+            lines[:4],
+            [
+                "GET http://demo.test/",
+                "host      demo.test",
+                "          the name itself",
+                "answer    404",
+            ],
+        )
+        self.assertLessEqual(max(map(len, lines)), 80)
