@@ -229,6 +229,8 @@ class FramingTests(RelayCase):
                     producer.pauseProducing() if pause else producer.resumeProducing()
                 stage.answer(served, text[start:end])
             if until_close:
+                # closed with the request unread it would be a reset, and no end to believe
+                received(served)
                 served.close()
             for _ in range(20):
                 if stage.client.producer is not None:

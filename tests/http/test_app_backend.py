@@ -1,0 +1,267 @@
+"""One app on an edge, from its first request to its last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.app_backend import AppBackend
+from hostedge.http.relay import Relay
+from hostedge.model.site import App
+from tests.http.network import Network, PlayedApp, PlayedKeeper, is_ended, make_means, received
+from tests.http.parts import ClientEnd, Scene, split_answers
+
+GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@frozen
+class Answer:
+    """The keeper's answer to a wake."""
+
+    generation: int
+    address: str
+    refusal: str = ""
+    retry: float = 0.0
+
+
+class AppCase(SynchronousTestCase):
+    """An app whose keeper and whose daemon the test plays."""
+
+    def setUp(self) -> None:
+        self.network = Network()
+        self.played = PlayedApp()
+        self.addCleanup(self.played.close)
+        self.means = make_means(self.network)
+        self.keeper: Any = self.means.keeper
+        assert isinstance(self.keeper, PlayedKeeper)
+        self.backend = AppBackend("demo/hello", App("hello", "wsgi", None, queue=3), self.means)
+        self.relay = Relay(self.backend, "spool", self.means.limits, self.means.counters)
+        self.scene = Scene(lambda exchange: self.relay)
+        self.scene.entrance.wheel = self.means.wheel
+        self.addCleanup(self.backend.cut, "suspended")
+
+    def ask(self, request: bytes = GET) -> ClientEnd:
+        protocol, client = self.scene.connect()
+        protocol.dataReceived(request)
+        return client
+
+    def reason(self, client: ClientEnd) -> tuple[int, bytes]:
+        status, fields, _ = split_answers(client.value())[0]
+        return status, fields.get(b"x-hostedge-reason", b"")
+
+    def wake(self, generation: int = 1, address: str = "") -> None:
+        self.keeper.waiting.pop(0).callback(Answer(generation, address or self.played.address))
+
+    def answer(self, text: bytes = OK) -> None:
+        self.played.accepted[-1].sendall(text)
+        self.network.turn()
+
+
+class WakingTests(AppCase):
+    """While nobody knows where the app is."""
+
+    def test_oneWakeForAll(self) -> None:
+        """Many first requests are one wake; they are served in order, within capacity."""
+        clients = [self.ask() for _ in range(3)]
+        self.assertEqual(self.keeper.asked, [("demo/hello", "a.test")])
+        self.wake()
+        self.played.accept()
+        self.played.accept()
+        self.assertTrue(self.played.nobody_waits)
+        self.answer()
+        self.assertTrue(self.played.nobody_waits, "the connection is used again")
+        self.answer(OK)
+        for connection in self.played.accepted:
+            connection.sendall(OK)
+        self.network.turn()
+        self.assertEqual([self.reason(c)[0] for c in clients if c.value()].count(200), 3)
+
+    def test_lineIsFull(self) -> None:
+        """More than may wait are refused at once."""
+        clients = [self.ask() for _ in range(4)]
+        self.assertEqual(self.reason(clients[3]), (503, b"queue_full"))
+        self.assertEqual(clients[0].value(), b"")
+
+    def test_tooSlow(self) -> None:
+        """Who has waited thirty seconds is told to come again; the start goes on."""
+        client = self.ask()
+        self.network.pass_time(29)
+        self.assertEqual(client.value(), b"")
+        self.network.pass_time(3)
+        self.assertEqual(self.reason(client), (503, b"start_slow"))
+        self.assertIn(b"Retry-After: 5\r\n", client.value())
+
+    def test_refused(self) -> None:
+        """The keeper's refusal is everybody's answer."""
+        client = self.ask()
+        self.keeper.waiting.pop().callback(Answer(0, "", "not_configured"))
+        self.assertEqual(self.reason(client), (503, b"not_configured"))
+        self.ask()
+        self.assertEqual(len(self.keeper.asked), 2)
+
+    def test_waitsForTheNextAttempt(self) -> None:
+        """After a crash who can wait for the next start does; who cannot is told when to come."""
+        client = self.ask()
+        self.network.pass_time(20)
+        patient = self.ask()
+        self.keeper.waiting.pop().callback(Answer(0, "", "crash_loop", 15.0))
+        self.assertEqual(self.reason(client), (503, b"crash_loop"))
+        self.assertIn(b"Retry-After: 15\r\n", client.value())
+        self.assertEqual(patient.value(), b"")
+        self.network.pass_time(15.5)
+        self.assertEqual(len(self.keeper.asked), 2)
+        self.wake()
+        self.played.accept()
+        self.answer()
+        self.assertEqual(self.reason(patient)[0], 200)
+
+    def test_keeperIsLost(self) -> None:
+        """A wake that went down with the keeper is repeated to the next one."""
+        client = self.ask()
+        self.backend.keeper_lost()
+        self.keeper.waiting.pop().errback(Failure(ConnectionLost()))
+        late = self.ask()
+        self.assertEqual(len(self.keeper.asked), 1)
+        self.backend.keeper_back()
+        self.assertEqual(len(self.keeper.asked), 2)
+        self.wake()
+        for _ in range(2):
+            self.played.accept()
+            self.answer()
+        self.assertEqual([self.reason(c)[0] for c in (client, late)], [200, 200])
+
+    def test_keeperStaysAway(self) -> None:
+        """Without a keeper the answer says so in the end."""
+        self.backend.keeper_lost()
+        client = self.ask()
+        self.network.pass_time(32)
+        self.assertEqual(self.reason(client), (503, b"keeper_down"))
+
+    def test_leavesTheLine(self) -> None:
+        """A client that goes while the app starts is not sent on."""
+        protocol, _ = self.scene.connect()
+        protocol.dataReceived(GET)
+        protocol.connectionLost(Failure(ConnectionLost()))
+        self.wake()
+        self.assertTrue(self.played.nobody_waits)
+        self.assertEqual(self.backend.places.taken, 0)
+
+
+class RunningTests(AppCase):
+    """Once it runs."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.backend.moved(1, self.played.address)
+
+    def test_gone(self) -> None:
+        """An address that refuses is forgotten and the keeper asked; the request is not lost."""
+        self.played.close()
+        client = self.ask(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx")
+        self.assertEqual(len(self.keeper.asked), 1)
+        self.played = PlayedApp()
+        self.addCleanup(self.played.close)
+        self.wake(2)
+        self.played.accept()
+        self.answer()
+        self.assertEqual(self.reason(client)[0], 200)
+        self.assertEqual(self.backend.places.taken, 0)
+
+    def test_manyAtAGoneAddress(self) -> None:
+        """A whole line that runs into a dead address waits for the new one, in order."""
+        self.backend.update(evolve(self.backend.app, queue=500))
+        self.backend.places.capacity = 400
+        self.backend._forget()
+        clients = [self.ask() for _ in range(300)]
+        self.played.close()
+        self.wake(2)
+        self.assertEqual({c.value() for c in clients}, {b""})
+        self.played = PlayedApp(500)
+        self.addCleanup(self.played.close)
+        self.wake(3)
+        self.network.turn(2)
+        while not all(c.value() for c in clients):
+            while not self.played.nobody_waits:
+                self.played.accept()
+            for connection in self.played.accepted:
+                if received(connection):
+                    connection.sendall(OK)
+            self.network.turn(2)
+        self.assertEqual({self.reason(c)[0] for c in clients}, {200})
+
+    def test_quiesce(self) -> None:
+        """An idle app is let go; a busy one is not; the next request wakes it."""
+        client = self.ask()
+        self.played.accept()
+        self.assertFalse(self.backend.quiesce(1))
+        self.answer()
+        self.assertTrue(client.value())
+        self.assertTrue(self.backend.quiesce(1))
+        self.network.turn()
+        self.assertTrue(is_ended(self.played.accepted[0]))
+        self.ask()
+        self.assertEqual(len(self.keeper.asked), 1)
+        self.assertTrue(self.backend.quiesce(7), "an unknown generation is idle")
+
+    def test_swap(self) -> None:
+        """After a move new requests go to the new generation, old ones end on the old."""
+        first = self.ask()
+        old = self.played.accept()
+        new = PlayedApp()
+        self.addCleanup(new.close)
+        self.backend.moved(2, new.address)
+        self.backend.moved(1, self.played.address)
+        self.assertFalse(self.backend.quiesce(1))
+        second = self.ask()
+        new.accept().sendall(OK)
+        old.sendall(OK)
+        self.network.turn()
+        self.assertEqual([self.reason(c)[0] for c in (first, second)], [200, 200])
+        self.assertEqual({e.upstream[-2:] for e in self.scene.recorded}, {"#1", "#2"})
+        self.assertTrue(is_ended(old))
+        self.assertTrue(self.backend.quiesce(1))
+        self.assertEqual(self.backend.places.taken, 0)
+
+    def test_retire(self) -> None:
+        """What still runs on an old generation at its deadline is broken off."""
+        client = self.ask()
+        old = self.played.accept()
+        new = PlayedApp()
+        self.addCleanup(new.close)
+        self.backend.moved(2, new.address)
+        self.backend.retire(1, 10.0)
+        self.network.pass_time(9)
+        self.assertEqual(client.value(), b"")
+        self.network.pass_time(2)
+        self.assertEqual(self.reason(client), (502, b"upstream_died"))
+        self.assertTrue(is_ended(old))
+        self.assertEqual(self.backend.old, [])
+
+    def test_cut(self) -> None:
+        """A suspension ends what runs and what waits."""
+        clients = [self.ask() for _ in range(4)]
+        self.backend.cut("suspended")
+        self.assertEqual({self.reason(c) for c in clients}, {(503, b"suspended")})
+        self.assertEqual(self.backend.old, [])
+
+    def test_activity(self) -> None:
+        """News are told once; what is in flight is told each time."""
+        self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 0)])
+        self.assertEqual(self.backend.activity(), [])
+        self.ask()
+        for _ in range(2):
+            self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 1)])
+        self.played.accept()
+        self.answer()
+        self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 0)])
+
+    def test_explain(self) -> None:
+        """What would happen, in words."""
+        self.assertIn("0 of 2 places", self.backend.explain()[0])
+        self.backend.quiesce(1)
+        self.assertIn("would wake", self.backend.explain()[0])

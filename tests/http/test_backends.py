@@ -1,0 +1,109 @@
+"""All apps and pools of an edge."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import CancelledError
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.backends import SWEEP, Backends
+from hostedge.http.wheel import Wheel
+from hostedge.model.site import App, Pool, Server
+from hostedge.observe.counters import make_counters
+from hostedge.settings import Limits
+from tests.http.network import Network, PlayedApp, PlayedKeeper
+
+HELLO = App("hello", "wsgi", 8)
+
+
+class Workers:
+    """A runtime whose options are a number of workers."""
+
+    word = "wsgi"
+
+    def capacity(self, value: Any) -> int:
+        return int(value)
+
+
+class BackendsTests(SynchronousTestCase):
+    """Who is known, and what they are told."""
+
+    def setUp(self) -> None:
+        self.network = Network()
+        self.keeper = PlayedKeeper()
+        self.backends = Backends(
+            self.network,
+            self.keeper,
+            Wheel(self.network, self.network.seconds),
+            make_counters(),
+            Limits(),
+            3,
+            [Workers()],
+        )
+
+    def test_oneBackendAnApp(self) -> None:
+        """Recompiled hosts share the backend; a changed app changes it."""
+        backend = self.backends.app("demo", HELLO)
+        self.backends.moved("demo/hello", 1, "unix:/x")
+        self.assertEqual(backend.places.capacity, 2)
+        self.assertIs(self.backends.app("demo", evolve(HELLO, run=1, queue=7)), backend)
+        self.assertEqual((backend.places.capacity, backend.places.limit), (1, 7))
+        self.assertIsNot(self.backends.app("other", HELLO), backend)
+
+    def test_pools(self) -> None:
+        """A pool is kept while it is the same; `buffer` is the leaf's affair."""
+        pool = Pool("p", (Server("127.0.0.1:1"),))
+        backend = self.backends.pool("demo", pool)
+        self.assertIs(self.backends.pool("demo", evolve(pool, buffer="spool")), backend)
+        self.assertIsNot(self.backends.pool("demo", evolve(pool, maxconn=1)), backend)
+
+    def test_leaves(self) -> None:
+        """Mappings get leaves that explain themselves."""
+        leaf = self.backends.relay_to_app("demo", HELLO)
+        self.assertIn("would wake", leaf.explain()[1])
+        pool = Pool("p", (Server("127.0.0.1:1"),))
+        self.assertIn("127.0.0.1:1", "".join(self.backends.relay_to_pool("demo", pool).explain()))
+
+    def test_strangers(self) -> None:
+        """What is said about an app that nobody asked for changes nothing."""
+        self.backends.moved("demo/no", 1, "unix:/x")
+        self.backends.retire("demo/no", 1, 1.0)
+        self.backends.cut("demo", "why")
+        self.assertTrue(self.backends.quiesce("demo/no", 1))
+        self.assertEqual(self.backends.activity(), [])
+
+    def test_forgotten(self) -> None:
+        """An app that nobody has used for long, and no host names, is forgotten."""
+        backend = self.backends.app("demo", HELLO)
+        self.backends.moved("demo/hello", 1, "unix:/x")
+        backend.used_at -= 3600
+        del backend
+        for _ in range(SWEEP):
+            self.backends.activity()
+        gc.collect()
+        self.assertTrue(self.backends.quiesce("demo/hello", 1))
+        self.assertIsNone(self.backends.app("demo", HELLO).lane)
+
+    def test_probes(self) -> None:
+        """A newer probe of an app takes the older one's place."""
+        played = PlayedApp()
+        self.addCleanup(played.close)
+        first = self.backends.probe("demo/hello", 1, played.address, "a", True)
+        second = self.backends.probe("demo/hello", 2, played.address, "a", True)
+        self.failureResultOf(first, CancelledError)
+        self.backends.stop_probe("demo/hello")
+        self.failureResultOf(second, CancelledError)
+
+    def test_keeper(self) -> None:
+        """Backends made while the keeper is away know of it."""
+        self.backends.keeper_lost()
+        backend = self.backends.app("demo", HELLO)
+        backend._wake("a")
+        self.assertEqual(self.keeper.asked, [])
+        self.backends.keeper_back()
+        backend._wake("a")
+        self.assertEqual(self.keeper.asked, [("demo/hello", "a")])
+        self.backends.cut("demo", "why")

@@ -1,0 +1,88 @@
+"""Servers in turns."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.pool_backend import QUEUE_WAIT, REST, PoolBackend
+from hostedge.http.relay import Relay
+from hostedge.model.site import Pool, Server
+from tests.http.network import Network, PlayedApp, make_means
+from tests.http.parts import ClientEnd, Scene, split_answers
+
+GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class PoolTests(SynchronousTestCase):
+    """A pool of played servers."""
+
+    def build(self, servers: int, maxconn: int = 1, queue: int = 2) -> None:
+        self.network = Network()
+        self.means = make_means(self.network)
+        self.servers = [PlayedApp() for _ in range(servers)]
+        for server in self.servers:
+            self.addCleanup(server.close)
+        pool = Pool("p", tuple(Server(s.address) for s in self.servers), maxconn, queue)
+        self.backend = PoolBackend("demo/p", pool, self.means)
+        relay = Relay(self.backend, "stream", self.means.limits, self.means.counters)
+        self.scene = Scene(lambda exchange: relay)
+        self.scene.entrance.wheel = self.means.wheel
+        self.addCleanup(self.backend.cut, "suspended")
+
+    def ask(self) -> ClientEnd:
+        protocol, client = self.scene.connect()
+        protocol.dataReceived(GET)
+        return client
+
+    def reason(self, client: ClientEnd) -> tuple[int, bytes]:
+        status, fields, _ = split_answers(client.value())[0]
+        return status, fields.get(b"x-hostedge-reason", b"")
+
+    def test_inTurns(self) -> None:
+        """Each server gets its share, none more than it may; the others wait."""
+        self.build(2)
+        clients = [self.ask() for _ in range(4)]
+        for server in self.servers:
+            server.accept().sendall(OK)
+            self.assertTrue(server.nobody_waits)
+        self.network.turn()
+        for server in self.servers:
+            server.accepted[0].sendall(OK)
+        self.network.turn()
+        self.assertEqual([self.reason(c)[0] for c in clients], [200] * 4)
+
+    def test_full(self) -> None:
+        """The line has an end, and patience too."""
+        self.build(1)
+        clients = [self.ask() for _ in range(4)]
+        self.assertEqual(self.reason(clients[3]), (503, b"queue_full"))
+        self.network.pass_time(QUEUE_WAIT + 1)
+        self.assertEqual(self.reason(clients[1]), (503, b"queue_timeout"))
+        self.assertEqual(clients[0].value(), b"")
+
+    def test_nextServer(self) -> None:
+        """A server that refuses is passed over, and left alone for a while."""
+        self.build(2, maxconn=9)
+        self.servers[0].close()
+        clients = [self.ask() for _ in range(3)]
+        for _ in range(3):
+            self.servers[1].accept().sendall(OK)
+        self.network.turn()
+        self.assertEqual([self.reason(c)[0] for c in clients], [200] * 3)
+        self.assertEqual(self.means.counters["upstream_connect_failed"], 1)
+        self.network.pass_time(REST + 1)
+        self.ask()
+        self.ask()
+        self.assertEqual(self.means.counters["upstream_connect_failed"], 2)
+        self.assertIn("resting", "".join(self.backend.explain()))
+
+    def test_noServer(self) -> None:
+        """None left, or none at all."""
+        self.build(2)
+        for server in self.servers:
+            server.close()
+        self.assertEqual(self.reason(self.ask()), (502, b"upstream_refused"))
+        self.assertEqual(self.backend.places.taken, 0)
+        self.build(0)
+        self.assertEqual(self.reason(self.ask()), (503, b"no_server"))

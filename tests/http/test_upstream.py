@@ -1,0 +1,158 @@
+"""Connections that are kept, and what they are kept for."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.exchange import Fields
+from hostedge.http.upstream import Upstream, UpstreamConnection
+from tests.http.network import Network, PlayedApp, is_ended, make_means, received
+
+
+class Asker:
+    """Takes a connection, sends what it is told to, notes what it hears."""
+
+    def __init__(self) -> None:
+        self.connection: UpstreamConnection | None = None
+        self.heard: list[object] = []
+
+    def connected_to(self, connection: UpstreamConnection) -> None:
+        self.connection = connection
+
+    def connect_failed(self, cause: str) -> None:
+        self.heard.append(cause)
+
+    def response_begins(
+        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
+    ) -> None:
+        self.heard.append((status, length, data, whole))
+
+    def response_data(self, data: bytes, whole: bool) -> None:
+        self.heard.append((data, whole))
+
+    def upstream_failed(self, cause: str, answered: bool) -> None:
+        self.heard.append((cause, answered))
+
+
+class UpstreamTests(SynchronousTestCase):
+    """One address."""
+
+    def setUp(self) -> None:
+        self.network = Network()
+        self.app = PlayedApp()
+        self.addCleanup(self.app.close)
+        self.means = make_means(self.network)
+        self.upstream = self.means.upstream(self.app.address)
+        self.addCleanup(self.upstream.cut, "upstream_died")
+
+    def ask(self, upstream: Upstream | None = None) -> Asker:
+        asker = Asker()
+        (upstream or self.upstream).connect(asker)
+        if asker.connection is not None:
+            asker.connection.send(b"GET / HTTP/1.1\r\n\r\n", asker, False, True)
+        return asker
+
+    def test_lastUsedFirst(self) -> None:
+        """The connection that was used last is taken first, so that the others can end."""
+        askers = [self.ask(), self.ask()]
+        for asker in askers:
+            self.app.accept().sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            self.network.turn()
+            self.assertEqual(asker.heard, [(200, 0, b"", True)])
+        self.assertIs(self.upstream.take(False), askers[1].connection)
+        self.assertIs(self.upstream.take(False), askers[0].connection)
+        self.assertIsNone(self.upstream.take(False))
+
+    def test_endedByTheApp(self) -> None:
+        """An idle connection that the app ends is not given to anybody."""
+        self.ask()
+        served = self.app.accept()
+        served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.network.turn()
+        received(served)
+        served.close()
+        self.network.turn()
+        self.assertIsNone(self.upstream.take(False))
+        self.assertEqual(self.upstream.open, set())
+
+    def test_notKept(self) -> None:
+        """After `Connection: close`, and with HTTP/1.0, a connection is not used again."""
+        for text in (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ):
+            self.ask()
+            served = self.app.accept()
+            served.sendall(text)
+            self.network.turn()
+            self.assertTrue(is_ended(served))
+            self.assertIsNone(self.upstream.take(False))
+
+    def test_tcp(self) -> None:
+        """TCP addresses, also by name, connect in their own time; patience ends."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            for address in (f"127.0.0.1:{port}", f"localhost:{port}"):
+                upstream = self.means.upstream(address)
+                asker = Asker()
+                upstream.connect(asker)
+                self.network.turn()
+                self.assertIsNotNone(asker.connection)
+                upstream.cut("upstream_died")
+        self.network.turn()
+        asker = self.ask(upstream)
+        self.network.turn()
+        self.assertEqual(asker.heard, ["upstream_refused"])
+
+    def test_slowConnect(self) -> None:
+        """A connection that is not made within its time has failed; one given up says nothing."""
+        upstream = self.means.upstream("127.0.0.1:9")
+        patient, gone = Asker(), Asker()
+        for asker in (patient, gone):
+            connection = UpstreamConnection(upstream, asker)
+            connection._attempt = never = _Never(connection)
+            connection.deadline = self.means.wheel.now + 4.0
+            self.means.wheel.watch(connection)
+            if asker is gone:
+                connection.forget_caller()
+                self.assertTrue(never.given_up)
+        self.network.pass_time(5)
+        self.assertEqual((patient.heard, gone.heard), (["connect_timeout"], []))
+
+    def test_closed(self) -> None:
+        """A closed upstream ends its idle connections now, busy ones when they are done."""
+        asker = self.ask()
+        served = self.app.accept()
+        self.upstream.close()
+        served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.network.turn()
+        self.assertEqual(len(asker.heard), 1)
+        self.assertTrue(is_ended(served))
+
+    def test_cut(self) -> None:
+        """What is cut fails at once, without hope of a second try."""
+        asker = self.ask()
+        self.upstream.cut("suspended")
+        self.assertEqual(asker.heard, [("suspended", True)])
+
+    def test_learn(self) -> None:
+        """An app that says how long it waits is believed, within reason."""
+        for said, wanted in ((b"timeout=15, max=100", 14.0), (b"timeout=1", 0.5), (b"x", 0.5)):
+            self.upstream.learn(said)
+            self.assertEqual(self.upstream.idle_life, wanted)
+        self.upstream.learn(b"timeout=86400")
+        self.assertEqual(self.upstream.idle_life, 60.0)
+
+
+class _Never:
+    """An attempt that the network never answers."""
+
+    def __init__(self, connection: UpstreamConnection) -> None:
+        self.connection = connection
+        self.given_up = False
+
+    def give_up(self) -> None:
+        self.given_up = True
+        self.connection.connection_failed(TimeoutError())
