@@ -77,7 +77,9 @@ def serve(keeper_socket: Path, run_edge: RunEdge) -> None:
             link.close()
             pause.wait(RETRY)
             continue
-        while link.receive():
+        linked = True
+        while linked:
+            # asked for before as well: while the listeners were taken
             while peer.wanted:
                 index, made = peer.wanted.pop(0)
                 pid = fork_orphan()
@@ -86,6 +88,7 @@ def serve(keeper_socket: Path, run_edge: RunEdge) -> None:
                     run_edge(index, listeners)
                     return
                 made.callback({"pid": pid})
+            linked = link.receive()
 
 
 def _take_listeners(link: BlockingLink) -> tuple[Listener, ...]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+TWISTD = (sys.executable, str(Path(sys.executable).with_name("twistd")))
 PATIENCE = 60.0  # seconds, for machines that are busy with other things
 POLL = 0.02
 
@@ -109,8 +110,8 @@ class Node:
         """Start a keeper, as a supervisor would after the last one ended."""
         self.keeper = subprocess.Popen(
             [
-                *(sys.executable, "-m", "twisted.scripts.twistd"),
-                *("-n", "--pidfile=", "hostedge", "--settings", str(self.settings)),
+                *(*TWISTD, "-n", "--pidfile=", "hostedge"),
+                *("--settings", str(self.settings)),
             ],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,

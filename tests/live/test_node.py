@@ -91,7 +91,14 @@ class NodeTests(SynchronousTestCase):
         for words in (
             [sys.executable, "-m", "django", "startproject", "shop", "."],
             [*manage, "migrate", "-v0"],
-            [*manage, "createsuperuser", "--noinput", "--username=a", "--email=a@b.c", "-v0"],
+            [
+                *manage,
+                "createsuperuser",
+                "--noinput",
+                "--username=a",
+                "--email=a@example.org",
+                "-v0",
+            ],
         ):
             subprocess.run(words, cwd=home, env=environment, check=True, capture_output=True)
         app = {"name": "web", "runtime": "wsgi", "module": "shop.wsgi:application", "threads": 2}
@@ -228,7 +235,7 @@ class NodeTests(SynchronousTestCase):
         site["domains"][0]["mappings"] = [{"path": "/", "redirect": "/a"}]
         self.node.apply(site)
         for _ in range(20):
-            self.assertEqual(self.node.get("one.localhost").headers["Location"], "/a")
+            self.assertEqual(self.node.get("one.localhost").headers["Location"], "/a/")
         hung = self.node.pids("edge")[0]
         os.kill(hung, signal.SIGSTOP)
         site["domains"][0]["mappings"] = [{"path": "/", "redirect": "/b"}]
@@ -236,7 +243,7 @@ class NodeTests(SynchronousTestCase):
         self.assertFalse(hung in self.node.pids("edge") and is_alive(hung))
         wait_for("both edges", self.node.is_up)
         for _ in range(20):
-            self.assertEqual(self.node.get("one.localhost").headers["Location"], "/b")
+            self.assertEqual(self.node.get("one.localhost").headers["Location"], "/b/")
 
     # killed in every part
 
@@ -291,9 +298,10 @@ class NodeTests(SynchronousTestCase):
             os.kill(template, signal.SIGKILL)
             wait_for("another template", lambda: self.node.pids("template") not in ([], [template]))
         self.assertEqual(wrong, [])
-        for pid in self.node.pids("edge"):
+        edges = set(self.node.pids("edge"))
+        for pid in edges:
             os.kill(pid, signal.SIGKILL)
-        wait_for("edges are gone", lambda: not set(self.node.pids("edge")) & {pid})
+        wait_for("edges are gone", lambda: not edges & set(self.node.pids("edge")))
         wait_for("new edges", self.node.is_up)
         self.assertEqual(self.node.get("one.localhost", tls=True).text, first)
 

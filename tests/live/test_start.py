@@ -8,11 +8,10 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.node import ROOT, Node, wait_for
+from tests.live.node import ROOT, TWISTD, Node, wait_for
 
 
 class StartTests(SynchronousTestCase):
@@ -24,7 +23,7 @@ class StartTests(SynchronousTestCase):
 
     def twistd(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*(sys.executable, "-m", "twisted.scripts.twistd"), "-n", "--pidfile=", *words],
+            [*TWISTD, "-n", "--pidfile=", *words],
             cwd=ROOT,
             capture_output=True,
             text=True,
