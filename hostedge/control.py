@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from hostedge.api.server import listen
-from hostedge.routes.hostname import parse_hostname
+from hostedge.model.names import site_name
 from hostedge.store.reader import IssuedCertificate
 
 RENEW_BEFORE = 30 * 86400.0  # seconds; a third of what the local CA gives
@@ -74,7 +74,7 @@ class Certifier:
     def certify(self, asked: str) -> Deferred[str]:
         """Fires with why not, or with nothing once the certificate is in the store."""
         try:
-            name = parse_hostname(asked)
+            name = site_name(asked)
         except ValueError as error:
             return succeed(str(error))
         return self._writing(self._certify, name)

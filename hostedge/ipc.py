@@ -194,7 +194,7 @@ class Edges(Command):
 
 
 class Replace(Command):
-    """This edge did not answer: end it at once; a new one takes its place."""
+    """This edge did not answer: end it; answered when it has ended. A new one takes its place."""
 
     arguments = [(b"pid", Integer())]
 

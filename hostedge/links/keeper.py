@@ -139,9 +139,8 @@ class KeeperPeer(LinkPeer):
         return {"edges": [{"index": i, "pid": pid, "age": age} for i, pid, age in edges]}
 
     @Replace.responder
-    def replace(self, pid: int) -> dict[str, Any]:
-        self._links.family.replace(pid)
-        return {}
+    def replace(self, pid: int) -> Deferred[dict[str, Any]]:
+        return self._links.family.replace(pid).addCallback(lambda _: {})
 
     @Daemons.responder
     def describe(self, after: str) -> dict[str, Any]:

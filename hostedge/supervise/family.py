@@ -73,6 +73,8 @@ class _Member:
         self.quick_deaths = 0
         # a start is under way or its pause runs
         self.coming = False
+        # who waits for the present one's end
+        self.replaced: list[Deferred[None]] = []
 
 
 class Family:
@@ -142,13 +144,18 @@ class Family:
             if role == "edge" and member.relative is not None
         ]
 
-    def replace(self, pid: int) -> None:
-        """End this edge at once; its place is filled again."""
+    def replace(self, pid: int) -> Deferred[None]:
+        """End this edge at once; fires when it has ended. Its place is filled again."""
+        gone: Deferred[None] = Deferred()
         for (role, _), member in self._members.items():
             if role != "edge" or member.relative is None or member.process is None:
                 continue
             if member.relative.pid == pid:
+                member.replaced.append(gone)
                 member.process.signal(signal.SIGKILL)
+                return gone
+        gone.callback(None)
+        return gone
 
     def _fill(self, place: Place) -> None:
         member = self._members[place]
@@ -216,6 +223,9 @@ class Family:
             return
         lived = self._reactor.seconds() - member.since
         member.relative = member.process = None
+        replaced, member.replaced = member.replaced, []
+        for gone in replaced:
+            gone.callback(None)
         self._tell()
         role, index = place
         if role == "edge":

@@ -160,9 +160,12 @@ class FamilyTests(SynchronousTestCase):
         A hung edge is killed, and nothing but an edge can be replaced so.
         """
         self.family.adopt((relative("edge", 0, PARENT), relative("control", 0, ME)))
-        self.family.replace(ME)
-        self.family.replace(PARENT)
+        self.assertIsNone(self.successResultOf(self.family.replace(ME)))
+        gone = self.family.replace(PARENT)
         self.assertEqual(self.machine.signals, [(f"pid {PARENT}", signal.SIGKILL)])
+        self.assertNoResult(gone)
+        self.machine.running[f"pid {PARENT}"]()
+        self.assertIsNone(self.successResultOf(gone))
 
     def test_stopping(self) -> None:
         """
