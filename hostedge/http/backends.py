@@ -71,6 +71,9 @@ class Backends:
         self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
         self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
         self._kept: set[AppBackend] = set()
+        # where apps are that run, also those that nobody has asked this edge for: a keeper that
+        # is away cannot be asked
+        self._running: dict[str, tuple[int, str]] = {}
         self._probes: dict[str, Deferred[None]] = {}
         self._lost = False
         self._until_sweep = SWEEP
@@ -83,6 +86,8 @@ class Backends:
             backend = self._apps[name] = AppBackend(name, app, self._means)
             if self._lost:
                 backend.keeper_lost()
+            if name in self._running:
+                backend.moved(*self._running[name])
         elif backend.app != app:
             # a mapping may want another `buffer`: that is the leaf's
             backend.update(app)
@@ -114,7 +119,8 @@ class Backends:
     # what the keeper says
 
     def moved(self, app: str, generation: int, address: str) -> None:
-        """From now on this generation answers; an app that is unknown here is woken when asked."""
+        """From now on this generation answers."""
+        self._running[app] = (generation, address)
         backend = self._apps.get(app)
         if backend is not None:
             backend.moved(generation, address)
@@ -122,13 +128,21 @@ class Backends:
     def quiesce(self, app: str, generation: int) -> bool:
         """Whether that generation is idle here; then nothing goes to it any more."""
         backend = self._apps.get(app)
-        return backend is None or backend.quiesce(generation)
+        idle = backend is None or backend.quiesce(generation)
+        if idle:
+            self._ended(app, generation)
+        return idle
 
     def retire(self, app: str, generation: int, deadline: float) -> None:
         """Begin nothing on that generation, and end what runs on it after `deadline` seconds."""
+        self._ended(app, generation)
         backend = self._apps.get(app)
         if backend is not None:
             backend.retire(generation, deadline)
+
+    def _ended(self, app: str, generation: int) -> None:
+        if self._running.get(app, (generation + 1, ""))[0] <= generation:
+            del self._running[app]
 
     def cut(self, account: str, reason: str) -> None:
         """End everything of an account; the reason is for the log of who asks."""

@@ -172,6 +172,10 @@ class Supervised:
         self.last_use = max(self.last_use, self._reactor.seconds() - age)
 
     def edge_came(self) -> None:
+        serving = self.core.serving
+        if serving is not None and serving in self.running:
+            # an edge that knows where the app is needs no keeper to send requests there
+            self._around.edges.moved(self.name, serving, self.running[serving].entry.address)
         if self._prober is None:
             self._probe()
 
