@@ -30,7 +30,8 @@ TICKET_LIFETIME = 12 * 3600
 # attacks by now. The suites stay in the client's order: it knows if its AES is fast.
 _OPTIONS = SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION
 
-_POST_HANDSHAKE = SSL.SSL_CB_HANDSHAKE_START | SSL.SSL_CB_ALERT
+# OpenSSL's state machine has taken or sent a message, of which HANDSHAKE_START says nothing
+_EVENT = SSL.SSL_CB_EXIT | SSL.SSL_CB_ALERT
 
 
 @frozen
@@ -111,7 +112,7 @@ def make_watching_context(happened: Callable[[SSL.Connection], None]) -> SSL.Con
     """
 
     def inform(connection: SSL.Connection, where: int, _: int) -> None:
-        if where & _POST_HANDSHAKE:
+        if where & _EVENT:
             happened(connection)
 
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
