@@ -102,11 +102,14 @@ class Node:
         Run the `hostedge` command line and give what it prints.
 
         Raises:
-            NotMeasured: with the command's last line, if it fails.
+            NotMeasured: with the command's last line, if it fails; or if it takes longer.
         """
         module: list[str | Path] = [sys.executable, "-m", "hostedge.cli.main"]
         line = [*module, "--settings", self.settings, *words]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
+        except subprocess.TimeoutExpired:
+            raise NotMeasured(f"`hostedge {words[0]}` took more than {seconds:.0f} s") from None
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines() or ["nothing said"]
             raise NotMeasured(f"`hostedge {words[0]}` failed: {said[-1][:300]}")

@@ -9,6 +9,7 @@ Out: a table of what was asked and measured, `build/bench-scale.json`; status 1 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import signal
@@ -36,6 +37,8 @@ EDGES = 2
 # domains that an edge serves before its memory is looked at
 SERVED = 1000
 CHANGES = 200
+# after so many seconds an import is given up
+IMPORT_AT_MOST = 300.0
 MEGA = 1e6
 
 
@@ -107,8 +110,9 @@ class Scale:
     def _await_answer(self, keeper: subprocess.Popen[bytes]) -> None:
         """Return once a domain in the middle of the crowd answers over HTTPS."""
         name = self._crowd.name(self._crowd.domains // 2)
-        for _ in range(3000):
-            connection = OneName(self._https, name, tls=True)
+        patience = monotonic() + 30
+        while monotonic() < patience:
+            connection = OneName(self._https, name, tls=True, timeout=5)
             try:
                 if connection.get() == (200, b"x" * SIZE):
                     return
@@ -123,7 +127,7 @@ class Scale:
     def _import(self, node: Node, keeper: subprocess.Popen[bytes], file: Path) -> None:
         meter = cpu.Meter(keeper.pid)
         before, children, begun = meter.read(), os.times(), monotonic()
-        node.command(["apply", file], seconds=600)
+        node.command(["apply", file], seconds=IMPORT_AT_MOST)
         took, after = monotonic() - begun, os.times()
         command = after.children_user + after.children_system
         command -= children.children_user + children.children_system
@@ -220,8 +224,8 @@ def main(arguments: Sequence[str]) -> int:
         scale = Scale(stage, Crowd(options.accounts, options.domains_each))
         try:
             scale.run()
-        except NotMeasured as error:
-            failure = str(error)
+        except (NotMeasured, OSError, http.client.HTTPException) as error:
+            failure = str(error) or type(error).__name__
         except KeyboardInterrupt:
             return 130
     document: dict[str, Any] = {
