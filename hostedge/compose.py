@@ -142,7 +142,7 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
 
         log.startLogging(sys.stderr, setStdout=False)
         edge(reactor, settings, index, listeners, ring).startService()
-        reactor.run()  # type: ignore[attr-defined]
+        reactor.run()
 
     return settings, run_edge
 
@@ -151,7 +151,7 @@ def edge(
     reactor: Any, settings: Settings, index: int, listeners: tuple[Any, ...], ring: Any
 ) -> IService:
     """One edge; see `hostedge.edge`."""
-    from hostedge.edge import CountedEntrance, Edge, EdgeParts, accept_plain, make_router
+    from hostedge.edge import Connector, CountedEntrance, Edge, EdgeParts, accept_plain, make_router
     from hostedge.http.backends import Backends
     from hostedge.http.h1 import H1
     from hostedge.http.wheel import Wheel
@@ -208,7 +208,10 @@ def edge(
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,
     )
-    connectors = {"http": partial(accept_plain, reactor, entrances["http"]), "https": terms.accept}
+    connectors: dict[str, Connector] = {
+        "http": partial(accept_plain, reactor, entrances["http"]),
+        "https": terms.accept,
+    }
     whole = Edge(
         reactor,
         listeners,

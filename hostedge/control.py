@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
@@ -113,7 +112,7 @@ class WritingThread(Service):
 class ApiListener(Service):
     """Listens for the API's callers."""
 
-    def __init__(self, reactor: Any, path: Path, site: Factory) -> None:
+    def __init__(self, reactor: Any, path: Path, site: Any) -> None:
         self._reactor = reactor
         self._path = path
         self._site = site

@@ -81,7 +81,9 @@ def accept_plain(
     """Take in a connection that an HTTP listener has accepted."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     protocol = H1(entrance)
-    protocol.makeConnection(EagerServer(connected, protocol, client, None, 0, reactor))
+    # no Port of Twisted's has accepted it
+    transport = EagerServer(connected, protocol, client, None, 0, reactor)  # type: ignore[arg-type]
+    protocol.makeConnection(transport)
 
 
 class EdgeParts:

@@ -50,7 +50,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
     """The service of the role that the options name."""
     from twisted.internet import reactor  # noqa: TID251 - the one place that takes it
 
-    from hostedge import compose
+    import hostedge.compose as compose
 
     service: IService
     if options["role"] == "control":

@@ -71,7 +71,7 @@ class Refusal(Protocol):
 class Certificates(Protocol):
     """What is needed of `tls.certificates.Certificates`."""
 
-    def find(self, name: str | None) -> SSL.Context | Refusal | Deferred[SSL.Context | Refusal]: ...
+    def find(self, name: str | None) -> SSL.Context | Refusal | Deferred[Any]: ...
 
 
 class Timed(Protocol):

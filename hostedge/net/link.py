@@ -187,7 +187,7 @@ class LinkClient(Service):
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._peer is not None:
+        if self._peer is not None and self._peer.transport is not None:
             self._peer.transport.loseConnection()
 
     @property
