@@ -12,7 +12,6 @@ Out: places, and `Keeper.wake`.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -42,7 +41,7 @@ class AppBackend(Waiting):
         self.app = app
         self.lane: Lane | None = None
         self.old: list[Lane] = []
-        self.used_at = monotonic()
+        self.used_at = self.means.wheel.now
         self.changed = True
         self._host = ""
         self._waking: Deferred[Any] | None = None
@@ -62,14 +61,16 @@ class AppBackend(Waiting):
     # requests
 
     def take(self, passage: Passage) -> None:
+        means = self.means
         self.changed = True
-        self.used_at = monotonic()
-        verdict = self.places.ask(passage, self._patience())
+        self.used_at = means.wheel.now
+        verdict = self.places.ask(passage, means.wheel.now + means.limits.hold_timeout)
         if verdict is PLACED:
             self.place(passage)
         elif verdict is FULL:
             passage.refused("queue_full", 1.0)
         else:
+            passage.queued()
             self._wait()
             if self.lane is None:
                 self._wake(passage.exchange.host)
@@ -87,14 +88,12 @@ class AppBackend(Waiting):
         else:
             self.serve()
 
-    def place(self, passage: Passage) -> None:
-        lane = self.lane
-        assert lane is not None  # noqa: S101 - without one there is no capacity
-        self._put_on(lane, passage)
+    def choose(self, passage: Passage) -> Lane | None:
+        return self.lane
 
     def released(self, lane: Lane) -> None:
         self.changed = True
-        self.used_at = monotonic()
+        self.used_at = self.means.wheel.now
         if lane is self.lane:
             self.places.give_back()
             self.serve()
@@ -165,7 +164,7 @@ class AppBackend(Waiting):
             self._forget()
         upstream = self.means.upstream(address)
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation)
-        self.used_at = monotonic()
+        self.used_at = self.means.wheel.now
         self.changed = True
         self.places.taken = 0
         self.places.capacity = self._capacity()
@@ -214,7 +213,7 @@ class AppBackend(Waiting):
         lane = self.lane
         if lane is not None and (self.changed or lane.in_flight):
             self.changed = False
-            age = 0.0 if lane.in_flight else monotonic() - self.used_at
+            age = 0.0 if lane.in_flight else self.means.wheel.now - self.used_at
             lines.append((self.name, lane.generation, lane.in_flight + len(self.places), age))
         return lines
 
@@ -222,7 +221,7 @@ class AppBackend(Waiting):
     def is_forgettable(self) -> bool:
         """Whether nothing would be missed."""
         busy = self.old or len(self.places) or (self.lane is not None and self.lane.in_flight)
-        return not busy and monotonic() - self.used_at > REMEMBERED
+        return not busy and self.means.wheel.now - self.used_at > REMEMBERED
 
     def explain(self) -> list[str]:
         lane = self.lane

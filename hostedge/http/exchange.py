@@ -61,6 +61,8 @@ class Exchange(Protocol):
     scheme: bytes
     # as sent, names in the client's spelling; framing and hop-by-hop fields still there
     fields: Fields
+    # names of fields, in lower case, that the client has limited to this hop
+    limited: frozenset[bytes]
     # bytes of the request's body; 0 none, None unknown (chunked)
     length: int | None
     client: str

@@ -25,6 +25,7 @@ from hostedge.errors import BadRequest
 from hostedge.http.entrance import Entrance
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
+from hostedge.http.memo import Memo
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.http.wheel import NEVER
 from hostedge.net.eager import EagerConnection
@@ -36,6 +37,8 @@ CHECK = 5.0  # seconds between looks at a connection that is being answered
 
 # where a connection stands
 IDLE, HEAD, BUSY, LINGERING, ENDED = range(5)
+
+_hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
 
 @implementer(IHalfCloseableProtocol)
@@ -93,7 +96,13 @@ class H1(Protocol):
             self._held += data
         else:
             self._reader.feed(data)
-        if self._events or self._held:
+        events = self._events
+        if events or self._held:
+            if self._exchange is None and len(events) == 2 and not self._held:
+                # nearly always: one request without a body, and nothing else
+                self._begin(events.pop(0))
+                if not events:
+                    return
             self._advance()
         elif self._state == IDLE:
             self._state = HEAD
@@ -184,15 +193,15 @@ class H1(Protocol):
     def _begin(self, event: object) -> None:
         self._state = BUSY
         self.deadline = self._wheel.now + CHECK
-        if type(event) is not Head:
+        if type(event) is not tuple:
             self._reject(cast(str, event))
             return
-        head = event
+        head = cast(Head, event)
         try:
             exchange = self._admit(head)
         except BadRequest as bad:
-            accept = [value for name, value in head.fields if name.lower() == b"accept"]
-            self._reject(bad.cause, head.method, accept)
+            accept = [value for name, value in head[2] if name.lower() == b"accept"]
+            self._reject(bad.cause, head[0], accept)
             return
         self._exchange = exchange
         self.entrance.counters["http_requests"] += 1
@@ -218,19 +227,22 @@ class H1(Protocol):
         Raises:
             BadRequest: with the cause of the refusal.
         """
-        framing = check_head(head)
-        entrance, authority, length = self.entrance, framing.authority, framing.length
-        host = request_host([authority])
-        target, path, query = read_target(head.method, head.target, entrance.scheme, authority)
+        authority, length, expects, limited = check_head(head)
+        method, target, fields, version, keep_alive = head
+        entrance = self.entrance
+        host = _hosts[authority]
+        target, path, query = read_target(method, target, entrance.scheme, authority)
         if length is not None and length > entrance.limits.body_size:
             raise BadRequest("too_large")
-        exchange = H1Exchange(self, head.method, target, head.fields, length, authority)
-        exchange.host = host
-        exchange.path = path
-        exchange.query = query
-        exchange.expects = framing.expects
-        exchange.old = head.version == "1.0"
-        exchange.close = not head.keep_alive
+        exchange = H1Exchange(self, method, target, path, query, fields, length, host, authority)
+        if expects:
+            exchange.expects = True
+        if limited:
+            exchange.limited = limited
+        if not keep_alive:
+            exchange.close = True
+        if version == "1.0":
+            exchange.old = True
         return exchange
 
     def _take_body(self, exchange: H1Exchange, data: bytes) -> None:

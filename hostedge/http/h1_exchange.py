@@ -8,11 +8,11 @@ Spec: RFC 9112 sections 6 and 9, RFC 9110 sections 8.6, 15.2-15.4.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from hostedge.http.exchange import BodyReceiver, Fields, Producer
+from hostedge.http.memo import Memo
 from hostedge.http.refusal import make_refusal, phrase
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
 
 _WITHOUT_BODY = frozenset((204, 304))
-_CRLF = b"\r\n"
+# what a field's line begins with, the end of the line before it included
+_starts: Memo[bytes, bytes] = Memo(lambda name: b"\r\n" + name + b": ")
+_status_lines: Memo[int, bytes] = Memo(
+    lambda status: b"HTTP/1.1 %d %s" % (status, phrase(status).encode())
+)
 
 
 class H1Exchange:
@@ -30,60 +34,57 @@ class H1Exchange:
     The facts of a request, and where its answer stands.
 
     `head` waits for the first piece of the body; `left` is what is still promised, None when
-    the length is not known; `over` means that nothing more can happen to the answer.
+    the length is not known; `over` means that nothing more can happen to the answer. What
+    starts the same for every request is the class's: half the cost of setting it each time.
     """
 
-    __slots__ = (
-        "method", "target", "path", "query", "host", "authority", "scheme", "fields", "length",
-        "client", "client_port", "local_port", "server_name", "id", "revision",
-        "upstream", "queued", "connected", "first_byte",
-        "status", "sent", "total", "cause", "whole",
-        "connection", "receiver", "received", "complete", "paused", "expects", "old", "close",
-        "started", "head", "left", "chunked", "bodyless", "begun", "over", "producing",
-    )  # fmt: skip
+    limited: frozenset[bytes] = frozenset()
+    revision = 0
+    upstream = cause = ""
+    queued = connected = first_byte = total = 0.0
+    status = sent = received = 0
+    whole = True
+    # the request's side
+    receiver: BodyReceiver | None = None
+    paused = expects = False
+    # HTTP/1.0, and whether the connection ends with this answer
+    old = close = False
+    # the answer's side
+    head = b""
+    left: int | None = None
+    chunked = begun = over = producing = False
 
     def __init__(
         self,
         connection: H1,
         method: bytes,
         target: bytes,
+        path: bytes,
+        query: bytes | None,
         fields: Fields,
         length: int | None,
+        host: str,
         authority: bytes,
     ) -> None:
         self.connection = connection
+        self.entrance = entrance = connection.entrance
         self.method = method
         self.target = target
+        self.path = path
+        self.query = query
         self.fields = fields
         self.length = length
+        self.host = host
         self.authority = authority
-        entrance = connection.entrance
         self.scheme = entrance.scheme
         self.id = entrance.make_id()
         self.client = connection.client
         self.client_port = connection.client_port
         self.local_port = connection.local_port
         self.server_name = connection.server_name
-        self.path = b""
-        self.query: bytes | None = None
-        self.host = ""
-        self.revision = 0
-        self.upstream = self.cause = ""
-        self.queued = self.connected = self.first_byte = self.total = 0.0
-        self.status = self.sent = self.received = 0
-        self.whole = True
-        self.receiver: BodyReceiver | None = None
-        # the request's side
         self.complete = length == 0
-        self.paused = self.expects = False
-        # HTTP/1.0, and whether the connection ends with this answer
-        self.old = self.close = False
-        # the answer's side
-        self.started = monotonic()
-        self.head = b""
-        self.left: int | None = None
-        self.chunked = self.begun = self.over = self.producing = False
         self.bodyless = method == b"HEAD"
+        self.started = monotonic()
 
     def receive(self, receiver: BodyReceiver) -> None:
         self.receiver = receiver
@@ -115,7 +116,7 @@ class H1Exchange:
     def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
         if self.over:
             return
-        self.connection.entrance.counters[f"refused_{cause}"] += 1
+        self.entrance.counters[f"refused_{cause}"] += 1
         self.cause = cause
         if self.begun:
             self.abort()
@@ -130,29 +131,28 @@ class H1Exchange:
         self.begun = True
         self.status = status
         connection = self.connection
-        parts = [_status_line(status)]
-        for name, value in fields:
-            parts += (name, b": ", value, _CRLF)
-        parts += (b"Date: ", connection.entrance.date(), _CRLF)
+        parts = [_status_lines[status]]
+        parts += [_starts[name] + value for name, value in fields]
+        parts += (b"\r\nDate: ", self.entrance.date())
         if status in _WITHOUT_BODY:
             self.bodyless = True
         elif length is not None:
             self.left = length
-            parts.append(b"Content-Length: %d\r\n" % length)
+            parts.append(b"\r\nContent-Length: %d" % length)
         elif self.bodyless:
             pass
         elif self.old:
             self.close = True
         else:
             self.chunked = True
-            parts.append(b"Transfer-Encoding: chunked\r\n")
+            parts.append(b"\r\nTransfer-Encoding: chunked")
         if self.close or connection.must_close(self):
             self.close = True
-            parts.append(b"Connection: close\r\n\r\n")
+            parts.append(b"\r\nConnection: close\r\n\r\n")
         elif self.old:
-            parts.append(b"Connection: keep-alive\r\n\r\n")
+            parts.append(b"\r\nConnection: keep-alive\r\n\r\n")
         else:
-            parts.append(_CRLF)
+            parts.append(b"\r\n\r\n")
         self.head = b"".join(parts)
 
     def write(self, data: bytes) -> None:
@@ -193,7 +193,7 @@ class H1Exchange:
             return
         self.whole = False
         self._end()
-        self.connection.entrance.counters["http_aborted"] += 1
+        self.entrance.counters["http_aborted"] += 1
         self.connection.end()
 
     def register_producer(self, producer: Producer) -> None:
@@ -210,9 +210,10 @@ class H1Exchange:
         if not self.begun:
             self.status = status
         self.whole = False
+        receiver = self.receiver
         self._end()
-        if self.receiver is not None:
-            self.receiver.client_gone()
+        if receiver is not None:
+            receiver.client_gone()
 
     def take_body(self, data: bytes) -> None:
         """A piece of the request's body, from the protocol."""
@@ -228,13 +229,10 @@ class H1Exchange:
 
     def _end(self) -> None:
         self.over = True
+        # receivers hold their exchange: without this only the collector could free both
+        self.receiver = None
         self.total = monotonic() - self.started
         if self.producing:
             self.producing = False
             self.connection.transport.unregisterProducer()
-        self.connection.entrance.record(self)
-
-
-@lru_cache(maxsize=1024)
-def _status_line(status: int) -> bytes:
-    return b"HTTP/1.1 %d %s\r\n" % (status, phrase(status).encode())
+        self.entrance.record(self)

@@ -11,14 +11,12 @@ pause nor say where it is. A fault is a cause of `errors.CAUSES`; nothing follow
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
-from attrs import frozen
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
+from hostedge.http.memo import Memo
+from hostedge.wire.fields import connection_options
 from hostedge.wire.target import origin_form, split_target
 
 FEED = 16384
@@ -32,33 +30,30 @@ CHUNK_OVERHEAD = 16384
 # the end of a request
 END = object()
 
-# of RTSP and other relatives, which the parser also knows
-_STRANGE = frozenset(
-    (b"ANNOUNCE", b"DESCRIBE", b"FLUSH", b"GET_PARAMETER", b"PAUSE", b"PLAY", b"PRI", b"RECORD",
-     b"REDIRECT", b"SETUP", b"SET_PARAMETER", b"SOURCE", b"TEARDOWN")
-)  # fmt: skip
-_HOST, _LENGTH, _CODING, _EXPECT = range(1, 5)
+_UNWANTED = {
+    **dict.fromkeys((b"CONNECT", b"TRACE"), "method"),
+    # of RTSP and other relatives, which the parser also knows
+    **dict.fromkeys(
+        (b"ANNOUNCE", b"DESCRIBE", b"FLUSH", b"GET_PARAMETER", b"PAUSE", b"PLAY", b"PRI",
+         b"RECORD", b"REDIRECT", b"SETUP", b"SET_PARAMETER", b"SOURCE", b"TEARDOWN"),
+        "bad_request",
+    ),
+}  # fmt: skip
+_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION = range(1, 6)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
     b"expect": _EXPECT,
+    b"connection": _CONNECTION,
 }
+_watched: Memo[bytes, int] = Memo(lambda name: _WATCHED.get(name.lower(), 0))
+# options of `Connection` that name no field
+_WORDS = frozenset((b"close", b"keep-alive", b"upgrade"))
+_NOTHING: frozenset[bytes] = frozenset()
 
-
-@lru_cache(maxsize=2048)
-def _watched(name: bytes) -> int:
-    return _WATCHED.get(name.lower(), 0)
-
-
-class Head(NamedTuple):
-    """A request's head as it was parsed."""
-
-    method: bytes
-    target: bytes
-    fields: Fields
-    version: str
-    keep_alive: bool
+# method, target, fields, version, whether the connection may live on
+Head = tuple[bytes, bytes, Fields, str, bool]
 
 
 class RequestReader:
@@ -129,7 +124,7 @@ class RequestReader:
             self._fault("large_head")
             return
         self.events.append(
-            Head(parser.get_method(), url, fields, parser.get_http_version(),
+            (parser.get_method(), url, fields, parser.get_http_version(),
                  parser.should_keep_alive())
         )  # fmt: skip
 
@@ -162,9 +157,9 @@ class RequestReader:
         framing alone, and reads the body.
         """
         head = self.events[-2]
-        if self._parser is None or not isinstance(head, Head):
+        if self._parser is None or not isinstance(head, tuple):
             return b""
-        framing = [item for item in head.fields if _watched(item[0]) in (_LENGTH, _CODING)]
+        framing = [item for item in head[2] if _watched[item[0]] in (_LENGTH, _CODING)]
         if framing:
             self.events.pop()
             self._parser = HttpRequestParser(self)
@@ -183,18 +178,12 @@ def _is_large(fields: Fields) -> bool:
     return sum(sizes) > MAX_SECTION or max(sizes, default=0) > MAX_FIELD
 
 
-@frozen
-class Framing:
-    """What a head says: `authority` is the value of `Host`, `length` is as in exchanges."""
-
-    authority: bytes
-    length: int | None
-    expects: bool
-
-
-def check_head(head: Head) -> Framing:
+def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes]]:
     """
     Check what the parser lets pass.
+
+    Gives the value of `Host`, the length as in exchanges, whether `100 Continue` is waited
+    for, and the fields that `Connection` limits to this hop.
 
     Raises:
         BadRequest: with the cause of the refusal.
@@ -206,11 +195,14 @@ def check_head(head: Head) -> Framing:
         raise BadRequest("long_target")
     if len(fields) > MAX_FIELDS:
         raise BadRequest("large_head")
+    if method in _UNWANTED:
+        raise BadRequest(_UNWANTED[method])
     authority: bytes | None = None
     length: int | None = 0
     expects = False
+    limited = _NOTHING
     for name, value in fields:
-        kind = _watched(name)
+        kind = _watched[name]
         if not kind:
             continue
         value = value.strip(b" \t")
@@ -218,6 +210,8 @@ def check_head(head: Head) -> Framing:
             if authority is not None:
                 raise BadRequest("bad_host", "two Host fields")
             authority = value
+        elif kind == _CONNECTION:
+            limited |= connection_options([value])
         elif kind == _LENGTH:
             length = int(value)
         elif kind == _CODING:
@@ -229,13 +223,9 @@ def check_head(head: Head) -> Framing:
             expects = version == "1.1"
         else:
             raise BadRequest("expectation")
-    if method in (b"CONNECT", b"TRACE"):
-        raise BadRequest("method")
-    if method in _STRANGE:
-        raise BadRequest("bad_request", "method")
     if authority is None:
         raise BadRequest("bad_host", "no Host field")
-    return Framing(authority, length, expects and length != 0)
+    return authority, length, expects and length != 0, limited - _WORDS if limited else limited
 
 
 def read_target(

@@ -133,18 +133,24 @@ class Waiting:
         finally:
             self._serving = False
 
+    def choose(self, passage: Passage) -> Lane | None:
+        """A lane for somebody who has a place; None: there is none that would not fail again."""
+        raise NotImplementedError
+
     def place(self, passage: Passage) -> None:
         """Put somebody who has a place on a lane."""
-        raise NotImplementedError
-
-    def cut(self, cause: str) -> None:
-        """End everything now: refuse who waits, break off what runs."""
-        raise NotImplementedError
-
-    def _put_on(self, lane: Lane, passage: Passage) -> None:
+        lane = self.choose(passage)
+        if lane is None:
+            self.places.give_back()
+            passage.refused("upstream_refused", None)
+            return
         lane.in_flight += 1
         try:
             passage.placed(lane)
         except Exception:  # noqa: BLE001 - one request's failure must not cost the others' places
             self._log.failure("request on {lane} failed", lane=lane.label)
             passage.upstream_failed("internal", True)
+
+    def cut(self, cause: str) -> None:
+        """End everything now: refuse who waits, break off what runs."""
+        raise NotImplementedError

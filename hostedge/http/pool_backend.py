@@ -42,6 +42,7 @@ class PoolBackend(Waiting):
         elif verdict is FULL:
             passage.refused("queue_full", 1.0)
         else:
+            passage.queued()
             self._wait()
 
     def take_again(self, passage: Passage) -> None:
@@ -54,15 +55,11 @@ class PoolBackend(Waiting):
             if mine is lane:
                 self._resting[index] = self.means.wheel.now + REST
 
-    def place(self, passage: Passage) -> None:
+    def choose(self, passage: Passage) -> Lane | None:
         index = self._turns.choose(self._is_fit)
         if index is None or self.lanes[index] in passage.avoided:
             index = self._second_choice(passage)
-        if index is None:
-            self.places.give_back()
-            passage.refused("upstream_refused", None)
-        else:
-            self._put_on(self.lanes[index], passage)
+        return None if index is None else self.lanes[index]
 
     def released(self, lane: Lane) -> None:
         self.places.give_back()

@@ -12,24 +12,22 @@ Spec: RFC 9110 sections 7.6 and 9.2.2, RFC 9112 section 6.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from time import monotonic
 from typing import Protocol
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
+from hostedge.http.memo import Memo
 from hostedge.http.spool import Spool
 from hostedge.http.upstream import Upstream, UpstreamConnection
 from hostedge.settings import Limits
-from hostedge.wire.fields import connection_options, travels_on
+from hostedge.wire.fields import travels_on
 from hostedge.wire.target import onward_target
 
 # bytes taken from a spool at a time
 PIECE = 65536
 
-_HOST, _CONNECTION, _DROPPED = range(1, 4)
 _WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
-_WORDS = frozenset((b"close", b"keep-alive", b"upgrade"))
 
 
 class Lane(Protocol):
@@ -87,24 +85,20 @@ class Passage:
     what the client has not taken of the response yet.
     """
 
-    __slots__ = (
-        "relay", "backend", "exchange", "lane", "connection", "attempt", "attempts", "reused",
-        "avoided", "asked_at", "sent_at", "paused", "response_whole", "kept", "over",
-    )  # fmt: skip
+    lane: Lane | None = None
+    connection: UpstreamConnection | None = None
+    attempt: UpstreamConnection | None = None
+    attempts = 0
+    # where it could not be connected
+    avoided: tuple[Lane, ...] = ()
+    asked_at = sent_at = 0.0
+    reused = paused = response_whole = over = False
+    kept: Spool | None = None
 
     def __init__(self, relay: Relay, exchange: Exchange) -> None:
         self.relay = relay
         self.backend = relay.backend
         self.exchange = exchange
-        self.lane: Lane | None = None
-        self.connection: UpstreamConnection | None = None
-        self.attempt: UpstreamConnection | None = None
-        self.attempts = 0
-        self.asked_at = self.sent_at = 0.0
-        self.reused = self.paused = self.response_whole = self.over = False
-        # where it could not be connected
-        self.avoided: tuple[Lane, ...] = ()
-        self.kept: Spool | None = None
 
     # the halves that differ
 
@@ -124,15 +118,15 @@ class Passage:
 
     # the place
 
-    def ask(self) -> None:
+    def queued(self) -> None:
+        """From the backend: the place comes later."""
         self.asked_at = monotonic()
-        self.backend.take(self)
 
     def placed(self, lane: Lane) -> None:
         """From the backend: go ahead."""
         self.lane = lane
-        self.exchange.queued = (now := monotonic()) - self.asked_at
-        self.asked_at = now
+        if self.asked_at:
+            self.exchange.queued = monotonic() - self.asked_at
         self.attempts += 1
         upstream = lane.upstream
         connection = upstream.take(self.exchange.method not in SAFE)
@@ -141,6 +135,7 @@ class Passage:
             self._send_on(connection)
             return
         self.reused = False
+        self.asked_at = monotonic()
         attempts = self.attempts
         attempt = upstream.connect(self)
         if attempt.pending and attempts == self.attempts:
@@ -182,7 +177,7 @@ class Passage:
 
     def _again(self) -> None:
         self.relay.counters["upstream_retries"] += 1
-        self.asked_at = monotonic()
+        self.queued()
         self.backend.take_again(self)
 
     def _release(self) -> None:
@@ -321,11 +316,7 @@ class Passage:
 class SpoolPassage(Passage):
     """A request that is complete before it takes a place, and a response that waits here."""
 
-    __slots__ = ("body",)
-
-    def __init__(self, relay: Relay, exchange: Exchange) -> None:
-        super().__init__(relay, exchange)
-        self.body: Spool | None = None
+    body: Spool | None = None
 
     def start(self) -> None:
         self.exchange.receive(self)
@@ -343,7 +334,7 @@ class SpoolPassage(Passage):
 
     def body_end(self) -> None:
         if not self.over:
-            self.ask()
+            self.backend.take(self)
 
     def send(self, connection: UpstreamConnection) -> None:
         exchange, body = self.exchange, self.body
@@ -403,23 +394,20 @@ class BodySender:
 class StreamPassage(Passage):
     """A request whose body goes on as it comes."""
 
-    __slots__ = ("request_whole", "sending")
-
-    def __init__(self, relay: Relay, exchange: Exchange) -> None:
-        super().__init__(relay, exchange)
-        self.request_whole = exchange.length == 0
-        # set once a byte of the body has been sent
-        self.sending = False
+    request_whole = False
+    # set once a byte of the body has been sent
+    sending = False
 
     def start(self) -> None:
+        self.request_whole = self.exchange.length == 0
         if self.request_whole:
             self.exchange.receive(self)
-            self.ask()
+            self.backend.take(self)
             return
         # nothing of the body, and no `100 Continue`, before there is a place
         self.exchange.pause_body()
         self.exchange.receive(self)
-        self.ask()
+        self.backend.take(self)
 
     def send(self, connection: UpstreamConnection) -> None:
         exchange = self.exchange
@@ -474,51 +462,44 @@ class BodyValve:
         """The connection is gone, and says so to the passage."""
 
 
-@lru_cache(maxsize=2048)
-def _line_start(name: bytes) -> bytes | int:
-    """What a field's line begins with, or why it is not simply copied."""
-    lower = name.lower()
-    if lower == b"host":
-        return _HOST
-    if lower == b"connection":
-        return _CONNECTION
-    return name + b": " if travels_on(name) else _DROPPED
+def _line_start(name: bytes) -> bytes | None:
+    """What a field's line begins with, the end of the one before included; None: it stays here."""
+    if name.lower() == b"host" or not travels_on(name):
+        return None
+    return b"\r\n" + name + b": "
 
 
-@lru_cache(maxsize=1024)
-def _client_lines(client: str, scheme: bytes, port: int) -> bytes:
-    address = client.encode()
+_starts: Memo[bytes, bytes | None] = Memo(_line_start)
+
+
+def _client_lines(client: tuple[str, bytes, int]) -> bytes:
+    address = client[0].encode()
     return (
-        b"X-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
-        b"X-Forwarded-Port: %d\r\nVia: 1.1 hostedge\r\n" % (address, address, scheme, port)
+        b"\r\nX-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
+        b"X-Forwarded-Port: %d\r\nVia: 1.1 hostedge\r\nX-Forwarded-Host: "
+        % (address, address, client[1], client[2])
     )
 
 
-def make_head(exchange: Exchange, length: int | None, fields: Fields | None = None) -> bytes:
+_clients: Memo[tuple[str, bytes, int], bytes] = Memo(_client_lines)
+
+
+def make_head(exchange: Exchange, length: int | None) -> bytes:
     """Write the head of the request for the upstream; a length of None means chunks."""
-    fields = exchange.fields if fields is None else fields
-    target, authority = exchange.target, exchange.authority
+    target, authority, fields = exchange.target, exchange.authority, exchange.fields
     if len(target) != len(exchange.path):
         target = onward_target(target, exchange.path, exchange.query)
-    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority, b"\r\n"]
-    options: list[bytes] = []
-    for name, value in fields:
-        start = _line_start(name)
-        if type(start) is bytes:
-            parts += (start, value, b"\r\n")
-        elif start == _CONNECTION:
-            options.append(value)
-    if options:
-        named = connection_options(options)
-        if not named <= _WORDS:
-            named |= {b"connection"}
-            kept = [item for item in fields if item[0].lower() not in named]
-            return make_head(exchange, length, kept)
+    if exchange.limited:
+        limited = exchange.limited
+        fields = [item for item in fields if item[0].lower() not in limited]
+    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority]
+    parts += [start + value for name, value in fields if (start := _starts[name]) is not None]
     parts += (
-        _client_lines(exchange.client, exchange.scheme, exchange.local_port),
-        b"X-Forwarded-Host: ", authority,
-        b"\r\nX-Request-ID: ", exchange.id.encode(),
-    )  # fmt: skip
+        _clients[exchange.client, exchange.scheme, exchange.local_port],
+        authority,
+        b"\r\nX-Request-ID: ",
+        exchange.id.encode(),
+    )
     if length is None:
         parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     elif length or exchange.method in _WITH_LENGTH:

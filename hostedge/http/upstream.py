@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -28,6 +27,7 @@ from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
+from hostedge.http.memo import Memo
 from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
@@ -53,9 +53,11 @@ _TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
 _PLAIN_OPTIONS = frozenset((b"close", b"keep-alive"))
 
 
-@lru_cache(maxsize=2048)
-def _watched(name: bytes) -> int:
+def _kind(name: bytes) -> int:
     return _WATCHED.get(name.lower()) or (0 if travels_back(name) else _HOP)
+
+
+_watched: Memo[bytes, int] = Memo(_kind)
 
 
 class Reply(Protocol):
@@ -294,7 +296,7 @@ class UpstreamConnection(ClientProtocol):
         chunked = False
         options: list[bytes] = []
         for item in self._fields:
-            kind = _watched(item[0])
+            kind = _watched[item[0]]
             if not kind:
                 kept.append(item)
             elif kind == _LENGTH:

@@ -1,0 +1,36 @@
+"""
+Answers that are worked out once for each question: for names of fields, and other small sets.
+
+In:  the data path, on each field of each message.
+Out: what the function said the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+# more than all clients of a node use between them; a flood of new names costs only time
+LIMIT = 2048
+
+
+class Memo(dict[Question, Answer]):
+    """
+    A dict that fills itself; looking into it costs a third of `lru_cache`.
+
+    When it is full it starts anew.
+    """
+
+    def __init__(self, work_out: Callable[[Question], Answer], limit: int = LIMIT) -> None:
+        self._work_out = work_out
+        self._limit = limit
+
+    def __missing__(self, question: Question) -> Answer:
+        answer = self._work_out(question)
+        if len(self) >= self._limit:
+            self.clear()
+        self[question] = answer
+        return answer

@@ -1,0 +1,34 @@
+"""Answers that are kept."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.memo import Memo
+
+
+class MemoTests(SynchronousTestCase):
+    """Worked out once, within bounds."""
+
+    def test_once(self) -> None:
+        """A question is worked out once; one that fails is asked again."""
+        asked: list[int] = []
+
+        def half(number: int) -> int:
+            asked.append(number)
+            if number % 2:
+                raise ValueError(number)
+            return number // 2
+
+        memo = Memo(half)
+        self.assertEqual([memo[4], memo[4]], [2, 2])
+        for _ in range(2):
+            self.assertRaises(ValueError, memo.__getitem__, 3)
+        self.assertEqual(asked, [4, 3, 3])
+
+    def test_bounded(self) -> None:
+        """However many questions come, it stays small."""
+        memo = Memo(str, 10)
+        for number in range(1000):
+            self.assertEqual(memo[number], str(number))
+        self.assertLessEqual(len(memo), 10)
