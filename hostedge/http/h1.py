@@ -25,9 +25,9 @@ from hostedge.errors import BadRequest
 from hostedge.http.entrance import Entrance
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
-from hostedge.http.memo import Memo
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.http.wheel import NEVER
+from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
 from hostedge.wire.host import request_host
 

@@ -12,8 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from hostedge.http.exchange import BodyReceiver, Fields, Producer
-from hostedge.http.memo import Memo
 from hostedge.http.refusal import make_refusal, phrase
+from hostedge.memo import Memo
 
 if TYPE_CHECKING:
     from hostedge.http.h1 import H1

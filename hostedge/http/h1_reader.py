@@ -15,7 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
-from hostedge.http.memo import Memo
+from hostedge.memo import Memo
 from hostedge.wire.fields import connection_options
 from hostedge.wire.target import origin_form, split_target
 

@@ -17,9 +17,9 @@ from typing import Protocol
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
-from hostedge.http.memo import Memo
 from hostedge.http.spool import Spool
 from hostedge.http.upstream import Upstream, UpstreamConnection
+from hostedge.memo import Memo
 from hostedge.settings import Limits
 from hostedge.wire.fields import travels_on
 from hostedge.wire.target import onward_target

@@ -27,8 +27,8 @@ from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
-from hostedge.http.memo import Memo
 from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
+from hostedge.memo import Memo
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
 from hostedge.wire.fields import connection_options, travels_back
@@ -299,6 +299,8 @@ class UpstreamConnection(ClientProtocol):
             kind = _watched[item[0]]
             if not kind:
                 kept.append(item)
+            elif kind >= _OURS:
+                continue
             elif kind == _LENGTH:
                 length = int(item[1])
             elif kind == _CODING:
@@ -306,7 +308,8 @@ class UpstreamConnection(ClientProtocol):
                     raise ValueError("coding")
                 chunked = True
             elif kind == _CONNECTION:
-                options.append(item[1])
+                if item[1] not in _PLAIN_OPTIONS:
+                    options.append(item[1])
             elif kind == _KEEP_ALIVE:
                 self.upstream.learn(item[1])
         if chunked and self._parser.get_http_version() != "1.1":

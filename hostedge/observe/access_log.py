@@ -4,11 +4,11 @@ One line of JSON for each request, written in batches.
 In:  protocols call `record` when an answer has ended.
 Out: whole lines at the end of a file that several edges write to.
 
-    {"time": "2026-11-22T19:13:20.123Z", "host": "demo.localhost", "method": "GET",
-     "path": "/", "query": "a=1", "status": 200, "bytes": 1024,
+    {"time": "2026-11-22T19:13:20.123Z", "method": "GET", "path": "/", "query": "a=1",
+     "status": 200, "bytes": 1024,
      "seconds": {"total": 0.0021, "queue": 0.0, "connect": 0.0, "first_byte": 0.0018},
-     "upstream": "demo/hello#3", "id": "0198…", "revision": 12, "client": "127.0.0.1",
-     "scheme": "https"}
+     "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
+     "upstream": "demo/hello#3", "revision": 12}
 
 `query` is there when the request has one; `cause` when it was refused; `"whole": false` when
 the client did not get all of the answer. Status 499: the client left before the answer began.
@@ -19,23 +19,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from time import gmtime, strftime
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from hostedge.memo import Memo
+
 FLUSH_EVERY = 0.2
 FLUSH_SIZE = 65536
 LOOK_EVERY = 5.0  # seconds after which the file may have been renamed by a rotation
 MAX_PATH = 1024
-
-_LINE = (
-    '{"time": "%s.%03dZ", "host": "%s", "method": "%s", "path": "%s"%s, "status": %d, '
-    '"bytes": %d, "seconds": {"total": %.4f, "queue": %s, "connect": %s, "first_byte": %s}, '
-    '"upstream": "%s", "id": "%s", "revision": %d, "client": "%s", "scheme": "%s"%s}\n'
-)
 
 
 class Answered(Protocol):
@@ -70,26 +65,37 @@ def format_line(answered: Answered, moment: float) -> str:
     if not answered.whole:
         extra += ', "whole": false'
     second = int(moment)
-    return _LINE % (
-        _time(second),
-        (moment - second) * 1000,
-        _quoted_text(answered.host),
-        answered.method.decode("ascii", "replace"),
-        quoted(path),
-        f', "query": "{quoted(query)}"' if mark else "",
-        answered.status,
-        answered.sent,
-        answered.total,
-        f"{queued:.4f}" if queued else "0.0",
-        f"{connected:.4f}" if connected else "0.0",
-        f"{answered.first_byte:.4f}",
-        _quoted_text(answered.upstream),
-        answered.id,
-        answered.revision,
-        answered.client,
-        answered.scheme.decode(),
-        extra,
+    about = _lasting[
+        answered.host, answered.client, answered.scheme, answered.upstream, answered.revision
+    ]
+    return (
+        f'{{"time": "{_seconds[second]}.{int((moment - second) * 1000):03d}Z", '
+        f'"method": "{_methods[answered.method]}", "path": "{quoted(path)}", '
+        f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
+        f'"seconds": {{"total": {answered.total:.4f}, '
+        f'"queue": {f"{queued:.4f}" if queued else "0.0"}, '
+        f'"connect": {f"{connected:.4f}" if connected else "0.0"}, '
+        f'"first_byte": {answered.first_byte:.4f}}}, "id": "{answered.id}"{about}{extra}}}\n'
     )
+
+
+def _about(facts: tuple[str, str, bytes, str, int]) -> str:
+    host, client, scheme, upstream, revision = facts
+    return (
+        f', "host": {json.dumps(host)}, "client": {json.dumps(client)}, '
+        f'"scheme": "{scheme.decode()}", "upstream": {json.dumps(upstream)}, '
+        f'"revision": {revision}'
+    )
+
+
+# what is the same for many requests is written once
+_lasting: Memo[tuple[str, str, bytes, str, int], str] = Memo(_about)
+_methods: Memo[bytes, str] = Memo(lambda method: method.decode("ascii", "replace"))
+_seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
+
+
+def _query(query: bytes) -> str:
+    return f'"query": "{quoted(query)}", '
 
 
 def quoted(value: bytes) -> str:
@@ -99,16 +105,6 @@ def quoted(value: bytes) -> str:
     if '"' in text or "\\" in text or not text.isascii() or not text.isprintable():
         return json.dumps(text)[1:-1]
     return text
-
-
-@lru_cache(maxsize=1024)
-def _quoted_text(text: str) -> str:
-    return json.dumps(text)[1:-1]
-
-
-@lru_cache(maxsize=4)
-def _time(second: int) -> str:
-    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
 
 
 class AccessLog:

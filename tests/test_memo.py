@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.http.memo import Memo
+from hostedge.memo import Memo
 
 
 class MemoTests(SynchronousTestCase):
