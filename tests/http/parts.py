@@ -51,6 +51,33 @@ class Echo:
         pass
 
 
+class Waiting:
+    """A leaf that answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.heard: list[object] = []
+
+    def __call__(self, exchange: Exchange) -> Waiting:
+        return self
+
+    def answer(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        exchange.receive(self)
+
+    def explain(self) -> list[str]:
+        return []
+
+    def body_data(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def body_end(self) -> None:
+        self.heard.append("end")
+
+    def client_gone(self) -> None:
+        self.heard.append("gone")
+
+
 class Scene:
     """An entrance on a fake clock, and whatever its log was told."""
 

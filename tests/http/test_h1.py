@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.exchange import Exchange
 from hostedge.http.h1 import LINGER, LINGER_SIZE
-from tests.http.parts import DATE, EchoLeaf, Scene, split_answers, with_limits
+from tests.http.parts import EchoLeaf, Scene, Waiting, split_answers, with_limits
 
 CASES = Path(__file__).parent.parent / "cases" / "http"
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -75,33 +75,6 @@ class EchoLeafRouter(EchoLeaf):
         return self
 
 
-class Waiting:
-    """A leaf that answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.exchanges: list[Exchange] = []
-        self.heard: list[object] = []
-
-    def __call__(self, exchange: Exchange) -> Waiting:
-        return self
-
-    def answer(self, exchange: Exchange) -> None:
-        self.exchanges.append(exchange)
-        exchange.receive(self)
-
-    def explain(self) -> list[str]:
-        return []
-
-    def body_data(self, data: bytes) -> None:
-        self.heard.append(data)
-
-    def body_end(self) -> None:
-        self.heard.append("end")
-
-    def client_gone(self) -> None:
-        self.heard.append("gone")
-
-
 class ConnectionTests(SynchronousTestCase):
     """One connection, step by step."""
 
@@ -114,17 +87,6 @@ class ConnectionTests(SynchronousTestCase):
         text = self.client.value()
         self.client.clear()
         return split_answers(text)
-
-    def test_oneWrite(self) -> None:
-        """Head and body of an answer leave in one write."""
-        writes: list[bytes] = []
-        self.client.write = writes.append  # type: ignore[method-assign]
-        self.protocol.dataReceived(GET)
-        self.leaf.exchanges[0].respond(200, [(b"A", b"b")], b"hello")
-        self.assertEqual(
-            writes,
-            [b"HTTP/1.1 200 OK\r\nA: b\r\nDate: " + DATE + b"\r\nContent-Length: 5\r\n\r\nhello"],
-        )
 
     def test_pipelinedRequestsWait(self) -> None:
         """Reading stops while a request waits for its turn; each begins after the one before."""
@@ -143,55 +105,6 @@ class ConnectionTests(SynchronousTestCase):
         protocol.dataReceived(GET * 10_000)
         self.assertEqual(len(split_answers(client.value())), 10_000)
 
-    def test_head(self) -> None:
-        """HEAD is answered with the length and without the body."""
-        self.protocol.dataReceived(GET.replace(b"GET", b"HEAD"))
-        self.leaf.exchanges[0].respond(200, [], b"hello")
-        text = self.client.value()
-        self.assertIn(b"Content-Length: 5\r\n", text)
-        self.assertTrue(text.endswith(b"\r\n\r\n"))
-
-    def test_withoutBody(self) -> None:
-        """204 and 304 have neither body nor framing."""
-        for status in (204, 304):
-            self.protocol.dataReceived(GET)
-            self.leaf.exchanges[-1].respond(status, [], b"")
-            text = self.client.value()
-            self.assertNotIn(b"Content-Length", text)
-            self.assertNotIn(b"Transfer-Encoding", text)
-
-    def test_chunked(self) -> None:
-        """Without a length the answer is chunked, for HTTP/1.0 it ends with the connection."""
-        for version in (b"1.1", b"1.0"):
-            protocol, client = self.scene.connect()
-            protocol.dataReceived(GET.replace(b"1.1", version))
-            exchange = self.leaf.exchanges[-1]
-            exchange.begin(200, [], None)
-            self.assertEqual(client.value(), b"")
-            exchange.write(b"")
-            head = client.value()
-            client.clear()
-            exchange.write(b"hello")
-            exchange.finish()
-            if version == b"1.1":
-                self.assertIn(b"Transfer-Encoding: chunked\r\n", head)
-                self.assertEqual(client.value(), b"5\r\nhello\r\n0\r\n\r\n")
-            else:
-                self.assertIn(b"Connection: close\r\n", head)
-                self.assertEqual((client.value(), client.ended), (b"hello", True))
-
-    def test_wrongLengthAborts(self) -> None:
-        """Fewer or more bytes than promised abort the connection: the client must see it."""
-        for body in (b"", b"1234", b"123456"):
-            protocol, client = self.scene.connect()
-            protocol.dataReceived(GET)
-            exchange = self.leaf.exchanges[-1]
-            exchange.begin(200, [], 5)
-            exchange.write(body)
-            exchange.finish()
-            self.assertTrue(client.aborted, body)
-            self.assertFalse(self.scene.recorded[-1].whole)
-
     def test_bodyBackpressure(self) -> None:
         """A paused body stays with the client; it comes in order afterwards."""
         self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab")
@@ -203,21 +116,6 @@ class ConnectionTests(SynchronousTestCase):
         self.protocol.dataReceived(b"ef")
         self.assertEqual(self.leaf.heard, [b"ab", b"cd", b"ef", "end"])
         self.assertEqual(self.client.producerState, "producing")
-
-    def test_continueOnlyWhenWanted(self) -> None:
-        """`100 Continue` waits until the leaf wants the body."""
-        leaf = Waiting()
-        leaf.answer = lambda exchange: leaf.exchanges.append(exchange)  # type: ignore[method-assign]
-        protocol, client = Scene(leaf).connect()
-        protocol.dataReceived(
-            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-        )
-        exchange = leaf.exchanges[0]
-        exchange.pause_body()
-        exchange.receive(leaf)
-        self.assertEqual(client.value(), b"")
-        exchange.resume_body()
-        self.assertEqual(client.value(), b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def test_answerBeforeTheBody(self) -> None:
         """An answer to a request that is not complete is the last; the rest is not a request."""
@@ -367,14 +265,3 @@ class TimeTests(SynchronousTestCase):
         self.scene.pass_time(75)
         self.assertTrue(self.client.aborted)
         self.assertEqual(self.scene.counters["http_write_stalled"], 1)
-
-    def test_drain(self) -> None:
-        """Draining ends idle connections now, and busy ones with their answer."""
-        busy, client = self.scene.connect()
-        busy.dataReceived(GET)
-        done = self.scene.entrance.drain()
-        self.assertFalse(self.client.connected)
-        self.assertNoResult(done)
-        self.leaf.exchanges[0].respond(200, [], b"")
-        self.assertIn(b"Connection: close", client.value())
-        self.successResultOf(done)

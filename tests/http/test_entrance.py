@@ -1,0 +1,59 @@
+"""What the connections of a listener have in common."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.exchange import Exchange
+from tests.http.parts import Scene
+
+GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+
+
+class Pending:
+    """A leaf that does not answer by itself."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.answer = self.exchanges.append
+
+    def explain(self) -> list[str]:
+        return []
+
+
+class EntranceTests(SynchronousTestCase):
+    """Counting and ending."""
+
+    def setUp(self) -> None:
+        self.leaf = Pending()
+        self.scene = Scene(lambda exchange: self.leaf)
+        self.busy, self.client = self.scene.connect()
+        self.busy.dataReceived(GET)
+        self.idle, self.other = self.scene.connect()
+
+    def test_inFlight(self) -> None:
+        """Requests are in flight, connections are not."""
+        self.assertEqual(self.scene.entrance.in_flight, 1)
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.assertEqual(self.scene.entrance.in_flight, 0)
+
+    def test_drain(self) -> None:
+        """Idle connections end now, busy ones with their answer; then it is done."""
+        done = self.scene.entrance.drain()
+        self.assertFalse(self.other.connected)
+        self.assertNoResult(done)
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.assertIn(b"Connection: close", self.client.value())
+        self.successResultOf(done)
+
+    def test_nothingToDrain(self) -> None:
+        """Without connections draining is done at once."""
+        self.successResultOf(Scene(lambda exchange: self.leaf).entrance.drain())
+
+    def test_end(self) -> None:
+        """What does not end in time is broken off, and its leaf told."""
+        done = self.scene.entrance.drain()
+        self.scene.entrance.end()
+        self.assertTrue(self.client.aborted)
+        self.successResultOf(done)
+        self.assertEqual([e.status for e in self.scene.recorded], [499])
