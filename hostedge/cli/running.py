@@ -8,6 +8,7 @@ Out: tables; with --json what the API answered.
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from hostedge.cli.table import paragraph, span, table
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
 
-STEP = 10  # columns of the word for a step
+STEP = 13  # columns of the word for a step
 
 
 def _ask(options: Namespace, method: str, path: str) -> Any:
@@ -41,6 +42,7 @@ def status(options: Namespace) -> int:
     settings = read_settings(Path(options.settings))
     with ApiClient(settings) as client:
         report = client.call("GET", "/v1/status")
+    report["processes"] = processes(settings)
     report["listeners"] = listeners(settings)
     return _print(options, report, status_lines(report))
 
@@ -54,15 +56,45 @@ def listeners(settings: Settings) -> list[dict[str, str]]:
         return []
 
 
+def processes(settings: Settings) -> list[dict[str, Any]]:
+    """The node's own processes as the keeper has noted them, the keeper first."""
+    try:
+        keeper = int((settings.run / "keeper.lock").read_text())
+        noted = json.loads((settings.run / "family.json").read_text())
+        pids = [("keeper", keeper), *((each["role"], each["pid"]) for each in noted)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    found = []
+    for role, pid in pids:
+        uptime = _uptime(pid)
+        if uptime is not None:
+            found.append({"role": role, "pid": pid, "uptime": uptime})
+    return found
+
+
+def _uptime(pid: int) -> float | None:
+    """Seconds since the process began; None: there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        now = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return None
+    return max(0.0, now - int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+
+
 def status_lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"Node {report['name']}, store at revision {report['revision']}."
     if not report.get("keeper"):
         yield "The keeper does not answer: apps run on, but none can be started."
     yield ""
     edges = report.get("edges", [])
+    others = [each for each in report.get("processes", []) if each["role"] != "edge"]
+    rows: list[tuple[object, ...]] = [
+        (each["role"], each["pid"], span(each["uptime"]), "", "", "") for each in others
+    ]
     yield from table(
         ("ROLE", "PID", "UPTIME", "CONNECTIONS", "IN FLIGHT", "REVISION"),
-        [_edge_row(each) for each in edges],
+        [*rows, *(_edge_row(each) for each in edges)],
         right=("PID", "CONNECTIONS", "IN FLIGHT", "REVISION"),
     )
     if report.get("listeners"):

@@ -57,7 +57,7 @@ def _printable(text: str) -> str:
 
 def paragraph(label: str, text: str, indent: int) -> Iterator[str]:
     """A label and a text beside it, wrapped."""
-    lines = wrap(_one_line(text), WIDTH - indent) or [""]
+    lines = wrap(_one_line(text), WIDTH - indent, break_on_hyphens=False) or [""]
     yield f"{_printable(label):<{indent}}{lines[0]}".rstrip()
     for line in lines[1:]:
         yield " " * indent + line

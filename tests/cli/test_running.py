@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.running import app_lines, explain_lines, listeners, status_lines
+from hostedge.cli.running import app_lines, explain_lines, listeners, processes, status_lines
 from hostedge.settings import Settings
 
 EDGE: dict[str, Any] = {
@@ -35,6 +37,10 @@ class StatusTests(SynchronousTestCase):
             "revision": 3,
             "keeper": True,
             "edges": [EDGE, {**EDGE, "index": 1, "pid": 78}],
+            "processes": [
+                {"role": "keeper", "pid": 70, "uptime": 3700.0},
+                {"role": "edge", "pid": 77, "uptime": 61.0},
+            ],
             "listeners": [{"protocol": "http", "address": "127.0.0.1:8080"}],
         }
         self.assertEqual(
@@ -43,6 +49,7 @@ class StatusTests(SynchronousTestCase):
                 "Node localhost, store at revision 3.",
                 "",
                 "ROLE    PID  UPTIME  CONNECTIONS  IN FLIGHT  REVISION",
+                "keeper   70  1h 1m",
                 "edge 0   77  1m 1s             2          1         3",
                 "edge 1   78  1m 1s             2          1         3",
                 "",
@@ -77,6 +84,20 @@ class StatusTests(SynchronousTestCase):
         for broken in ("", "[1]", "{}", '[{"protocol": "http"}]'):
             note.write_text(broken)
             self.assertEqual(listeners(settings), [])
+
+    def test_processes(self) -> None:
+        """
+        The keeper and its family, as noted; what has ended since is left out.
+        """
+        settings = Settings(Path("x.toml"), Path(self.mktemp()), Path())
+        self.assertEqual(processes(settings), [])
+        settings.run.mkdir(parents=True)
+        (settings.run / "keeper.lock").write_text(f"{os.getpid()}\n")
+        gone = {"role": "control", "index": 0, "pid": 2**30, "started": 1}
+        (settings.run / "family.json").write_text(json.dumps([gone]))
+        (keeper,) = processes(settings)
+        self.assertEqual((keeper["role"], keeper["pid"]), ("keeper", os.getpid()))
+        self.assertTrue(0.0 <= keeper["uptime"] < 86_400.0)
 
 
 class AppTests(SynchronousTestCase):
@@ -139,9 +160,9 @@ class ExplainTests(SynchronousTestCase):
             lines[:4],
             [
                 "GET http://demo.test/",
-                "host      demo.test",
-                "          the name itself",
-                "answer    404",
+                "host         demo.test",
+                "             the name itself",
+                "answer       404",
             ],
         )
         self.assertLessEqual(max(map(len, lines)), 80)

@@ -285,7 +285,7 @@ class RunningTests(ApiCase):
         """
         self.node.steps = [{"step": "host", "answer": "demo.test", "reason": "the name itself"}]
         out = await self.told("explain", "http://demo.test/?a=b&c", "--method", "head")
-        self.assertIn("HEAD http://demo.test/?a=b&c\nhost      demo.test\n", out)
+        self.assertIn("HEAD http://demo.test/?a=b&c\nhost         demo.test\n", out)
         self.assertIn("url: want http(s)://name/path", await self.refused("explain", "demo.test"))
 
     async def test_doctor(self) -> None:
