@@ -96,7 +96,9 @@ class AppBackend(Waiting):
         self.used_at = self.means.wheel.now
         if lane is self.lane:
             self.places.give_back()
-            self.serve()
+            # watched: somebody waits
+            if self.due:
+                self.serve()
         elif not lane.in_flight and lane in self.old:
             self.old.remove(lane)
 

@@ -63,7 +63,9 @@ class PoolBackend(Waiting):
 
     def released(self, lane: Lane) -> None:
         self.places.give_back()
-        self.serve()
+        # watched: somebody waits
+        if self.due:
+            self.serve()
 
     def _is_fit(self, index: int) -> bool:
         has_room = self.lanes[index].in_flight < self.pool.maxconn

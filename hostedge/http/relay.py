@@ -15,6 +15,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import Protocol
 
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from zope.interface import implementer
+
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.spool import Spool
@@ -77,6 +80,7 @@ class Relay:
         return [f"relay, the request's body {way}", *self.backend.explain()]
 
 
+@implementer(IPushProducer)
 class Passage:
     """
     One request on its way: waiting for a place, connecting, sent, being answered.
@@ -115,6 +119,9 @@ class Passage:
 
     def forget_request(self) -> None:
         """Let go of what is kept of the request."""
+
+    def keep_response(self) -> None:
+        """The response comes in pieces: make room for what the client does not take at once."""
 
     # the place
 
@@ -204,6 +211,7 @@ class Passage:
             exchange.write(data)
             exchange.finish()
             return
+        self.keep_response()
         exchange.begin(status, fields, length)
         exchange.register_producer(self)
         exchange.write(data)
@@ -355,19 +363,16 @@ class SpoolPassage(Passage):
     def replayable(self) -> bool:
         return True
 
-    def response_begins(
-        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
-    ) -> None:
-        if not whole:
-            limits = self.relay.limits
-            self.kept = Spool(limits.spool_memory, limits.spool_disk)
-        super().response_begins(status, fields, length, data, whole)
+    def keep_response(self) -> None:
+        limits = self.relay.limits
+        self.kept = Spool(limits.spool_memory, limits.spool_disk)
 
     def forget_request(self) -> None:
         if self.body is not None:
             self.body.close()
 
 
+@implementer(IPullProducer)
 class BodySender:
     """Sends a spooled body as fast as the app takes it: a pull producer."""
 
@@ -444,6 +449,7 @@ class StreamPassage(Passage):
         super()._again()
 
 
+@implementer(IPushProducer)
 class BodyValve:
     """Holds the client's body back while the app takes no more: a push producer."""
 
