@@ -126,6 +126,7 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
 
     The second value makes an edge of the process that calls it, until that has ended.
     """
+    from hostedge.net.reactor import install
     from hostedge.tls.contexts import DEFAULT
     from hostedge.tls.template import make_ring
 
@@ -138,8 +139,8 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     gc.freeze()
 
     def run_edge(index: int, listeners: tuple[Any, ...]) -> None:
-        from twisted.internet import reactor  # noqa: TID251 - an edge has one only once it is forked
-
+        # an edge has a reactor only once it is forked
+        reactor = install()
         log.startLogging(sys.stderr, setStdout=False)
         edge(reactor, settings, index, listeners, ring).startService()
         reactor.run()
