@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import ITransport
+from twisted.internet.interfaces import IUNIXTransport
 from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,7 +22,7 @@ from zope.interface import implementer
 from hostedge.net.link import LinkPeer
 
 
-@implementer(ITransport)
+@implementer(IUNIXTransport)
 class BlockingTransport:
     """
     Writes at once and in full; descriptors travel with the bytes that follow them.
