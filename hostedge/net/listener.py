@@ -67,6 +67,9 @@ def bind(protocol: str, asked: str, where: str) -> Listener:
     except OSError as error:
         opened.close()
         raise ConfigError(where, f"cannot listen on {asked}: {error.strerror}") from None
+    except UnicodeError:
+        opened.close()
+        raise ConfigError(where, f"{host} is no name of a host") from None
     return Listener(protocol, asked, opened)
 
 
@@ -75,15 +78,6 @@ def wanted(settings: Settings) -> list[tuple[str, str]]:
     return [("http", a) for a in settings.listen.http] + [
         ("https", a) for a in settings.listen.https
     ]
-
-
-def check_free(settings: Settings) -> None:
-    """
-    Raises:
-        ConfigError: an address cannot be listened on; nothing stays bound.
-    """
-    for protocol, asked in wanted(settings):
-        bind(protocol, asked, f"{settings.file}: listen: {protocol}").socket.close()
 
 
 @implementer(IReadDescriptor)
