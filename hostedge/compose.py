@@ -42,6 +42,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.supervise.inheritance import note_family
     from hostedge.supervise.own import OwnProcesses
     from hostedge.supervise.process import watches
+    from hostedge.supervise.user import app_owner
 
     page = SharedPage.create(settings.run / "connections")
     store = KeeperStore(settings.store, WORDS)
@@ -53,6 +54,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         links,
         RUNTIMES,
         places=max(2, os.cpu_count() or 1),
+        owner=app_owner(settings),
     )
     store.subscribe(daemons.changed)
     own = OwnProcesses(reactor, settings, links.fork)

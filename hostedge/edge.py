@@ -93,7 +93,6 @@ class EdgeParts:
         self._reactor = reactor
         self._homes = settings.homes
         self._backends = backends
-        self._owner = os.getuid()
 
     def relay_to_app(self, account: str, app: App) -> Leaf:
         return self._backends.relay_to_app(account, app)
@@ -105,7 +104,11 @@ class EdgeParts:
         return str(self._homes / account)
 
     def owner(self, account: str) -> int:
-        return self._owner
+        """Whoever has the home; while there is none, nobody's files are served."""
+        try:
+            return os.stat(self._homes / account).st_uid
+        except OSError:
+            return -1
 
     def next_turn(self, call: Callable[[], None]) -> None:
         self._reactor.callLater(0, call)

@@ -9,6 +9,7 @@ Settings file::
     name = "localhost"             # this node; its certificate answers clients without SNI
     state = "../var"               # store, certificates, sockets, logs; relative to this file
     homes = "homes"                # account homes: <homes>/<account>
+    user = "apps"                  # as whom apps run; default: the node's user, root's are nobody
     edges = 2                      # default: one per core
 
     [listen]
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from math import inf
 from pathlib import Path
 from typing import get_type_hints
 
@@ -27,6 +29,7 @@ import cattrs
 from attrs import field, fields, frozen
 
 from hostedge.errors import ConfigError
+from hostedge.routes.hostname import parse_hostname
 
 # bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
 # run/d/<16 hex digits>.<generation>.sock
@@ -69,6 +72,8 @@ class Settings:
     state: Path
     homes: Path
     name: str = "localhost"
+    # as whom apps run; empty: as the node, or as nobody when that is root
+    user: str = ""
     edges: int = field(factory=lambda: os.cpu_count() or 1)
     listen: Listen = Listen()
     limits: Limits = Limits()
@@ -178,6 +183,10 @@ def _scalar(value: object, wanted: type, where: str) -> object:
 
 
 def _bounded(settings: Settings, file: Path) -> None:
+    try:
+        parse_hostname(settings.name)
+    except ValueError as error:
+        raise ConfigError(f"{file}: name", str(error)) from None
     if not 1 <= settings.edges <= 256:
         raise ConfigError(f"{file}: edges", f"want 1 to 256, not {settings.edges}")
     if len(os.fsencode(settings.state)) > MAX_STATE:
@@ -188,8 +197,9 @@ def _bounded(settings: Settings, file: Path) -> None:
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):
-        if getattr(settings.limits, each.name) <= 0:
-            raise ConfigError(f"{file}: limits: {each.name}", "want more than 0")
+        # `not …` refuses NaN as well
+        if not 0 < getattr(settings.limits, each.name) < inf:
+            raise ConfigError(f"{file}: limits: {each.name}", "want more than 0, and an end")
 
 
 def parse_address(text: str, where: str) -> tuple[str, int]:
@@ -204,6 +214,7 @@ def parse_address(text: str, where: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         colon = ""
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    good = colon and host and text.isascii() and port.isdigit() and int(port) <= 65535
+    if not good:
         raise ConfigError(where, f"want host:port or [v6]:port, not {text!r}")
     return host, int(port)

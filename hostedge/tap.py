@@ -16,6 +16,7 @@ from twisted.python import usage
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
 from hostedge.supervise.inheritance import Inheritance, take_over
+from hostedge.supervise.user import app_owner
 
 
 class Options(usage.Options):
@@ -41,6 +42,7 @@ class Options(usage.Options):
         try:
             self.settings = read_settings(Path(self["settings"]))
             if role == "keeper":
+                app_owner(self.settings)
                 self.inheritance = take_over(self.settings)
         except ConfigError as error:
             raise usage.UsageError(str(error)) from None

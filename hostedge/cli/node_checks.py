@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import socket
 import sqlite3
 import stat
@@ -22,6 +23,7 @@ from hostedge.cli.running import listeners
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, parse_address, read_settings
 from hostedge.store.reader import open_read_only
+from hostedge.supervise.user import app_owner
 
 
 def check_node(file: Path) -> Iterator[Finding]:
@@ -34,6 +36,7 @@ def check_node(file: Path) -> Iterator[Finding]:
     yield Finding("ok", "settings", str(settings.file))
     node = running(settings)
     yield node
+    yield apps_user(settings)
     yield from folder(settings)
     yield from store(settings.store)
     yield from addresses(settings, runs=node.level == "ok")
@@ -47,6 +50,28 @@ def running(settings: Settings) -> Finding:
     except ConfigError as error:
         return Finding("warn", "node", error.problem)
     return Finding("ok", "node", f"{report['name']} runs, revision {report['revision']}")
+
+
+def apps_user(settings: Settings) -> Finding:
+    """As whom customers' programs run."""
+    try:
+        owner = app_owner(settings)
+    except ConfigError as error:
+        return Finding("fail", "user", str(error), "name another one, or none")
+    uid = os.geteuid() if owner is None else owner[0]
+    if uid:
+        return Finding("ok", "user", f"apps run as {_name(uid)}")
+    text = "apps run as root: nobody could not reach the interpreter or the homes"
+    if settings.user:
+        text = "apps run as root, as the settings say"
+    return Finding("warn", "user", text, "start the node as a user of its own")
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def folder(settings: Settings) -> Iterator[Finding]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from os import geteuid
 from pathlib import Path
+from pwd import getpwuid
 from shutil import rmtree
 from tempfile import mkdtemp
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli import node_checks
@@ -41,6 +44,16 @@ class NodeChecksTests(SynchronousTestCase):
         finding = self.only(node_checks.folder(away))
         self.assertEqual(finding.level, "fail")
         self.assertEqual(finding.text, "/dev/null/state: Not a directory")
+
+    def test_user(self) -> None:
+        """
+        Apps that run as root are a warning; a user that does not exist is a failure.
+        """
+        mine = node_checks.apps_user(evolve(self.settings, user=getpwuid(geteuid()).pw_name))
+        self.assertEqual(mine.level, "warn" if geteuid() == 0 else "ok")
+        finding = node_checks.apps_user(evolve(self.settings, user="no-such-user"))
+        self.assertEqual(finding.level, "fail")
+        self.assertIn("user: want a user of this machine", finding.text)
 
     def test_modes(self) -> None:
         """

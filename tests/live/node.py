@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -82,6 +83,7 @@ class Node:
         self.settings = self.folder / "node.toml"
         self.settings.write_text(
             f'state = "state"\nhomes = "homes"\nedges = {edges}\n'
+            f'user = "{pwd.getpwuid(os.geteuid()).pw_name}"\n'
             '[listen]\nhttp = ["127.0.0.1:0"]\nhttps = ["127.0.0.1:0"]\n' + settings
         )
         self.edges = edges
