@@ -138,6 +138,11 @@ def read_settings(file: Path) -> Settings:
         if key not in values:
             raise ConfigError(f"{file}: {key}", "is missing: want the path of a folder")
         values[key] = Path(os.path.normpath(folder / str(values[key])))
+    if "name" in values:
+        try:
+            values["name"] = parse_hostname(str(values["name"]))
+        except ValueError as error:
+            raise ConfigError(f"{file}: name", str(error)) from None
     settings = cattrs.Converter().structure({**values, "file": file.resolve()}, Settings)
     _bounded(settings, file)
     return settings
@@ -183,10 +188,6 @@ def _scalar(value: object, wanted: type, where: str) -> object:
 
 
 def _bounded(settings: Settings, file: Path) -> None:
-    try:
-        parse_hostname(settings.name)
-    except ValueError as error:
-        raise ConfigError(f"{file}: name", str(error)) from None
     if not 1 <= settings.edges <= 256:
         raise ConfigError(f"{file}: edges", f"want 1 to 256, not {settings.edges}")
     if len(os.fsencode(settings.state)) > MAX_STATE:

@@ -76,10 +76,26 @@ class ReadSettingsTests(SynchronousTestCase):
             ' ["127.0.0.1:8080"]',
             good
             + '[listen]\nhttp = ["80"]': ": listen: http: want host:port or [v6]:port, not '80'",
-            good + "[limits]\ndrain = -1": ": limits: drain: want more than 0",
+            good + "[limits]\ndrain = -1": ": limits: drain: want more than 0, and an end",
+            good + "[limits]\ndrain = nan": ": limits: drain: want more than 0, and an end",
+            good + "[limits]\ndrain = inf": ": limits: drain: want more than 0, and an end",
+            good + "name = 'a b'": ": name: want a host name: labels of letters, digits and inner"
+            " hyphens, not 'a b'",
+            good + "[listen]\nhttp = ['\u00e4:80']": ": listen: http: want host:port or"
+            " [v6]:port, not '\u00e4:80'",
             good + "[listen]\nftp = []": ": listen: ftp: is not a setting; known here: http, https",
         }.items():
             self.assertEqual(self.refused(text), wanted, text)
+
+    def test_nameInNormalForm(self) -> None:
+        """
+        The node's name is compared with names in normal form, so it is one.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        file = folder / "node.toml"
+        file.write_text('state = "/s"\nhomes = "."\nname = "Node1.Example."')
+        self.assertEqual(read_settings(file).name, "node1.example")
 
     def test_missingHomes(self) -> None:
         """

@@ -67,9 +67,6 @@ def bind(protocol: str, asked: str, where: str) -> Listener:
     except OSError as error:
         opened.close()
         raise ConfigError(where, f"cannot listen on {asked}: {error.strerror}") from None
-    except UnicodeError:
-        opened.close()
-        raise ConfigError(where, f"{host} is no name of a host") from None
     return Listener(protocol, asked, opened)
 
 

@@ -150,13 +150,6 @@ class AcceptorTests(TestCase):
             f"file: listen: cannot listen on {self.listener.address}: Address already in use",
         )
 
-    def test_nameThatIsNone(self) -> None:
-        """
-        What no resolver can be asked for is refused with a sentence as well.
-        """
-        error = self.assertRaises(ConfigError, bind, "http", f"{'x' * 64}:80", "file: listen")
-        self.assertTrue(str(error).endswith("is no name of a host"))
-
     def test_ipv6(self) -> None:
         """
         An IPv6 listener takes IPv6 only, so that IPv4 can have its own beside it.
