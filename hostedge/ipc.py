@@ -6,7 +6,7 @@ Out: AMP commands; no value may pass 64 KiB, so lists travel in pieces or not at
 
     edge, control, template -> keeper   Hello once after every (re)connect
     edge     -> keeper    Wake, Ready, Failed, Activity
-    keeper   -> edge      Probe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
+    keeper   -> edge      Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
     control  -> edge      Changed, Explain, Report
@@ -72,6 +72,12 @@ class Probe(Command):
         # True: the listener is held, one request waits in its backlog. False: poll the port
         (b"held", Boolean()),
     ]
+
+
+class StopProbe(Command):
+    """The generation that this edge probes is being started no more."""
+
+    arguments = [(b"app", Unicode())]
 
 
 class Ready(Command):
@@ -203,7 +209,8 @@ class Daemons(Command):
     """The apps the keeper knows of, in order of name, after `after`; at most 100 an answer."""
 
     arguments = [(b"after", Unicode())]
-    # JSON: a list of objects with app, state, generation, pid, since, reason
+    # JSON: a list of objects with app, state, reason, generation, pid, in_flight, and the seconds
+    # `since` the state began and `idle` since the last request
     response = [(b"apps", String())]
 
 

@@ -1,5 +1,5 @@
 """
-The keeper's side of all links, and the keeper itself as a service.
+The keeper's side of all links.
 
 In:  edges wake apps and tell what they do; control tells what changed; the template links.
 Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges.
@@ -18,11 +18,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList, fail
-from twisted.internet.error import ConnectionLost
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
+from twisted.protocols.amp import MAX_VALUE_LENGTH
 from twisted.python.failure import Failure
 
 from hostedge.ipc import (
@@ -42,11 +44,12 @@ from hostedge.ipc import (
     Replace,
     Restart,
     Retire,
+    StopProbe,
     TakeListener,
     Wake,
 )
 from hostedge.links import listeners as transfer
-from hostedge.net.link import LOST, LinkPeer, Silent, forget
+from hostedge.net.link import LOST, LinkPeer, forget
 from hostedge.net.listener import Listener
 from hostedge.supervise.family import Family
 from hostedge.supervise.inheritance import Relative
@@ -92,7 +95,8 @@ class KeeperPeer(LinkPeer):
             self.role, self.index = role, index
             self._links.introduced(self)
         else:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         return {"revision": revision}
 
     @Wake.responder
@@ -145,7 +149,10 @@ class KeeperPeer(LinkPeer):
     @Daemons.responder
     def describe(self, after: str) -> dict[str, Any]:
         apps = self._links.daemons.describe(after, DAEMONS_PIECE)
-        return {"apps": json.dumps(apps).encode()}
+        while len(text := json.dumps(apps).encode()) > MAX_VALUE_LENGTH:
+            # reasons end with what a daemon said last
+            apps = apps[: len(apps) // 2]
+        return {"apps": text}
 
     @Restart.responder
     def restart(self, app: str) -> dict[str, Any]:
@@ -180,9 +187,14 @@ class KeeperLinks:
         return KeeperPeer(self, pid)
 
     def came(self, peer: KeeperPeer, relative: Relative) -> bool:
+        before = self._template
         if relative.role == "template":
+            # the family asks it for edges at once
             self._template = peer
-        return self.family.came(relative)
+        if self.family.came(relative):
+            return True
+        self._template = before
+        return False
 
     def introduced(self, peer: KeeperPeer) -> None:
         if peer.role == "edge":
@@ -233,12 +245,23 @@ class KeeperLinks:
         ).addErrback(forget)
         return peer.index
 
+    def stop_probe(self, edge: int, app: str) -> None:
+        """What this edge was asked to probe has ended; its address may soon be another's."""
+        peer = self._edges.get(edge)
+        if peer is not None:
+            peer.callRemote(StopProbe, app=app).addErrback(forget)
+
     def quiesce(self, app: str, generation: int) -> Deferred[bool]:
-        """Ask every edge; True when all are idle. A dead edge is idle, a silent one busy."""
+        """
+        Ask every edge; True when all are idle. A dead edge is idle, one that is silent, at a loss
+        or not linked now is busy.
+        """
+        if any(index not in self._edges for index, _, _ in self.family.edges()):
+            return succeed(False)
 
         def failed(failure: Failure) -> dict[str, bool]:
             failure.trap(*LOST)
-            return {"idle": failure.check(Silent) is None}
+            return {"idle": failure.check(ConnectionDone, ConnectionLost) is not None}
 
         asked = [
             peer.callRemote(Quiesce, app=app, generation=generation)

@@ -172,6 +172,11 @@ class DaemonCore:
             raise AssertionError(f"nothing serves in {self.state}")
         return self.serving
 
+    @property
+    def lasting(self) -> int | None:
+        """The generation that any edge may use; none while it is asked about or has to go."""
+        return self.serving if self.state in ("READY", "RELOADING") else None
+
     def enter(self, state: str, token: bool = False) -> None:
         self.alarm.clear()
         self.question = None

@@ -42,6 +42,9 @@ class Edges(Protocol):
     ) -> int | None:
         """Have this edge probe, or any if it is gone; which one does, None if there is none."""
 
+    def stop_probe(self, edge: int, app: str) -> None:
+        """What this edge probes has ended."""
+
     def quiesce(self, app: str, generation: int) -> Deferred[bool]:
         """Ask all; True if every one is idle. Silence is busy, a dead edge is idle."""
 
@@ -172,10 +175,10 @@ class Supervised:
         self.last_use = max(self.last_use, self._reactor.seconds() - age)
 
     def edge_came(self) -> None:
-        serving = self.core.serving
-        if serving is not None and serving in self.running:
+        lasting = self.core.lasting
+        if lasting is not None:
             # an edge that knows where the app is needs no keeper to send requests there
-            self._around.edges.moved(self.name, serving, self.running[serving].entry.address)
+            self._around.edges.moved(self.name, lasting, self.running[lasting].entry.address)
         if self._prober is None:
             self._probe()
 
@@ -254,6 +257,9 @@ class Supervised:
                 generation=generation,
                 why=self.why,
             )
+        if generation == self.core.coming and self._prober is not None:
+            self._around.edges.stop_probe(self._prober, self.name)
+            self._prober = None
         last = {self.core.serving, self.core.coming} - {None} == {generation}
         if running.held is None:
             # a port, or a socket that could not be taken back from an earlier keeper
@@ -274,11 +280,11 @@ class Supervised:
         now = self._reactor.seconds()
         generation = self.core.serving or self.core.coming or 0
         running = self.running.get(generation)
-        why = f"the old one serves on: {self.why}" if self.core.degraded else self.why
+        reason = f"the old one serves on: {self.why}" if self.core.degraded else self.why
         return {
             "app": self.name,
             "state": self.core.state,
-            "why": why,
+            "reason": reason,
             "generation": generation,
             "pid": running.process.pid if running and running.process else 0,
             "since": now - self.since,

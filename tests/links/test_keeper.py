@@ -4,6 +4,7 @@ Tests for `hostedge.links.keeper` and, at the other end of the wire, `hostedge.l
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.ipc import Changed, Daemons, Edges, Hello, Restart
+from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart
 from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks, Woken
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
@@ -33,6 +34,7 @@ class RecordedDaemons:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.wakes: list[Deferred[Woken]] = []
+        self.apps: list[dict[str, object]] = [{"app": "one/hello"}]
 
     def wake(self, app: str, host: str) -> Deferred[Woken]:
         self.told.append(("wake", app, host))
@@ -58,7 +60,7 @@ class RecordedDaemons:
         return f"there is no app {app}"
 
     def describe(self, after: str, limit: int) -> list[dict[str, object]]:
-        return [{"app": "one/hello", "limit": limit}] if not after else []
+        return self.apps[:limit] if not after else []
 
 
 class RecordedFamily:
@@ -67,6 +69,7 @@ class RecordedFamily:
     def __init__(self) -> None:
         self.welcome = True
         self.came_: list[Relative] = []
+        self.living = [(0, 77, 1.5)]
 
     def came(self, relative: Relative) -> bool:
         self.came_.append(relative)
@@ -76,7 +79,7 @@ class RecordedFamily:
         self.came_.clear()
 
     def edges(self) -> list[tuple[int, int, float]]:
-        return [(0, 77, 1.5)]
+        return self.living
 
 
 class RecordedApps:
@@ -85,6 +88,7 @@ class RecordedApps:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.idle = True
+        self.broken = False
         self.probed: Deferred[None] = succeed(None)
         self.busy: list[tuple[str, int, int, float]] = []
 
@@ -93,6 +97,8 @@ class RecordedApps:
 
     def quiesce(self, *told: Any) -> bool:
         self.told.append(("quiesce", *told))
+        if self.broken:
+            raise RuntimeError
         return self.idle
 
     def retire(self, *told: Any) -> None:
@@ -248,6 +254,46 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.pump.flush()
         self.assertTrue(self.successResultOf(dying))
 
+    def test_unsureEdgeIsBusy(self) -> None:
+        """
+        An edge that lives but is not linked cannot be asked, one that fails has not promised.
+        """
+        self.apps.broken = True
+        failing = self.keeper.quiesce("one/hello", 3)
+        self.pump.flush()
+        self.assertFalse(self.successResultOf(failing))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.apps.broken = False
+        self.family.living.append((1, 78, 0.1))
+        self.assertFalse(self.successResultOf(self.keeper.quiesce("one/hello", 3)))
+
+    def test_secondTemplate(self) -> None:
+        """
+        A template whose place is held does not take over the forking from the one that holds it.
+        """
+
+        class Template(LinkPeer):
+            @Fork.responder
+            def fork(self, index: int) -> dict[str, int]:
+                return {"pid": 100 + index}
+
+        first, _, pump = connectedServerAndClient(
+            lambda: self.keeper.make_peer(os.getpid()), Template
+        )
+        first.callRemote(Hello, **hello("template", 0, 0))
+        pump.flush()
+        self.family.welcome = False
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        self.addCleanup(child.communicate)
+        second, _, strange = connectedServerAndClient(
+            lambda: KeeperPeer(self.keeper, child.pid), Template
+        )
+        second.callRemote(Hello, **{**hello("template", 0, 0), "pid": child.pid})
+        strange.flush()
+        forked = self.keeper.fork(5)
+        pump.flush()
+        self.assertEqual(self.successResultOf(forked), 105)
+
     def test_tells(self) -> None:
         """
         Moves, retirements, cuts and the drain reach the edge.
@@ -296,5 +342,19 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         edges, _, daemons, restarted = (self.successResultOf(each) for each in asked)
         self.assertEqual(edges, {"edges": [{"index": 0, "pid": 77, "age": 1.5}]})
         self.assertEqual(self.changed, [9])
-        self.assertEqual(daemons["apps"], b'[{"app": "one/hello", "limit": 100}]')
+        self.assertEqual(daemons["apps"], b'[{"app": "one/hello"}]')
         self.assertEqual(restarted["refusal"], "there is no app one/x")
+
+    def test_longReasons(self) -> None:
+        """
+        Apps whose reasons would not fit one message travel in smaller pieces.
+        """
+        self.daemons.apps = [{"app": f"one/{n}", "reason": "x" * 2000} for n in range(100)]
+        control, _, pump = connectedServerAndClient(
+            lambda: self.keeper.make_peer(os.getpid()), LinkPeer
+        )
+        asked = control.callRemote(Daemons, after="")
+        pump.flush()
+        told = json.loads(self.successResultOf(asked)["apps"])
+        self.assertEqual(told, self.daemons.apps[: len(told)])
+        self.assertGreater(len(told), 20)

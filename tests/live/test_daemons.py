@@ -199,7 +199,7 @@ class DaemonsTests(TestCase):
 
     def row(self, name: str) -> dict[str, Any]:
         rows = [row for row in self.daemons.describe("", 100) if row["app"] == name]
-        return rows[0] if rows else {"state": "COLD", "pid": 0, "why": "", "generation": 0}
+        return rows[0] if rows else {"state": "COLD", "pid": 0, "reason": "", "generation": 0}
 
     async def until(self, name: str, *states: str) -> dict[str, Any]:
         while (row := self.row(name))["state"] not in states:
@@ -271,7 +271,7 @@ class DaemonsTests(TestCase):
         woken = self.daemons.wake(name, "demo.localhost")
         row = await self.until(name, "BACKOFF")
         self.assertEqual(
-            row["why"],
+            row["reason"],
             "the command was not found: hostedge: cannot start: no-such-command: command not found",
         )
         self.assertFalse(woken.called)
@@ -325,7 +325,7 @@ class DaemonsTests(TestCase):
         await self.until(name, "READY")
         row = self.row(name)
         self.assertEqual(row["generation"], first.generation)
-        self.assertIn("the old one serves on: exit status", row["why"])
+        self.assertIn("the old one serves on: exit status", row["reason"])
         self.assertEqual((await get(first.address)).split()[1], "1")
 
     async def test_idleStop(self) -> None:

@@ -55,3 +55,14 @@ class CoreTests(SynchronousTestCase):
         Asking for the serving generation where there is none is our own mistake.
         """
         self.assertRaises(AssertionError, lambda: self.core.answering)
+
+    def test_lasting(self):
+        """
+        An edge that links is not sent to a generation that is asked about or being ended.
+        """
+        self.core.serving = 4
+        lasting = {}
+        for state in ("READY", "RELOADING", "DRAINING", "STOPPING"):
+            self.core.enter(state)
+            lasting[state] = self.core.lasting
+        self.assertEqual(lasting, {"READY": 4, "RELOADING": 4, "DRAINING": None, "STOPPING": None})

@@ -118,7 +118,7 @@ class SupervisedTests(Case):
         self.wake()
         self.after(0.25)
         [row] = self.daemons.describe("", 9)
-        self.assertEqual(row["why"], "could not be launched: [Errno 28] No space left on device")
+        self.assertEqual(row["reason"], "could not be launched: [Errno 28] No space left on device")
         self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
 
     def test_cancelled(self):
