@@ -141,7 +141,7 @@ class Keeper(Service):
         if relatives:
             listeners = await self._recover()
             self.log.info("took over {count} processes of the last keeper", count=len(relatives))
-        self._links.listeners = listeners
+        self._links.listen(listeners)
         replace_file(
             self._settings.run / "listeners.json",
             json.dumps(
@@ -152,12 +152,17 @@ class Keeper(Service):
         self._family.start()
 
     async def _recover(self) -> tuple[Listener, ...]:
-        """The listeners from whoever still holds them; newly bound when all relatives are hung."""
+        """The listeners from whoever still holds them; newly bound when nobody hands them over."""
+        if not wanted(self._settings):
+            return ()
         try:
             listeners = await self._links.recover_listeners(RECOVERY)
         except Silent:
-            self.log.warn("no relative links: they are ended, and the addresses bound anew")
+            self.log.warn("no relative has the listeners: all are ended, the addresses bound anew")
             self._signal_family(signal.SIGKILL)
+            # the addresses are free when the last of them is gone
+            relatives = self._inheritance.relatives
+            await self._until(lambda: not any(each.lives() for each in relatives), RECOVERY)
             return bind_all(self._settings)
         if [(each.protocol, each.asked) for each in listeners] != wanted(self._settings):
             self.log.warn(
@@ -198,7 +203,7 @@ class Keeper(Service):
         self._links.drain(drain)
         self._family.signal("template", signal.SIGTERM)
         if drain:
-            await self._edges_gone(drain + 1.0)
+            await self._until(lambda: not self._family.living("edge"), drain + 1.0)
         self._family.signal("control", signal.SIGTERM)
         late = self._reactor.callLater(FAST, self._signal_family, signal.SIGKILL)
         # a hung edge would otherwise be waited for
@@ -207,20 +212,20 @@ class Keeper(Service):
         if late.active():
             late.cancel()
 
-    def _edges_gone(self, patience: float) -> Deferred[Any]:
-        """Fires when no edge lives, or the patience is over."""
-        gone: Deferred[None] = Deferred()
+    def _until(self, condition: Callable[[], bool], patience: float) -> Deferred[Any]:
+        """Fires when the condition is true, or the patience is over."""
+        over: Deferred[None] = Deferred()
         deadline = self._reactor.seconds() + patience
 
         def look() -> None:
-            if not self._family.living("edge") or self._reactor.seconds() >= deadline:
+            if condition() or self._reactor.seconds() >= deadline:
                 looking.stop()
-                gone.callback(None)
+                over.callback(None)
 
         looking = LoopingCall(look)
         looking.clock = self._reactor
         looking.start(0.02, now=False)
-        return gone
+        return over
 
     def _signal_family(self, number: int) -> None:
         for role in ("edge", "template", "control"):

@@ -180,6 +180,9 @@ class Backends:
     def keeper_lost(self) -> None:
         """Nobody can start an app; what runs goes on."""
         self._lost = True
+        for app in list(self._probes):
+            # the next keeper has probes of its own
+            self.stop_probe(app)
         for backend in list(self._apps.values()):
             backend.keeper_lost()
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -39,6 +39,7 @@ from hostedge.ipc import (
     Ready,
     Report,
     Retire,
+    StopProbe,
     TakeListener,
     Wake,
 )
@@ -75,6 +76,8 @@ class Apps(Protocol):
     def probe(
         self, app: str, generation: int, address: str, host: str, held: bool
     ) -> Deferred[None]: ...
+
+    def stop_probe(self, app: str) -> None: ...
 
     def activity(self) -> list[tuple[str, int, int, float]]: ...
 
@@ -113,6 +116,11 @@ class KeeperPeer(LinkPeer):
         self, app: str, generation: int, address: str, host: str, held: bool
     ) -> dict[str, Any]:
         self._links.probe(app, generation, address, host, held)
+        return {}
+
+    @StopProbe.responder
+    def stop_probe(self, app: str) -> dict[str, Any]:
+        self._links.apps.stop_probe(app)
         return {}
 
     @Moved.responder
@@ -247,9 +255,10 @@ class EdgeLinks:
             return self._keeper.call(Failed, app=app, generation=generation, cause=cause)
 
         probing = self.apps.probe(app, generation, address, host, held)
-        probing.addCallbacks(answered, broke).addErrback(forget).addErrback(
-            lambda failure: self.log.failure("probe of {app}", failure, app=app)
-        )
+        # cancelled: nobody waits for the outcome any more
+        probing.addCallbacks(answered, broke).addErrback(
+            lambda failure: failure.trap(CancelledError, *LOST) and None
+        ).addErrback(lambda failure: self.log.failure("probe of {app}", failure, app=app))
 
     def certify(self, name: str) -> Deferred[str]:
         """

@@ -7,7 +7,7 @@ Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges
     <- Hello                        every role, once a connection; whoever is not of the family goes
     <- Wake      / address          edge
     -> Probe, Moved, Quiesce, Retire, Cut, Drain
-    <- Changed, Edges, Replace, Daemons, Restart    control
+    <- Changed, Edges, Replace, Daemons, Daemon, Restart    control
     -> Fork      / pid              template
     <- TakeListener                 a new template;  -> TakeListener   when this keeper has none
 """
@@ -31,6 +31,7 @@ from hostedge.ipc import (
     Activity,
     Changed,
     Cut,
+    Daemon,
     Daemons,
     Drain,
     Edges,
@@ -74,6 +75,8 @@ class AppDaemons(Protocol):
     def edge_gone(self, edge: int) -> None: ...
 
     def restart(self, app: str) -> str: ...
+
+    def describe_app(self, app: str) -> dict[str, object] | None: ...
 
     def describe(self, after: str, limit: int) -> list[dict[str, object]]: ...
 
@@ -129,8 +132,8 @@ class KeeperPeer(LinkPeer):
         return {}
 
     @TakeListener.responder
-    def take_listener(self, index: int) -> dict[str, Any]:
-        return transfer.give(self._links.listeners, index)
+    def take_listener(self, index: int) -> Deferred[dict[str, Any]]:
+        return self._links.when_listening().addCallback(transfer.give, index)
 
     @Changed.responder
     def changed(self, revision: int) -> dict[str, Any]:
@@ -154,6 +157,10 @@ class KeeperPeer(LinkPeer):
             apps = apps[: len(apps) // 2]
         return {"apps": text}
 
+    @Daemon.responder
+    def describe_app(self, app: str) -> dict[str, Any]:
+        return {"app": json.dumps(self._links.daemons.describe_app(app)).encode()}
+
     @Restart.responder
     def restart(self, app: str) -> dict[str, Any]:
         return {"refusal": self._links.daemons.restart(app)}
@@ -171,12 +178,13 @@ class KeeperLinks:
     def __init__(self, reactor: Any, store_changed: Callable[[int], None]) -> None:
         self._reactor = reactor
         self.store_changed = store_changed
-        self.listeners: tuple[Listener, ...] = ()
         self.family: Family
         self.daemons: AppDaemons
         self._edges: dict[int, KeeperPeer] = {}
         self._template: KeeperPeer | None = None
-        self._holder: Deferred[KeeperPeer] | None = None
+        self._listeners: tuple[Listener, ...] | None = None
+        self._awaiting: list[Deferred[tuple[Listener, ...]]] = []
+        self._recovered: Deferred[tuple[Listener, ...]] | None = None
 
     def introduce(self, family: Family, daemons: AppDaemons) -> None:
         """Once, before anybody links."""
@@ -200,9 +208,8 @@ class KeeperLinks:
         if peer.role == "edge":
             self._edges[peer.index] = peer
             self.daemons.edge_came(peer.index)
-        if peer.role in ("edge", "template") and self._holder is not None:
-            holder, self._holder = self._holder, None
-            holder.callback(peer)
+        if peer.role in ("edge", "template") and self._recovered is not None:
+            transfer.take(peer.callRemote).addCallbacks(self._taken, forget)
 
     def gone(self, peer: KeeperPeer) -> None:
         if peer is self._template:
@@ -214,13 +221,43 @@ class KeeperLinks:
 
     def recover_listeners(self, patience: float) -> Deferred[tuple[Listener, ...]]:
         """
-        Take the listeners back from the first edge or template that links.
+        Take the listeners back from the first edge or template that links and has them.
 
         Fails with Silent when nobody does in time.
         """
-        self._holder = Deferred()
-        recovered = self._holder.addCallback(lambda peer: transfer.take(peer.callRemote))
-        return recovered.addTimeout(patience, self._reactor)
+
+        def over(result: Any) -> Any:
+            self._recovered = None
+            return result
+
+        self._recovered = Deferred()
+        return self._recovered.addTimeout(patience, self._reactor).addBoth(over)
+
+    def _taken(self, listeners: tuple[Listener, ...]) -> None:
+        if not listeners:
+            # a template whose keeper was killed before it had told them
+            return
+        if self._recovered is not None:
+            self._recovered.callback(listeners)
+            return
+        # another relative was quicker, or all of them were too slow
+        for listener in listeners:
+            listener.socket.close()
+
+    def listen(self, listeners: tuple[Listener, ...]) -> None:
+        """From now on these are the node's public listeners."""
+        self._listeners = listeners
+        awaiting, self._awaiting = self._awaiting, []
+        for waiting in awaiting:
+            waiting.callback(listeners)
+
+    def when_listening(self) -> Deferred[tuple[Listener, ...]]:
+        """Fires with the public listeners, once they are bound or taken back."""
+        if self._listeners is not None:
+            return succeed(self._listeners)
+        waiting: Deferred[tuple[Listener, ...]] = Deferred()
+        self._awaiting.append(waiting)
+        return waiting
 
     def fork(self, index: int) -> Deferred[int]:
         """Have the template fork an edge; fires with its pid."""

@@ -114,6 +114,9 @@ class RecordedApps:
     def activity(self) -> list[tuple[str, int, int, float]]:
         return self.busy
 
+    def stop_probe(self, *told: Any) -> None:
+        self.told.append(("stop_probe", *told))
+
     def keeper_lost(self) -> None:
         self.told.append(("keeper_lost",))
 
@@ -222,6 +225,23 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.assertEqual(self.keeper.probe(9, "one/hello", 4, "unix:/x", "h", True), 0)
         self.pump.flush()
         self.assertEqual(self.daemons.told[-1], ("failed", "one/hello", 4, "bad_response: no HTTP"))
+
+    def test_stopProbe(self) -> None:
+        """
+        A probe that is called off ends without a word to the keeper or to the log.
+        """
+        self.apps.probed = Deferred()
+        self.keeper.probe(0, "one/hello", 3, "unix:/x", "h", False)
+        self.keeper.stop_probe(0, "one/hello")
+        # the edge that probed is gone, and its probe with it
+        self.keeper.stop_probe(9, "one/hello")
+        self.pump.flush()
+        self.assertEqual(self.apps.told[-1], ("stop_probe", "one/hello"))
+        told = len(self.daemons.told)
+        self.apps.probed.cancel()
+        self.pump.flush()
+        self.assertEqual(len(self.daemons.told), told)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_nobodyToProbe(self) -> None:
         """
