@@ -7,7 +7,7 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     POST /v1/apply     {"sites": […], "dry_run": false}   revision and changes, once live
     GET  /v1/export    ?account=                          a site a line
     GET  /v1/changes   ?since=                            a change a line
-    PUT  /v1/secrets   {"value": PEM}                     the reference that stands for it
+    PUT  /v1/secrets   {"values": [PEM, …]}               the references that stand for them
     GET  /v1/backup                                       the store as one SQLite file
     GET  /v1/status  /v1/apps  /v1/explain?url=&method=
     POST /v1/apps/ACCOUNT/APP/restart
@@ -38,6 +38,7 @@ from hostedge.api.parts import Caller, Change, Entry, InThread, Node, Outcome, S
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError
 from hostedge.model.chain import public_key_of
+from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
 
 JSON_LINES = b"application/jsonl"
@@ -115,14 +116,20 @@ class Api:
         return dry_run, self._store.apply(sites, who, dry_run)
 
     @app.route("/v1/secrets", methods=["PUT"])
-    async def put_secret(self, request: Request) -> bytes:
-        value = _call(_body(request), {"value": str}, required="value")["value"]
-        try:
-            public_key_of(value)
-        except ValueError as error:
-            raise ConfigError("value", str(error)) from None
-        storing = self._threads.writing(self._store.put_secret, value)
-        return _reply(request, {"reference": await _to_the_end(storing)})
+    async def put_secrets(self, request: Request) -> bytes:
+        storing = self._threads.writing(self._keep, _body(request))
+        return _reply(request, {"references": await _to_the_end(storing)})
+
+    def _keep(self, body: bytes) -> list[str]:
+        values = _call(body, {"values": list}, required="values")["values"]
+        for number, value in enumerate(values):
+            try:
+                public_key_of(plain_text(value))
+            except ValueError:
+                # what is wrong with it might quote it
+                problem = "want an unencrypted private key in PEM"
+                raise ConfigError(f"values[{number}]", problem) from None
+        return self._store.put_secrets(values)
 
     @app.route("/v1/export", methods=["GET"])
     async def export(self, request: Request) -> None:

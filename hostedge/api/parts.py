@@ -62,11 +62,11 @@ class Entry(Protocol):
 
 
 class Store(Protocol):
-    """`store.writer.RouteStore`: `apply` and `put_secret` write, the others only read."""
+    """`store.writer.RouteStore`: `apply` and `put_secrets` write, the others only read."""
 
     def apply(self, sites: Sequence[Site], who: str, dry_run: bool = False) -> Outcome: ...
 
-    def put_secret(self, value: str) -> str: ...
+    def put_secrets(self, values: Sequence[str]) -> list[str]: ...
 
     def export(self, account: str | None = None) -> Iterator[Site]: ...
 

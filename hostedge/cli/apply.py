@@ -11,7 +11,6 @@ import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import define, field
 
@@ -24,6 +23,7 @@ from hostedge.settings import read_settings
 
 BATCH = 300  # accounts a call
 BATCH_BYTES = 16 * 1024 * 1024
+KEYS = 1000  # private keys a call
 SHOWN = 60  # changes beyond which only deletions are listed one by one
 
 
@@ -55,15 +55,19 @@ def apply(options: Namespace) -> int:
 
 def send(client: ApiClient, prepared: Sequence[Prepared], dry_run: bool = False) -> Applied:
     """
-    Send every account; each batch is one transaction.
+    Send every account; each batch is one transaction, its private keys go before it.
 
     Raises:
         ConfigError: the node has refused a batch, which says which accounts are applied.
     """
     applied = Applied()
     done = 0
+    stored: set[str] = set()
     for batch in _batches(prepared):
-        documents = b",".join(each.made_whole(lambda pem: _upload(client, pem)) for each in batch)
+        keys = {reference: pem for each in batch for reference, pem in each.keys.items()}
+        _upload(client, [pem for reference, pem in keys.items() if reference not in stored])
+        stored.update(keys)
+        documents = b",".join(each.encoded for each in batch)
         flag = b"true" if dry_run else b"false"
         body = b'{"sites":[' + documents + b'],"dry_run":' + flag + b"}"
         try:
@@ -92,9 +96,9 @@ def _batches(prepared: Sequence[Prepared]) -> Iterator[list[Prepared]]:
         yield batch
 
 
-def _upload(client: ApiClient, pem: str) -> str:
-    answer: dict[str, Any] = client.call("PUT", "/v1/secrets", {"value": pem})
-    return str(answer["reference"])
+def _upload(client: ApiClient, keys: Sequence[str]) -> None:
+    for start in range(0, len(keys), KEYS):
+        client.call("PUT", "/v1/secrets", {"values": keys[start : start + KEYS]})
 
 
 def shown(applied: Applied, dry_run: bool = False) -> Iterator[str]:

@@ -1,54 +1,46 @@
 """
-Site files on their way to the node: read, checked, made whole.
+Site files on their way to the node: read, checked, made ready to be sent.
 
 In:  `cli.apply` and `cli.demo` with the name of a file.
 Out: `Prepared`, one an account; ConfigError names the file, the line or key, and what is
      wanted. Nothing has been sent by then.
 
 `chain: file:cert.pem` and `key: file:key.pem` of a certificate are files beside the site file;
-the text takes the place of the former, the reference of the stored key that of the latter.
+the text takes the place of the former, the key's reference that of the latter.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from attrs import field, frozen
 
 from hostedge.errors import ConfigError
 from hostedge.model.chain import public_key_of, read_chain
 from hostedge.model.documents import read_documents
-from hostedge.model.keys import names_of
+from hostedge.model.keys import names_of, secret_reference
 from hostedge.model.parse import Words, parse_site
 from hostedge.model.site import Site
 
 FILE = "file:"
 MAX_PEM = 1024 * 1024
 
-Upload = Callable[[str], str]
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @frozen
 class Prepared:
-    """One account's document, as JSON unless private keys have to be stored first."""
+    """One account's document as JSON; the node has to have the private keys before it."""
 
     account: str
     encoded: bytes
-    document: dict[str, Any] | None = None
-    # certificates of the document that wait for the reference of this key
-    keys: list[tuple[dict[str, Any], str]] = field(factory=list)
-
-    def made_whole(self, upload: Upload) -> bytes:
-        """The document as JSON, its private keys stored."""
-        if self.document is None:
-            return self.encoded
-        for certificate, pem in self.keys:
-            certificate["key"] = upload(pem)
-        return _encoded(self.document)
+    # PEM by reference; many accounts may have the same one
+    keys: dict[str, str] = field(factory=dict, repr=False)
 
 
 def read_sites(name: str, words: Words) -> Iterator[tuple[Site, Prepared]]:
@@ -71,11 +63,12 @@ def read_sites(name: str, words: Words) -> Iterator[tuple[Site, Prepared]]:
 def _read(
     stream: IO[bytes], name: str, folder: Path, words: Words
 ) -> Iterator[tuple[Site, Prepared]]:
+    files = _Files(folder)
     accounts: set[str] = set()
     owners: dict[str, str] = {}
     for number, document in enumerate(read_documents(stream, name), 1):
         where = name if number == 1 else f"{name}: document {number}"
-        keys = _take_files(document, where, folder)
+        keys = files.put_in(document, where)
         site = parse_site(document, where, words)
         account = site.account.name
         if account in accounts:
@@ -86,51 +79,56 @@ def _read(
                 if owners.setdefault(host, account) != account:
                     problem = f"{host} stands at account {owners[host]} already"
                     raise ConfigError(f"{where}: domains ({domain.name})", problem)
-        if isinstance(document, dict) and keys:
-            yield site, Prepared(account, b"", document, keys)
-        else:
-            yield site, Prepared(account, _encoded(document))
+        yield site, Prepared(account, _ENCODE(document).encode(), keys)
     if not accounts:
         raise ConfigError(name, "is empty: want at least `account: NAME`")
 
 
-def _encoded(document: object) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+class _Files:
+    """The files that a site file names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # all certificates of an import may have the same key
+        self._text = lru_cache(maxsize=256)(_text_of)
+
+    def put_in(self, document: object, where: str) -> dict[str, str]:
+        """Put chains and the references of keys into their places; answers the keys by those."""
+        keys: dict[str, str] = {}
+        certificates = document.get("certificates") if isinstance(document, dict) else None
+        if not isinstance(certificates, list):
+            return keys
+        for number, certificate in enumerate(certificates):
+            if not isinstance(certificate, dict):
+                continue
+            here = f"{where}: certificates[{number}] ({certificate.get('name')})"
+            if chain := self._named(certificate.get("chain"), f"{here}: chain"):
+                certificate["chain"] = chain
+            if pem := self._named(certificate.get("key"), f"{here}: key"):
+                _check_fits(certificate.get("chain"), pem, here)
+                reference = certificate["key"] = secret_reference(pem)
+                keys[reference] = pem
+        return keys
+
+    def _named(self, value: object, where: str) -> str:
+        """The text of the file that a value names; empty when it names none."""
+        if not isinstance(value, str) or not value.startswith(FILE):
+            return ""
+        path = self._folder / value.removeprefix(FILE)
+        try:
+            text = self._text(path)
+        except OSError as error:
+            raise ConfigError(where, f"{path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(where, f"{path} is not PEM") from None
+        if not text.strip() or len(text) > MAX_PEM:
+            raise ConfigError(where, f"{path} is not PEM")
+        return text
 
 
-def _take_files(document: object, where: str, folder: Path) -> list[tuple[dict[str, Any], str]]:
-    """Put chains into their places; answers the certificates whose key is to be stored."""
-    waiting: list[tuple[dict[str, Any], str]] = []
-    certificates = document.get("certificates") if isinstance(document, dict) else None
-    if not isinstance(certificates, list):
-        return waiting
-    for number, certificate in enumerate(certificates):
-        if not isinstance(certificate, dict):
-            continue
-        here = f"{where}: certificates[{number}] ({certificate.get('name')})"
-        if chain := _file_text(certificate.get("chain"), f"{here}: chain", folder):
-            certificate["chain"] = chain
-        if pem := _file_text(certificate.get("key"), f"{here}: key", folder):
-            _check_fits(certificate.get("chain"), pem, here)
-            waiting.append((certificate, pem))
-    return waiting
-
-
-def _file_text(value: object, where: str, folder: Path) -> str:
-    """The text of the file that a value names; empty when it names none."""
-    if not isinstance(value, str) or not value.startswith(FILE):
-        return ""
-    path = folder / value.removeprefix(FILE)
-    try:
-        with path.open(encoding="ascii") as file:
-            text = file.read(MAX_PEM + 1)
-    except OSError as error:
-        raise ConfigError(where, f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(where, f"{path} is not PEM") from None
-    if not text.strip() or len(text) > MAX_PEM:
-        raise ConfigError(where, f"{path} is not PEM")
-    return text
+def _text_of(path: Path) -> str:
+    with path.open(encoding="ascii") as file:
+        return file.read(MAX_PEM + 1)
 
 
 def _check_fits(chain: object, pem: str, where: str) -> None:

@@ -2,13 +2,15 @@
 The keys of objects, and which objects a domain's mappings name.
 
 In:  the store and its host cache; `model.parse` for its cross checks.
-Out: texts like `app/demo/hello`, the same in `changes`, in API paths and in caches.
+Out: texts like `app/demo/hello`, the same in `changes`, in API paths and in caches; references of
+     private keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from attrs import fields
@@ -37,6 +39,14 @@ def name_key(name: str) -> str:
 def owned_key(kind: str, account: str, name: str) -> str:
     """The key of an app, pool or certificate."""
     return f"{kind}/{account}/{name}"
+
+
+def secret_reference(pem: str) -> str:
+    """
+    What stands for a private key in site files: made of its contents, so that the same key has
+    the same reference everywhere, and who knows the key need not ask for it.
+    """
+    return f"sha256-{sha256(pem.encode()).hexdigest()}"
 
 
 def names_of(domain: Domain) -> tuple[str, ...]:

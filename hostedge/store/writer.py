@@ -8,7 +8,6 @@ Out: rows, and for each call that changed something one revision in `changes`, i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -23,7 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hostedge.errors import ConfigError
 from hostedge.model.chain import Chain, public_key_of, read_chain
-from hostedge.model.keys import account_key, domain_key, owned_key
+from hostedge.model.keys import account_key, domain_key, owned_key, secret_reference
 from hostedge.model.parse import Words
 from hostedge.model.site import Certificate, Site
 from hostedge.routes.hostname import ordered
@@ -169,16 +168,13 @@ class RouteStore:
         with self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(["name"], set_=values))
 
-    def put_secret(self, value: str) -> str:
-        """
-        Keep a private key; the reference that stands for it in site files is made of its
-        contents, so that the same key has the same reference on every node.
-        """
-        reference = f"sha256-{hashlib.sha256(value.encode()).hexdigest()}"
-        statement = upsert(SECRETS).values(reference=reference, value=value)
+    def put_secrets(self, values: Sequence[str]) -> list[str]:
+        """Keep private keys; answers the references that stand for them in site files."""
+        references = [secret_reference(value) for value in values]
+        rows: list[tuple[object, ...]] = [*zip(references, values, strict=True)]
         with self._engine.begin() as connection:
-            connection.execute(statement.on_conflict_do_nothing())
-        return reference
+            _many(connection, upsert(SECRETS).on_conflict_do_nothing(), rows)
+        return references
 
     def _site(self, reading: sqlite3.Connection, account: str, body: str) -> Site:
         parts: dict[str, Any] = {}

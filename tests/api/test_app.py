@@ -15,6 +15,7 @@ from hostedge.api.app import Api, Threads
 from hostedge.api.guard import Guard
 from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
+from hostedge.model.keys import secret_reference
 from hostedge.store.writer import RouteStore
 from tests.api.node import SITE, RecordedNode, words
 
@@ -179,17 +180,20 @@ class SecretTests(ApiTestCase):
         Only private keys are kept.
         """
         self.assertEqual(
-            self.refused("PUT", "/v1/secrets", {"value": "geheim"}),
-            (422, "value", "want an unencrypted private key in PEM"),
+            self.refused("PUT", "/v1/secrets", {"values": [_private_key(), "geheim"]}),
+            (422, "values[1]", "want an unencrypted private key in PEM"),
         )
+        status, place, _ = self.refused("PUT", "/v1/secrets", {"values": [{}]})
+        self.assertEqual((status, place), (422, "values[0]"))
 
-    def test_reference(self) -> None:
+    def test_references(self) -> None:
         """
-        A key is answered with the reference that stands for it.
+        Keys are answered with the references that stand for them, in their order.
         """
-        pem = _private_key()
-        status, answer = self.call("PUT", "/v1/secrets", {"value": pem})
-        self.assertEqual((status, answer["reference"]), (200, self.store.put_secret(pem)))
+        keys = [_private_key(), _private_key()]
+        status, answer = self.call("PUT", "/v1/secrets", {"values": [*keys, keys[0]]})
+        wanted = [secret_reference(each) for each in (*keys, keys[0])]
+        self.assertEqual((status, answer["references"]), (200, wanted))
 
 
 class ReadingTests(ApiTestCase):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.apply import BATCH, SHOWN, Applied, send, shown
+from hostedge.cli.apply import BATCH, KEYS, SHOWN, Applied, send, shown
 from hostedge.cli.sites import Prepared
 from hostedge.errors import ConfigError
 
@@ -17,9 +18,13 @@ class Calls:
 
     def __init__(self, refuse: int = -1) -> None:
         self.sent: list[Any] = []
+        self.keys: list[list[str]] = []
         self._refuse = refuse
 
-    def call(self, method: str, path: str, body: bytes) -> Any:
+    def call(self, method: str, path: str, body: Any) -> Any:
+        if path == "/v1/secrets":
+            self.keys.append(body["values"])
+            return {"references": []}
         if len(self.sent) == self._refuse:
             raise ConfigError("sites[0]", "is taken")
         self.sent.append(json.loads(body))
@@ -47,6 +52,17 @@ class SendTests(SynchronousTestCase):
         self.assertEqual([len(each["sites"]) for each in client.sent], [BATCH, BATCH, 1])
         self.assertEqual((applied.revision, applied.count("created")), (3, 2 * BATCH + 1))
         self.assertFalse(client.sent[0]["dry_run"])
+
+    def test_keys(self) -> None:
+        """
+        A private key goes before the first account that needs it, and once; many go in few calls.
+        """
+        first = [evolve(each, keys={"one": "ONE"}) for each in accounts(BATCH)]
+        many = {str(number): f"{number}" for number in range(KEYS + 1)}
+        client = Calls()
+        send(client, [*first, *(evolve(each, keys=many) for each in first[:2])])
+        self.assertEqual([len(each) for each in client.keys], [1, KEYS, 1])
+        self.assertEqual(client.keys[0], ["ONE"])
 
     def test_largeAccounts(self) -> None:
         """

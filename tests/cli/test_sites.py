@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli.sites import Prepared, read_sites
 from hostedge.errors import ConfigError
+from hostedge.model.keys import secret_reference
 from tests.api.node import words
 from tests.cli.certificates import make_certificate
 
@@ -39,7 +40,7 @@ class ReadTests(SynchronousTestCase):
         """
         first, second = self.read("account: a\n---\naccount: b\n")
         self.assertEqual((first.account, first.encoded), ("a", b'{"account":"a"}'))
-        self.assertEqual(json.loads(second.made_whole(self.fail)), {"account": "b"})
+        self.assertEqual(json.loads(second.encoded), {"account": "b"})
 
     def test_wrongLine(self) -> None:
         """
@@ -98,21 +99,17 @@ class ReadTests(SynchronousTestCase):
 
     def test_certificate(self) -> None:
         """
-        Chain and key are files beside the site file; the key is stored and named by reference.
+        Chain and key are files beside the site file; the key travels apart, by its reference.
         """
         chain, key = make_certificate("x.test")
         (self.folder / "x.pem").write_text(chain)
         (self.folder / "x.key").write_text(key)
         (prepared,) = self.read(self.site(chain="file:x.pem", key="file:x.key"))
-        stored: list[str] = []
-
-        def upload(pem: str) -> str:
-            stored.append(pem)
-            return "reference"
-
-        (certificate,) = json.loads(prepared.made_whole(upload))["certificates"]
-        self.assertEqual(stored, [key])
-        self.assertEqual((certificate["chain"], certificate["key"]), (chain, "reference"))
+        (certificate,) = json.loads(prepared.encoded)["certificates"]
+        reference = secret_reference(key)
+        self.assertEqual(prepared.keys, {reference: key})
+        self.assertEqual((certificate["chain"], certificate["key"]), (chain, reference))
+        self.assertNotIn("PRIVATE", repr(prepared))
 
     def test_referenceOfAStoredKey(self) -> None:
         """
@@ -120,7 +117,8 @@ class ReadTests(SynchronousTestCase):
         """
         chain, _ = make_certificate("x.test")
         (prepared,) = self.read(self.site(chain=chain, key="sha256-abc"))
-        self.assertIn(b"sha256-abc", prepared.made_whole(self.fail))
+        self.assertEqual(prepared.keys, {})
+        self.assertIn(b"sha256-abc", prepared.encoded)
 
     def test_wrongCertificates(self) -> None:
         """

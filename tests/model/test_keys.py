@@ -14,6 +14,7 @@ from hostedge.model.keys import (
     named_by,
     names_of,
     owned_key,
+    secret_reference,
 )
 from hostedge.model.site import Domain, Mapping
 from tests.model.words import Elsewhere, Files, ToApp, ToPool
@@ -21,6 +22,13 @@ from tests.model.words import Elsewhere, Files, ToApp, ToPool
 
 class KeysTests(SynchronousTestCase):
     """Keys are what history, API and caches call an object."""
+
+    def test_secretReference(self) -> None:
+        """
+        The reference of a private key is the hash of its text: `printf a | sha256sum`.
+        """
+        digest = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+        self.assertEqual(secret_reference("a"), f"sha256-{digest}")
 
     def test_forms(self) -> None:
         """

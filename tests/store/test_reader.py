@@ -97,7 +97,7 @@ class CertificateTests(StoreTestCase):
 
     def own(self, name: str, *names: str, days: int = 1) -> Certificate:
         chain, key = pair(*names, days=days)
-        return Certificate(name, names, chain, self.store.put_secret(key))
+        return Certificate(name, names, chain, self.store.put_secrets([key])[0])
 
     def test_order(self) -> None:
         """
@@ -174,7 +174,7 @@ class ChangedTests(StoreTestCase):
         A certificate that changes in any way comes with all its names.
         """
         chain, key = pair("a.example", "b.example")
-        own = Certificate("own", ("a.example",), chain, self.store.put_secret(key))
+        own = Certificate("own", ("a.example",), chain, self.store.put_secrets([key])[0])
         self.changed(evolve(site("demo"), certificates=(own,)))
         self.assertEqual(
             self.changed(evolve(site("demo"), certificates=(evolve(own, names=("b.example",)),))),

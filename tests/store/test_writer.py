@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostedge.errors import ConfigError
+from hostedge.model.keys import secret_reference
 from hostedge.model.site import Account, Certificate, Site
 from hostedge.store.reader import StoreReader
 from hostedge.store.writer import RouteStore
@@ -221,8 +222,9 @@ class StateTests(StoreTestCase):
         A key's reference is made of its contents; keys are nowhere in history or export.
         """
         chain, key = pair("a.example")
-        reference = self.store.put_secret(key)
-        self.assertEqual(self.store.put_secret(key), reference)
+        (reference,) = self.store.put_secrets([key])
+        self.assertEqual(self.store.put_secrets([key, key]), [reference, reference])
+        self.assertEqual(reference, secret_reference(key))
         own = Certificate("own", ("a.example",), chain, reference)
         self.store.apply([evolve(site("demo"), certificates=(own,))], "me")
         written = [entry.change.after or "" for entry in self.store.changes()]
@@ -236,8 +238,11 @@ class StateTests(StoreTestCase):
         chain, key = pair("a.example")
         for reference, wanted in (
             ("sha256-0", "certificate/demo/own: key: want the reference of a private key"),
-            (self.store.put_secret(pair("b.example")[1]), "want the private key of this cert"),
-            (self.store.put_secret("x"), "want an unencrypted private key"),
+            (
+                self.store.put_secrets([pair("b.example")[1]])[0],
+                "want the private key of this cert",
+            ),
+            (self.store.put_secrets(["x"])[0], "want an unencrypted private key"),
         ):
             own = Certificate("own", ("a.example",), chain, reference)
             wrong = evolve(site("demo"), certificates=(own,))
@@ -249,7 +254,9 @@ class StateTests(StoreTestCase):
         A certificate that is changed or goes is not found by its former names.
         """
         chain, key = pair("a.example", "b.example")
-        own = Certificate("own", ("a.example", "b.example"), chain, self.store.put_secret(key))
+        own = Certificate(
+            "own", ("a.example", "b.example"), chain, self.store.put_secrets([key])[0]
+        )
         whole = site("demo", a_example=("b.example",))
         found = []
         for certificates in ((own,), (evolve(own, names=("b.example",)),), ()):
