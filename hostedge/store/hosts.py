@@ -105,7 +105,13 @@ class Hosts(Generic[Routes]):
         """
         if revision <= self._revision:
             return self._revision
-        now, keys = self._reader.changed_keys(self._revision)
+        now: int
+        keys: list[str] | None = None
+        if self._hosts or self._gaps:
+            now, keys = self._reader.changed_keys(self._revision)
+        else:
+            # nothing to drop one by one: an idle edge need not read what an import has written
+            now = self._reader.revision()
         if keys is None:
             self._hosts.clear()
             self._by_key.clear()

@@ -209,12 +209,24 @@ class HostsTests(StoreTestCase):
         hosts = self.hosts()
         heard: list[Collection[str] | None] = []
         hosts.subscribe(heard.append)
+        hosts.lookup("a.example")
         revision = self.apply(site("one", a_example=()))
         self.assertEqual(hosts.changed(revision), 1)
         self.assertEqual(hosts.changed(revision), 1)
         self.assertEqual(len(heard), 1)
         self.assertIn("name/a.example", heard[0] or ())
         self.assertEqual(hosts.revision, 1)
+
+    def test_nothingKept(self) -> None:
+        """
+        Who keeps nothing takes a change in without reading it, and says that all may be new.
+        """
+        hosts = self.hosts()
+        heard: list[Collection[str] | None] = []
+        hosts.subscribe(heard.append)
+        self.assertEqual(hosts.changed(self.apply(site("one", a_example=()))), 1)
+        self.assertEqual((heard, self.counting.asked), ([None], []))
+        self.assertIsNotNone(hosts.lookup("a.example"))
 
     def test_failingSubscriber(self) -> None:
         """
