@@ -10,7 +10,7 @@ Out: AMP commands; no value may pass 64 KiB, so lists travel in pieces or not at
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
     control  -> edge      Changed, Explain, Report
-    control  -> keeper    Changed, Edges, Replace, Daemons, Restart
+    control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart
 """
 
 from __future__ import annotations
@@ -212,6 +212,13 @@ class Daemons(Command):
     # JSON: a list of objects with app, state, reason, generation, pid, in_flight, and the seconds
     # `since` the state began and `idle` since the last request
     response = [(b"apps", String())]
+
+
+class Daemon(Command):
+    """One app: an object like those of `Daemons`, or null when the keeper knows nothing of it."""
+
+    arguments = [(b"app", Unicode())]
+    response = [(b"app", String())]
 
 
 class Restart(Command):

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
+from shutil import which
 from socket import create_connection
 from time import monotonic
 
@@ -90,7 +91,7 @@ def refuse_second(settings: Settings, file: str) -> None:
             client.call("GET", "/v1/status")
     except ConfigError:
         return
-    problem = f"the node runs already; to change it: hostedge apply {file}"
+    problem = f"the node runs already; to change it: {program()} apply {file}"
     raise ConfigError(str(settings.file), problem)
 
 
@@ -114,7 +115,7 @@ def _watch(settings: Settings, sites: list[tuple[Site, Prepared]], node: int) ->
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         pages = bring_up(settings, sites, lambda: has_ended(node))
-        for line in guide(settings, pages):
+        for line in guide(settings, pages, program()):
             print(line)
         sys.stdout.flush()
     except ConfigError as error:
@@ -218,7 +219,14 @@ def responds(page: Page, settings: Settings) -> bool:
         connection.close()
 
 
-def guide(settings: Settings, pages: Sequence[Page]) -> Iterator[str]:
+def program() -> str:
+    """What to type for this command: its name, or where it is when a shell does not find it."""
+    called = Path(sys.argv[0])
+    found = called.name != "hostedge" or which("hostedge") == str(called.resolve())
+    return "hostedge" if found else shortest(called)
+
+
+def guide(settings: Settings, pages: Sequence[Page], program: str) -> Iterator[str]:
     """What to open, how to ask from a shell, how to stop."""
     authority = shortest(settings.ca_certificate)
     yield "hostedge runs."
@@ -230,7 +238,11 @@ def guide(settings: Settings, pages: Sequence[Page]) -> Iterator[str]:
     yield ""
     yield f"Local CA certificate, for browsers and curl: {authority}"
     yield f"Logs: {shortest(settings.logs)}/"
-    yield "Look around: hostedge status, hostedge apps, hostedge explain URL"
+    yield "Look around:"
+    yield f"  {program} status"
+    yield f"  {program} apps"
+    for page in pages[:1]:
+        yield f"  {program} explain {page.url}"
     yield "Stop: Ctrl-C; a second one ends everything at once"
 
 

@@ -20,7 +20,7 @@ from hostedge.cli.table import paragraph, span, table
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
 
-STEP = 13  # columns of the word for a step
+STEP = len("certificate") + 2  # columns of the word for a step; there is no longer one
 
 
 def _ask(options: Namespace, method: str, path: str) -> Any:
@@ -174,4 +174,5 @@ def explain_lines(answer: dict[str, Any]) -> Iterator[str]:
     yield f"{answer['method']} {answer['url']}"
     for step in answer["steps"]:
         yield from paragraph(step["step"], step["answer"], STEP)
-        yield from paragraph("", step.get("reason", ""), STEP)
+        if step["reason"]:
+            yield from paragraph("", step["reason"], STEP)

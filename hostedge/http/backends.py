@@ -108,7 +108,8 @@ class Backends:
 
     def relay_to_app(self, account: str, app: App) -> Relay:
         """A leaf that sends requests on to an app."""
-        return Relay(self.app(account, app), app.buffer, self._means.limits, self._means.counters)
+        backend, means = self.app(account, app), self._means
+        return Relay(backend, app.buffer, means.limits, means.counters, backend.name)
 
     def relay_to_pool(self, account: str, pool: Pool) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""

@@ -13,7 +13,7 @@ Out: the leaf answers on it; the protocol that made it puts the answer on the wi
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -120,4 +120,13 @@ class Leaf(Protocol):
     def answer(self, exchange: Exchange) -> None: ...
 
     def explain(self) -> list[str]:
-        """One line a step: what `answer` would do now, and why."""
+        """What `answer` would do now in a few words, then why, one line a reason."""
+
+
+@runtime_checkable
+class OfApp(Protocol):
+    """A leaf behind which an app may stand."""
+
+    @property
+    def app(self) -> str:
+        """`account/name`; empty: none does."""

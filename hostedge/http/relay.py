@@ -65,9 +65,16 @@ class Relay:
     """A leaf; one for each mapping that names an app or a pool."""
 
     def __init__(
-        self, backend: Backend, buffer: str, limits: Limits, counters: dict[str, int]
+        self,
+        backend: Backend,
+        buffer: str,
+        limits: Limits,
+        counters: dict[str, int],
+        app: str = "",
     ) -> None:
         self.backend = backend
+        # `account/name` of the app behind; empty: a pool
+        self.app = app
         self.limits = limits
         self.counters = counters
         self.passage = SpoolPassage if buffer == "spool" else StreamPassage
@@ -76,8 +83,8 @@ class Relay:
         self.passage(self, exchange).start()
 
     def explain(self) -> list[str]:
-        way = "complete" if self.passage is SpoolPassage else "as it comes"
-        return [f"relay, the request's body {way}", *self.backend.explain()]
+        way = "when it is complete" if self.passage is SpoolPassage else "as it comes"
+        return [f"relayed {way}", *self.backend.explain()]
 
 
 @implementer(IPushProducer)

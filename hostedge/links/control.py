@@ -24,6 +24,7 @@ from hostedge.errors import ConfigError
 from hostedge.ipc import (
     Certify,
     Changed,
+    Daemon,
     Daemons,
     Edges,
     Explain,
@@ -150,7 +151,7 @@ class ControlLinks:
 
     def _replace(self, pid: int) -> Deferred[Any]:
         self.log.warn("edge {pid} did not take in a change and is replaced", pid=pid)
-        return self.keeper.call(Replace, pid=pid).addErrback(forget)
+        return self._ask(self.keeper.call(Replace, pid=pid)).addErrback(forget)
 
     async def status(self) -> dict[str, Any]:
         """What every role says of itself."""
@@ -204,10 +205,35 @@ class ControlLinks:
             ConfigError: no edge is linked.
         """
         for peer in list(self._edges.values()):
-            answer = await self._ask(peer.callRemote(Explain, url=url, method=method)).addErrback(
-                forget
-            )
+            asked = self._ask(peer.callRemote(Explain, url=url, method=method))
+            answer = await asked.addErrback(forget)
             if answer is not None:
                 steps: list[dict[str, Any]] = json.loads(answer["steps"])
-                return steps
-        raise ConfigError("explain", "no edge is running that could be asked")
+                return [await self._completed(step) for step in steps]
+        raise ConfigError("explain", "no edge has answered; try again")
+
+    async def _completed(self, step: dict[str, Any]) -> dict[str, Any]:
+        """A step as it is, but that of a daemon with what the keeper knows of it."""
+        if step["step"] != "daemon":
+            return step
+        name = step["answer"]
+        try:
+            answer = await self._ask(self.keeper.call(Daemon, app=name))
+        except LOST:
+            return {**step, "reason": "the keeper does not answer; what runs goes on"}
+        daemon = json.loads(answer["app"])
+        if daemon is None:
+            return {**step, "answer": f"{name}: COLD", "reason": "its first request starts it"}
+        return {**step, "answer": f"{name}: {daemon['state']}", "reason": _described(daemon)}
+
+
+def _described(daemon: dict[str, Any]) -> str:
+    """What the keeper knows of an app besides its state, in one line."""
+    known = [f"for {daemon['since']:.0f} s"]
+    if daemon["generation"]:
+        known.append(f"generation {daemon['generation']}")
+    if daemon["pid"]:
+        known.append(f"pid {daemon['pid']}")
+    if daemon["reason"]:
+        known.append(daemon["reason"])
+    return ", ".join(known)

@@ -22,7 +22,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from hostedge.http.exchange import Exchange, Fields, Leaf
+from hostedge.http.exchange import Exchange, Fields, Leaf, OfApp
 from hostedge.mappings.parts import Parts
 from hostedge.model.site import Found
 from hostedge.net.beneath import open_beneath
@@ -191,6 +191,11 @@ class StaticLeaf:
             exchange.refuse("forbidden")
         else:
             self._pass_on(exchange, "not_found")
+
+    @property
+    def app(self) -> str:
+        """The app that answers where no file is; empty: none does."""
+        return self.fallthrough.app if isinstance(self.fallthrough, OfApp) else ""
 
     def explain(self) -> list[str]:
         folder = os.fsdecode(os.path.join(self.folder.home, self.folder.path))

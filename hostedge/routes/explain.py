@@ -3,7 +3,7 @@ What would happen to a request, step by step, and why.
 
 In:  an edge that is asked with `ipc.Explain`; it passes its own host cache.
 Out: the steps in their order. Each is the answer of the very function that a request calls, so
-     what is said here is what happens.
+     what is said here is what happens; control adds what the keeper knows of the app.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from attrs import frozen
 
 from hostedge.errors import CAUSES, BadRequest
+from hostedge.http.exchange import OfApp
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.match import Node, is_under, match
 from hostedge.wire.host import split_authority
@@ -23,7 +24,7 @@ from hostedge.wire.target import origin_form, split_target
 class Step:
     """One decision on a request's way."""
 
-    # the word for the decision: target, host, mapping, answer
+    # the word for the decision: certificate, target, host, mapping, answer, daemon
     step: str
     answer: str
     reason: str
@@ -33,7 +34,8 @@ def explain(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) -
     """
     Tell a request's way from its host to the leaf.
 
-    The last step is the leaf's own account of itself, or the refusal.
+    The last step is the leaf's own account of itself, or the refusal; but for the daemon of an
+    app, whose state only the keeper knows.
     """
     steps: list[Step] = []
     try:
@@ -65,8 +67,10 @@ def _steps(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) ->
     yield _mapping(routes, path)
     if leaf is None:
         raise BadRequest("no_mapping")
-    for line in leaf.explain():
-        yield Step("answer", type(leaf).__name__, line)
+    answer, *reasons = leaf.explain()
+    yield Step("answer", answer, "; ".join(reasons))
+    if isinstance(leaf, OfApp) and leaf.app:
+        yield Step("daemon", leaf.app, "")
 
 
 def _host(host: str, routes: HostRoutes) -> Step:

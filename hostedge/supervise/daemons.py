@@ -141,6 +141,10 @@ class Daemons:
             self._supervised[app].restart()
         return ""
 
+    def describe_app(self, app: str) -> dict[str, object] | None:
+        """One app; None: it was not asked for, or is down and forgotten."""
+        return self._supervised[app].describe() if app in self._supervised else None
+
     def describe(self, after: str, limit: int) -> list[dict[str, object]]:
         """The apps that are known here, in order of name."""
         names = sorted(name for name in self._supervised if name > after)[:limit]

@@ -79,11 +79,12 @@ class PageTests(SynchronousTestCase):
         The table, the commands, the certificate and the way to stop; all at 80 columns.
         """
         settings = Settings(Path("node.toml"), Path.cwd() / "var", Path())
-        lines = list(guide(settings, self.pages(BOUND)))
+        lines = list(guide(settings, self.pages(BOUND), ".venv/bin/hostedge"))
         self.assertLessEqual(max(map(len, lines)), 80)
         text = "\n".join(lines)
         self.assertIn("https://demo.localhost:8443/  redirect /hello", text)
         self.assertIn("browsers and curl: var/ca.pem", text)
+        self.assertIn("  .venv/bin/hostedge explain https://demo.localhost:8443/", text)
         self.assertIn("Ctrl-C", text)
 
 

@@ -152,16 +152,21 @@ class ExplainTests(SynchronousTestCase):
         Each step has its answer, and the reason below.
         """
         steps = [
+            {"step": "certificate", "answer": "demo.test", "reason": "in use"},
             {"step": "host", "answer": "demo.test", "reason": "the name itself"},
+            {"step": "mapping", "answer": "/", "reason": ""},
             {"step": "answer", "answer": "404", "reason": "none of the mappings " * 8},
         ]
         lines = list(explain_lines({"url": "http://demo.test/", "method": "GET", "steps": steps}))
         self.assertEqual(
-            lines[:4],
+            lines[:7],
             [
                 "GET http://demo.test/",
+                "certificate  demo.test",
+                "             in use",
                 "host         demo.test",
                 "             the name itself",
+                "mapping      /",
                 "answer       404",
             ],
         )

@@ -17,6 +17,7 @@ from hostedge.errors import ConfigError
 from hostedge.ipc import (
     Certify,
     Changed,
+    Daemon,
     Daemons,
     Edges,
     Explain,
@@ -52,7 +53,12 @@ class EdgeEnd(LinkPeer):
 
     @Explain.responder
     def explain(self, url: str, method: str) -> dict[str, Any]:
-        return {"steps": json.dumps([{"step": "host", "answer": url}]).encode()}
+        steps = [
+            {"step": "host", "answer": url, "reason": ""},
+            {"step": "daemon", "answer": "a/x", "reason": ""},
+            {"step": "daemon", "answer": "a/y", "reason": ""},
+        ]
+        return {"steps": json.dumps(steps).encode()}
 
 
 class KeeperEnd(LinkPeer):
@@ -87,6 +93,17 @@ class KeeperEnd(LinkPeer):
     def daemons(self, after: str) -> dict[str, Any]:
         following = {"": [{"app": "a/x"}], "a/x": [{"app": "b/y"}], "b/y": []}
         return {"apps": json.dumps(following[after]).encode()}
+
+    @Daemon.responder
+    def daemon(self, app: str) -> dict[str, Any]:
+        known = {
+            "state": "BACKOFF",
+            "since": 61.2,
+            "generation": 3,
+            "pid": 77,
+            "reason": "exit status 1",
+        }
+        return {"app": json.dumps(known if app == "a/x" else None).encode()}
 
     @Restart.responder
     def restart(self, app: str) -> dict[str, Any]:
@@ -242,7 +259,7 @@ class ControlLinksTests(SynchronousTestCase):
         failure = self.failureResultOf(self.run_(self.links.daemons()), ConfigError)
         self.assertIn("keeper: does not answer", str(failure.value))
         failure = self.failureResultOf(self.run_(self.links.explain("/", "GET")), ConfigError)
-        self.assertIn("no edge is running", str(failure.value))
+        self.assertIn("no edge has answered", str(failure.value))
 
     def test_explain(self) -> None:
         """
@@ -250,7 +267,26 @@ class ControlLinksTests(SynchronousTestCase):
         """
         self.link_edge(10)
         steps = self.successResultOf(self.run_(self.links.explain("http://a/", "GET")))
-        self.assertEqual(steps, [{"step": "host", "answer": "http://a/"}])
+        self.assertEqual(steps[0], {"step": "host", "answer": "http://a/", "reason": ""})
+        self.assertEqual(
+            [(step["answer"], step["reason"]) for step in steps[1:]],
+            [(name, "the keeper does not answer; what runs goes on") for name in ("a/x", "a/y")],
+        )
+
+    def test_explainDaemon(self) -> None:
+        """
+        What only the keeper knows of an app is added to the edge's words.
+        """
+        self.link_keeper()
+        self.link_edge(10)
+        steps = self.successResultOf(self.run_(self.links.explain("http://a/", "GET")))
+        self.assertEqual(
+            [(step["answer"], step["reason"]) for step in steps[1:]],
+            [
+                ("a/x: BACKOFF", "for 61 s, generation 3, pid 77, exit status 1"),
+                ("a/y: COLD", "its first request starts it"),
+            ],
+        )
 
     def test_certify(self) -> None:
         """

@@ -38,6 +38,19 @@ class Saying:
         return [f"says {self.word}"]
 
 
+@frozen
+class Asking:
+    """A leaf behind which an app stands."""
+
+    app: str
+
+    def answer(self, exchange: Exchange) -> None:
+        raise AssertionError("there is no app")
+
+    def explain(self) -> list[str]:
+        return [f"asks {self.app}", "it is there", "nobody waits"]
+
+
 class SayKind:
     word = "say"
     value = Say
@@ -60,7 +73,7 @@ class TestParts:
     """Apps that say their own name."""
 
     def relay_to_app(self, account: str, app: App) -> Leaf:
-        return Saying(f"{account}/{app.name}", b"")
+        return Asking(f"{account}/{app.name}")
 
     def relay_to_pool(self, account: str, pool: Pool) -> Leaf:
         return Saying(f"{account}/{pool.name}", b"")

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Leaf
 from hostedge.routes.compile import HostRoutes, Refusing, compile_host, match_prefix
-from tests.routes.kinds import KINDS, Say, Saying, TestParts, UseApp, found
+from tests.routes.kinds import KINDS, Asking, Say, Saying, TestParts, UseApp, found
 
 
 class Refused:
@@ -19,8 +19,8 @@ class Refused:
 
 
 def word(leaf: Leaf | None) -> str:
-    assert isinstance(leaf, Saying), leaf
-    return leaf.word
+    assert isinstance(leaf, Saying | Asking), leaf
+    return leaf.word if isinstance(leaf, Saying) else leaf.app
 
 
 class CompileTests(SynchronousTestCase):

@@ -53,7 +53,7 @@ class ExplainTests(SynchronousTestCase):
                     "/api/v1",
                     "the longest prefix; shorter: /, /api; not a prefix: 1 more",
                 ),
-                ("answer", "Saying", "says v1"),
+                ("answer", "says v1", ""),
             ],
         )
 
@@ -91,7 +91,19 @@ class ExplainTests(SynchronousTestCase):
         """
         self.assertEqual(
             self.told("http://a.test/x")[-1],
-            ("answer", "Refusing", "account demo has no app or pool named gone"),
+            ("answer", "account demo has no app or pool named gone", ""),
+        )
+
+    def test_daemon(self) -> None:
+        """
+        Where an app answers, its daemon is the last step; why comes with what the leaf would do.
+        """
+        self.assertEqual(
+            self.told("http://a.test/api/x")[-2:],
+            [
+                ("answer", "asks demo/hello", "it is there; nobody waits"),
+                ("daemon", "demo/hello", ""),
+            ],
         )
 
     @given(st.text(max_size=30))
