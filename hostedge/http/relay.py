@@ -83,7 +83,7 @@ class Relay:
         self.passage(self, exchange).start()
 
     def explain(self) -> list[str]:
-        way = "when it is complete" if self.passage is SpoolPassage else "as it comes"
+        way = "once its body is complete" if self.passage is SpoolPassage else "as its body comes"
         return [f"relayed {way}", *self.backend.explain()]
 
 
