@@ -115,6 +115,16 @@ class ApiSiteTests(SynchronousTestCase):
             self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
             self.assertIn(b'"where": "body"', answer)
 
+    def test_lengthOfManyDigits(self) -> None:
+        """
+        A length that no body has is refused, however long the number.
+        """
+        for length in (b"9" * 5000, b"9" * 40, b"+1"):
+            transport = self.connect(allowed_uids())
+            self.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %s\r\n\r\n" % length)
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 400 "), transport.value())
+            self.assertTrue(transport.disconnecting)
+
     def test_otherTypesAreNotKept(self) -> None:
         """
         A body that is not JSON is not kept at all.
