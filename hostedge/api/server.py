@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
-import struct
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,14 +21,13 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from hostedge.api.guard import JSON, MAX_BODY, Guard, error_body, media_type
+from hostedge.net.identity import peer_credentials
 
 SOCKET_MODE = 0o660  # root, the node's own user, and whom the operator puts into its group
 
 MAX_DIGITS = 32  # of a length, with the blanks around it
 
 IN_MEMORY = 1024 * 1024  # bytes of a body that are not worth a file
-
-_UCRED = struct.Struct("3i")
 
 
 def name_of_user(uid: int) -> str:
@@ -83,10 +80,7 @@ class ApiChannel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         transport: Any = self.transport
-        peer: socket.socket = transport.getHandle()
-        _, self.uid, _ = _UCRED.unpack(
-            peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        )
+        _, self.uid = peer_credentials(transport.getHandle())
         if self.uid in self.uids:
             return
         body = error_body("caller", f"want root or the node's own user, not {_shown(self.uid)}")

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from hostedge.cli.client import ApiClient
 from hostedge.cli.table import paragraph, span, table
 from hostedge.errors import ConfigError
+from hostedge.net.identity import process_started
 from hostedge.settings import Settings, read_settings
 
 STEP = len("certificate") + 2  # columns of the word for a step; there is no longer one
@@ -75,11 +76,10 @@ def processes(settings: Settings) -> list[dict[str, Any]]:
 def _uptime(pid: int) -> float | None:
     """Seconds since the process began; None: there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        now = float(Path("/proc/uptime").read_text().split()[0])
+        began = process_started(pid) / os.sysconf("SC_CLK_TCK")
     except OSError:
         return None
-    return max(0.0, now - int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+    return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - began)
 
 
 def status_lines(report: dict[str, Any]) -> Iterator[str]:

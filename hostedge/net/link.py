@@ -8,8 +8,6 @@ Out: messages of `ipc`; a peer of another uid is turned away before its first by
 from __future__ import annotations
 
 import os
-import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,8 @@ from twisted.logger import Logger
 from twisted.protocols.amp import AMP, AmpBox, AmpError, Command, RemoteAmpError
 from twisted.python.failure import Failure
 
+from hostedge.net.identity import peer_credentials, process_started
+
 # seconds between two tries: a role that comes back must find its links within a request's patience
 RETRY = 0.1
 
@@ -33,14 +33,6 @@ Silent = defer.TimeoutError
 
 # how a message fails when the other side is dead, silent or at a loss
 LOST = (ConnectionDone, ConnectionLost, AmpError, Silent)
-
-_UCRED = struct.Struct("3i")
-
-
-def peer_credentials(peer: socket.socket) -> tuple[int, int]:
-    """The pid and uid at the other end of a UNIX socket, as of its connect (SO_PEERCRED)."""
-    pid, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid
 
 
 class LinkPeer(AMP):
@@ -242,20 +234,6 @@ def forget(failure: Failure) -> None:
     Errback for a message whose loss is no loss: it is repeated, or its reader asks again.
     """
     failure.trap(*LOST)
-
-
-def process_started(pid: int) -> int:
-    """
-    When a process began, in clock ticks after boot: with the pid, its identity.
-
-    Raises:
-        ProcessLookupError: there is no such process.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return int(stat.read().rpartition(b")")[2].split()[19])
-    except FileNotFoundError:
-        raise ProcessLookupError(pid) from None
 
 
 def hello(role: str, index: int, revision: int) -> dict[str, object]:

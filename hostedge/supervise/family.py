@@ -19,7 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hostedge.net.link import LOST, process_started
+from hostedge.net.identity import process_started
+from hostedge.net.link import LOST
 from hostedge.supervise.inheritance import Relative
 
 STEADY = 2.0  # seconds; who lived longer is started again at once

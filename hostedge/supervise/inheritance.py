@@ -17,7 +17,7 @@ from pathlib import Path
 from attrs import asdict, frozen
 
 from hostedge.errors import ConfigError
-from hostedge.net.link import process_started
+from hostedge.net.identity import is_running
 from hostedge.net.listener import Listener, bind, wanted
 from hostedge.settings import Settings
 
@@ -32,10 +32,7 @@ class Relative:
     started: int
 
     def lives(self) -> bool:
-        try:
-            return process_started(self.pid) == self.started
-        except ProcessLookupError:
-            return False
+        return is_running(self.pid, self.started)
 
 
 @frozen

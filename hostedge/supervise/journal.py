@@ -14,7 +14,7 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from hostedge.net.link import process_started
+from hostedge.net.identity import is_running
 from hostedge.supervise.inheritance import replace_file
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -43,10 +43,7 @@ class Entry:
 
     def lives(self) -> bool:
         """Is this pid still the process that was launched?"""
-        try:
-            return self.pid > 0 and process_started(self.pid) == self.started
-        except ProcessLookupError:
-            return False
+        return is_running(self.pid, self.started)
 
 
 class Journal:

@@ -29,7 +29,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.supervise import launcher
 from hostedge.supervise.logs import open_log
 

@@ -29,7 +29,7 @@ from twisted.trial.unittest import TestCase
 
 from hostedge.keeper import become_subreaper
 from hostedge.model.site import Account, App
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.runtimes.command import Command
 from hostedge.runtimes.known import KINDS
 from hostedge.runtimes.wsgi import Wsgi

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
 from hostedge.links.template import fork_orphan
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.settings import Settings
 from hostedge.supervise.own import OwnProcesses
 

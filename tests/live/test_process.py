@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.supervise.process import Launch, Process, spawn, watches
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}

@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.supervise.family import PAUSE_MAX, STEADY, Family, pause
 from hostedge.supervise.inheritance import Relative
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.settings import Listen, Settings
 from hostedge.supervise.inheritance import (
     Relative,

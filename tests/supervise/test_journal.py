@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.link import process_started
+from hostedge.net.identity import process_started
 from hostedge.supervise.journal import BLOCK, Entry, Journal
 
 

@@ -1,0 +1,43 @@
+"""
+Who a process is, by the kernel's word.
+
+In:  the links and the API for whoever calls; `supervise.*` for what it has launched or taken over.
+Out: pid, uid and start time; a pid alone is nobody's for long.
+Spec: unix(7) for SO_PEERCRED, proc(5) for the start time.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+_UCRED = struct.Struct("3i")
+
+
+def peer_credentials(peer: socket.socket) -> tuple[int, int]:
+    """The pid and uid at the other end of a UNIX socket, as of its connect."""
+    told = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _ = _UCRED.unpack(told)
+    return pid, uid
+
+
+def process_started(pid: int) -> int:
+    """
+    When a process began, in clock ticks after boot: with the pid, its identity.
+
+    Raises:
+        ProcessLookupError: there is no such process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return int(stat.read().rpartition(b")")[2].split()[19])
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
+
+
+def is_running(pid: int, started: int) -> bool:
+    """Is this pid still the process that began then?"""
+    try:
+        return pid > 0 and process_started(pid) == started
+    except ProcessLookupError:
+        return False

@@ -1,0 +1,44 @@
+"""Tests for `hostedge.net.identity`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.net.identity import is_running, peer_credentials, process_started
+
+
+class IdentityTests(SynchronousTestCase):
+    """What the kernel says."""
+
+    def test_peer(self) -> None:
+        """
+        The other end of a socket is known by process and user.
+        """
+        one, other = socket.socketpair()
+        self.addCleanup(one.close)
+        self.addCleanup(other.close)
+        self.assertEqual(peer_credentials(one), (os.getpid(), os.getuid()))
+
+    def test_started(self) -> None:
+        """
+        A process that was started later has the later time.
+        """
+        child = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.assertGreaterEqual(process_started(child.pid), process_started(os.getpid()))
+
+    def test_running(self) -> None:
+        """
+        Another process with the same pid is somebody else; what has ended is nobody.
+        """
+        own = os.getpid()
+        self.assertTrue(is_running(own, process_started(own)))
+        self.assertFalse(is_running(own, process_started(own) + 1))
+        self.assertFalse(is_running(0, 0))
+        self.assertFalse(is_running(2**30, 1))
+        self.assertRaises(ProcessLookupError, process_started, 2**30)
