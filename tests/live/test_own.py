@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from hostedge.links.template import fork_orphan
@@ -44,6 +45,9 @@ class OwnProcessesTests(TestCase):
         watched.signal(signal.SIGKILL)
         await ended
         watched.signal(signal.SIGKILL)
+        # its group is there until whoever has to reap it has done so
+        while any("_wait_for_group" in str(call) for call in reactor.getDelayedCalls()):
+            await deferLater(reactor, 0.01)
 
     def test_anotherProcessOfThatNumber(self) -> None:
         """
