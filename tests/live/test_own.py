@@ -46,6 +46,7 @@ class OwnProcessesTests(TestCase):
         await ended
         watched.signal(signal.SIGKILL)
         # its group is there until whoever has to reap it has done so
+        await deferLater(reactor, 0)
         while any("_wait_for_group" in str(call) for call in reactor.getDelayedCalls()):
             await deferLater(reactor, 0.01)
 
