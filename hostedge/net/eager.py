@@ -8,6 +8,9 @@ An eager write saves four `epoll_ctl` calls and two reactor turns a request. It 
 `connectionLost`: a send that fails leaves its bytes queued, and the reactor's writer meets the
 same error in its own turn. All else is Twisted's: producers, half close, abort.
 
+On an edge's reactor a small write waits for the end of the turn, see `net.reactor`. On any other
+it is eager at once.
+
 A transport that encrypts overrides `_send` and `_receive`, nothing more.
 """
 
@@ -24,9 +27,18 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import Protocol
 
+# a larger write is worth a send of its own, and would only be memory until the turn ends
+MAX_LATE = 16_384
+
 
 class EagerConnection(tcp.Connection):
-    """A connected stream socket; while nothing is queued, `write` goes straight to the kernel."""
+    """
+    A connected stream socket; while nothing is queued, `write` goes straight to the kernel.
+
+    `_is_late`: what is queued was written in this turn, and `turn_ends` will come.
+    """
+
+    _is_late = False
 
     def _send(self, data: bytes | memoryview) -> int:
         """
@@ -60,23 +72,48 @@ class EagerConnection(tcp.Connection):
     def write(self, data: bytes) -> None:
         if not self.connected or self._writeDisconnected or not data:
             return
-        if not self._tempDataLen and not self.dataBuffer:
-            try:
-                sent = self._send(data)
-            except OSError:
-                # doWrite will meet it again, where connectionLost may be called
-                sent = 0
-            if sent == len(data):
-                if self.producer is not None and not self.streamingProducer:
-                    # a pull producer waits for doWrite to ask for more
-                    self.startWriting()
-                return
-            if sent:
-                data = data[sent:]
+        if self._tempDataLen or self.dataBuffer:
+            self._queue(data)
+            return
+        written = getattr(self.reactor, "written", None)
+        if written is None or len(data) > MAX_LATE:
+            self._write_now(data)
+        else:
+            self._tempDataBuffer.append(data)
+            self._tempDataLen = len(data)
+            self._is_late = True
+            written.append(self)
+
+    def turn_ends(self) -> None:
+        """From the reactor in whose `written` it stands: send what waited for this."""
+        self._is_late = False
+        if self.dataBuffer:
+            # the reactor's writer was here meanwhile, and stays
+            return
+        data = b"".join(self._tempDataBuffer)
+        self._tempDataBuffer.clear()
+        self._tempDataLen = 0
+        if data and self.connected and not self._aborting:
+            self._write_now(data)
+
+    def _write_now(self, data: bytes) -> None:
+        try:
+            sent = self._send(data)
+        except OSError:
+            # doWrite will meet it again, where connectionLost may be called
+            sent = 0
+        if sent < len(data):
+            self._queue(data[sent:] if sent else data)
+        elif self.producer is not None and (self.producerPaused or not self.streamingProducer):
+            # doWrite asks it for more
+            self.startWriting()
+
+    def _queue(self, data: bytes) -> None:
         self._tempDataBuffer.append(data)
         self._tempDataLen += len(data)
         self._maybePauseProducer()
-        self.startWriting()
+        if not self._is_late:
+            self.startWriting()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         self.write(b"".join(iovec))

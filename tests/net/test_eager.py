@@ -7,7 +7,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet import main
 from twisted.internet.error import ConnectionLost
@@ -20,7 +20,13 @@ from hostedge.net.eager import ClientProtocol, EagerClient, EagerServer, parse_e
 
 
 class FakePoll:
-    """The reactor's sets of readers and writers; `turn` serves the writers once."""
+    """
+    The reactor's sets of readers and writers; `turn` serves the writers once.
+
+    Between `begin` and `end` it deals with events, as an edge's reactor does.
+    """
+
+    written: list[EagerServer] | None = None
 
     def __init__(self) -> None:
         self.readers: set[object] = set()
@@ -39,6 +45,15 @@ class FakePoll:
             why = writer.doWrite()
             if why:
                 writer.connectionLost(Failure(why))
+
+    def begin(self) -> None:
+        self.end()
+        self.written = []
+
+    def end(self) -> None:
+        written, self.written = self.written or [], None
+        for transport in written:
+            transport.turn_ends()
 
 
 class Recorder(ClientProtocol):
@@ -156,6 +171,106 @@ class EagerTests(SynchronousTestCase):
             got += piece
         pair.close()
         self.assertEqual(got, PAYLOAD)
+
+    @settings(max_examples=120, deadline=None)
+    @given(
+        st.lists(
+            st.one_of(
+                st.integers(1, 30_000),
+                st.sampled_from(("begin", "end", "serve", "drain", "pull")),
+            ),
+            max_size=30,
+        )
+    )
+    # served within the turn, but not to the end
+    @example(["begin", 16_000, "pull", "serve", 5, "drain", "end"])
+    def test_turnsKeepTheOrder(self, steps: list[int | str]) -> None:
+        """Writes in and between turns, with the writer served at any time: the same bytes."""
+        pair = Pair(AccumulatingProtocol())
+        sent = got = b""
+        for step in steps:
+            if isinstance(step, int):
+                piece = PAYLOAD[len(sent) % 251 :][:step]
+                sent += piece
+                pair.transport.write(piece)
+            elif step == "drain":
+                got += pair.drain(5000)
+            elif step == "serve":
+                pair.poll.turn()
+            elif step == "pull":
+                # asks for the writer without a byte in the queue
+                pair.transport.startWriting()
+            else:
+                getattr(pair.poll, step)()
+        self.assertEqual(pair.transport.connected, 1)
+        pair.poll.end()
+        while pair.transport.unsent:
+            self.assertIn(pair.transport, pair.poll.writers)
+            got += pair.drain()
+            pair.poll.turn()
+        while piece := pair.drain():
+            got += piece
+        pair.close()
+        self.assertEqual(got, sent)
+
+    def test_smallWritesOfATurnLeaveTogether(self) -> None:
+        """Nothing leaves before the turn ends, and no writer is asked for; a large one leaves."""
+        pair = self.pair()
+        pair.poll.begin()
+        pair.transport.write(b"hello")
+        pair.transport.write(b" world")
+        self.assertEqual((pair.drain(), pair.transport.unsent), (b"", 11))
+        pair.poll.end()
+        self.assertEqual((pair.drain(), pair.transport.unsent), (b"hello world", 0))
+        self.assertEqual(pair.poll.writers, set())
+        pair.poll.begin()
+        pair.transport.write(PAYLOAD)
+        self.assertEqual(pair.drain(5), PAYLOAD[:5])
+
+    def test_endedAfterALateWrite(self) -> None:
+        """A connection that is closed in the turn of its last write still sends it."""
+        for close in ("loseConnection", "loseWriteConnection"):
+            pair = self.pair()
+            pair.poll.begin()
+            pair.transport.write(b"bye")
+            getattr(pair.transport, close)()
+            pair.poll.end()
+            pair.poll.turn()
+            self.assertEqual(pair.drain(), b"bye")
+            self.assertEqual(pair.transport.disconnected, close == "loseConnection")
+
+    def test_goneBeforeTheTurnEnds(self) -> None:
+        """What is aborted or lost in the turn of a write is not written to any more."""
+        aborted, lost = self.pair(), self.pair()
+        for pair in (aborted, lost):
+            pair.poll.begin()
+            pair.transport.write(b"late")
+        aborted.transport.abortConnection()
+        lost.transport.connectionLost(Failure(main.CONNECTION_LOST))
+        for pair in (aborted, lost):
+            pair.poll.end()
+            self.assertEqual(pair.drain(), b"")
+
+    def test_producerPausedByLateWritesGoesOn(self) -> None:
+        """A push producer that filled the queue within a turn is resumed once all is sent."""
+        for room in (4608, 1 << 20):
+            pair = self.pair()
+            pair.transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
+            feeder = Feeder(pair.transport, [], push=True)
+            pair.transport.registerProducer(feeder, True)
+            pair.poll.begin()
+            for _ in range(7):
+                pair.transport.write(PAYLOAD[:10_000])
+            self.assertTrue(feeder.paused)
+            pair.poll.end()
+            got = b""
+            while pair.poll.writers:
+                got += pair.drain()
+                pair.poll.turn()
+            self.assertFalse(feeder.paused)
+            while chunk := pair.drain():
+                got += chunk
+            self.assertEqual(got, PAYLOAD[:10_000] * 7)
 
     def test_everySplit(self) -> None:
         """Two writes cut at any position, the first drained byte by byte, arrive whole."""

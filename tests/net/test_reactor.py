@@ -80,6 +80,68 @@ class ReactorTests(SynchronousTestCase):
         self.reactor.doIteration(0)
         self.assertEqual(sorted(mine.data for mine, _, _ in pairs), [b"", b"read"])
 
+    def test_readsFirstThenWrites(self) -> None:
+        """What is written in answer to events leaves when all of them have been dealt with."""
+        seen: list[bytes] = []
+        peers = []
+        for _ in range(3):
+            protocol, _, peer = self.connect()
+            protocol.dataReceived = _answerer(protocol, peers, seen)
+            peer.setblocking(False)
+            peers.append(peer)
+            peer.send(b"x")
+        self.reactor.doIteration(0)
+        self.assertEqual(seen, [])
+        self.assertEqual([peer.recv(9) for peer in peers], [b"answer"] * 3)
+
+    def test_timersWriteAtOnce(self) -> None:
+        """Outside a turn there is nothing to wait for."""
+        _, transport, peer = self.connect()
+        self.reactor.callLater(0, transport.write, b"tick")
+        self.reactor.runUntilCurrent()
+        self.assertEqual(peer.recv(9), b"tick")
+
+    def test_errorInASendCostsOneConnection(self) -> None:
+        """Of several late writers one that fails is ended; the others' bytes leave."""
+        bad, bad_transport, bad_peer = self.connect()
+        good, _, good_peer = self.connect()
+        bad_transport.socket = _Refusing(bad_transport.socket)
+        for protocol, peer in ((bad, bad_peer), (good, good_peer)):
+            protocol.dataReceived = _answerer(protocol, [], [])
+            peer.send(b"x")
+        self.reactor.doIteration(0)
+        self.assertEqual((bad.closed, good_peer.recv(9)), (1, b"answer"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class _Refusing:
+    """A socket whose `send` has a bug."""
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+
+    def send(self, data: bytes) -> int:
+        raise ZeroDivisionError
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+
+def _answerer(
+    mine: Ended, peers: list[socket.socket], seen: list[bytes]
+) -> Callable[[bytes], None]:
+    """Answers what comes; `seen` is what has reached one of `peers` by then."""
+
+    def data_received(data: bytes) -> None:
+        for peer in peers:
+            try:
+                seen.append(peer.recv(9))
+            except BlockingIOError:
+                pass
+        mine.transport.write(b"answer")
+
+    return data_received
+
 
 def _done() -> Failure:
     return Failure(main.CONNECTION_DONE)
