@@ -3,14 +3,19 @@
 
 In:  `cli.main`.
 Out: calls of the API, some hundred accounts each; a list of what has changed.
+
+The next accounts are read and checked while the node applies the last ones: an import takes as
+long as the slower of the two, not as both. A mistake in an account ends it there, and what was
+sent before is applied; of a file with fewer accounts than one call takes, nothing is.
 """
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from attrs import define, field
 
@@ -27,21 +32,30 @@ KEYS = 1000  # private keys a call
 SHOWN = 60  # changes beyond which only deletions are listed one by one
 
 
+class Client(Protocol):
+    """What sending needs of `cli.client.ApiClient`."""
+
+    def call(self, method: str, path: str, body: object = None) -> Any: ...
+
+    def ask(self, method: str, path: str, body: object = None) -> Callable[[], Any]: ...
+
+
 @define
 class Applied:
     """What all batches together have changed."""
 
     revision: int = 0
     changes: list[dict[str, str]] = field(factory=list)
+    accounts: int = 0
 
     def count(self, what: str) -> int:
         return sum(each["what"] == what for each in self.changes)
 
 
 def apply(options: Namespace) -> int:
-    """Check the whole file, then send it."""
+    """Check the file and send it."""
     settings = read_settings(Path(options.settings))
-    prepared = [each for _, each in read_sites(options.file, words())]
+    prepared = (each for _, each in read_sites(options.file, words()))
     with ApiClient(settings) as client:
         applied = send(client, prepared, options.dry_run)
     if options.json:
@@ -53,37 +67,70 @@ def apply(options: Namespace) -> int:
     return 0
 
 
-def send(client: ApiClient, prepared: Sequence[Prepared], dry_run: bool = False) -> Applied:
+def send(client: Client, prepared: Iterable[Prepared], dry_run: bool = False) -> Applied:
     """
     Send every account; each batch is one transaction, its private keys go before it.
 
     Raises:
-        ConfigError: the node has refused a batch, which says which accounts are applied.
+        ConfigError: an account is wrong or the node has refused a batch; of several, the first
+            in the file. It says how many accounts are applied.
     """
-    applied = Applied()
-    done = 0
-    stored: set[str] = set()
-    for batch in _batches(prepared):
-        keys = {reference: pem for each in batch for reference, pem in each.keys.items()}
-        _upload(client, [pem for reference, pem in keys.items() if reference not in stored])
-        stored.update(keys)
-        documents = b",".join(each.encoded for each in batch)
-        flag = b"true" if dry_run else b"false"
-        body = b'{"sites":[' + documents + b'],"dry_run":' + flag + b"}"
+    sending = _Sending(client, dry_run)
+    try:
         try:
-            answer = client.call("POST", "/v1/apply", body)
-        except ConfigError as error:
-            if not done or dry_run:
-                raise
-            problem = f"{error.problem} ({done} of {len(prepared)} accounts are applied)"
-            raise ConfigError(error.where, problem) from None
-        done += len(batch)
-        applied.revision = answer["revision"]
-        applied.changes += answer["changes"]
-    return applied
+            for batch in _batches(prepared):
+                sending.send(batch)
+        except ConfigError:
+            # what is on its way stands before this mistake
+            sending.finish()
+            raise
+        sending.finish()
+    except ConfigError as error:
+        done = sending.applied.accounts
+        if not done or dry_run:
+            raise
+        raise ConfigError(error.where, f"{error.problem} ({done} accounts are applied)") from None
+    return sending.applied
 
 
-def _batches(prepared: Sequence[Prepared]) -> Iterator[list[Prepared]]:
+@define
+class _Sending:
+    """At most one batch is on its way."""
+
+    _client: Client
+    _dry_run: bool
+    applied: Applied = field(factory=Applied)
+    _stored: set[str] = field(factory=set)
+    _answer: Callable[[], Any] | None = None
+    _accounts: int = 0
+
+    def send(self, batch: Sequence[Prepared]) -> None:
+        """Send a batch once the one before is answered."""
+        self.finish()
+        keys = {reference: pem for each in batch for reference, pem in each.keys.items()}
+        self._upload([pem for reference, pem in keys.items() if reference not in self._stored])
+        self._stored.update(keys)
+        documents = b",".join(each.encoded for each in batch)
+        flag = b"true" if self._dry_run else b"false"
+        body = b'{"sites":[' + documents + b'],"dry_run":' + flag + b"}"
+        self._answer, self._accounts = self._client.ask("POST", "/v1/apply", body), len(batch)
+
+    def finish(self) -> None:
+        """Wait for the answer to the last batch."""
+        if self._answer is None:
+            return
+        awaited, self._answer = self._answer, None
+        answer = awaited()
+        self.applied.accounts += self._accounts
+        self.applied.revision = answer["revision"]
+        self.applied.changes += answer["changes"]
+
+    def _upload(self, keys: Sequence[str]) -> None:
+        for start in range(0, len(keys), KEYS):
+            self._client.call("PUT", "/v1/secrets", {"values": keys[start : start + KEYS]})
+
+
+def _batches(prepared: Iterable[Prepared]) -> Iterator[list[Prepared]]:
     batch: list[Prepared] = []
     size = 0
     for each in prepared:
@@ -94,11 +141,6 @@ def _batches(prepared: Sequence[Prepared]) -> Iterator[list[Prepared]]:
         size += len(each.encoded)
     if batch:
         yield batch
-
-
-def _upload(client: ApiClient, keys: Sequence[str]) -> None:
-    for start in range(0, len(keys), KEYS):
-        client.call("PUT", "/v1/secrets", {"values": keys[start : start + KEYS]})
 
 
 def shown(applied: Applied, dry_run: bool = False) -> Iterator[str]:

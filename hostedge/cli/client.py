@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
@@ -67,19 +69,30 @@ class ApiClient:
         Raises:
             ConfigError: the node does not run, or has refused.
         """
+        return self.ask(method, path, body)()
+
+    def ask(self, method: str, path: str, body: object = None) -> Callable[[], Any]:
+        """
+        Make a call whose answer is waited for later, by calling what this returns: meanwhile
+        the node works. Nothing else may be asked in between.
+
+        Raises:
+            ConfigError: as `call`; also when its answer is waited for.
+        """
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return json.loads(b"".join(self._pieces(self._send(method, path, data))))
+        answer = self._send(method, path, data)
+        return lambda: json.loads(b"".join(self._pieces(answer())))
 
     def lines(self, path: str) -> Iterator[Any]:
         """Values that are answered one a line, as they come."""
         rest = b""
-        for piece in self._pieces(self._send("GET", path, None)):
+        for piece in self._pieces(self._send("GET", path, None)()):
             *lines, rest = (rest + piece).split(b"\n")
             yield from map(json.loads, lines)
 
     def copy(self, path: str, file: IO[bytes]) -> int:
         """Write an answer into a file; answers its size."""
-        return sum(map(file.write, self._pieces(self._send("GET", path, None))))
+        return sum(map(file.write, self._pieces(self._send("GET", path, None)())))
 
     def _pieces(self, response: HTTPResponse) -> Iterator[bytes]:
         """
@@ -98,18 +111,30 @@ class ApiClient:
         self._connection.close()
         raise ConfigError("node", "broke its answer off; its log says why")
 
-    def _send(self, method: str, path: str, data: bytes | None) -> HTTPResponse:
-        """The answer to a call that went well."""
+    def _send(self, method: str, path: str, data: bytes | None) -> Callable[[], HTTPResponse]:
+        """Send a call; what comes back waits for the answer, if that is a good one."""
         headers = {"Content-Type": "application/json"} if method != "GET" else {}
+        with self._told():
+            answer = self._exchange(method, path, data, headers)
+
+        def awaited() -> HTTPResponse:
+            with self._told():
+                response = answer()
+            if response.status == 200:
+                return response
+            raise _refused(response.status, b"".join(self._pieces(response)))
+
+        return awaited
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Where no answer comes, say what is wrong."""
         try:
-            response = self._exchange(method, path, data, headers)
+            yield
         except (HTTPException, OSError) as error:
             # whatever state the connection is in, the next call begins anew
             self._connection.close()
             raise self._without_answer(error) from None
-        if response.status == 200:
-            return response
-        raise _refused(response.status, b"".join(self._pieces(response)))
 
     def _without_answer(self, error: Exception) -> ConfigError:
         """What is wrong when there was no answer, and what to do."""
@@ -127,22 +152,30 @@ class ApiClient:
 
     def _exchange(
         self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> HTTPResponse:
+    ) -> Callable[[], HTTPResponse]:
         used = self._connection.sock is not None
+        if used and select.select([self._connection.sock], [], [], 0)[0]:
+            # nothing is being answered, so this is its end: the node waits only so long
+            self._connection.close()
+            used = False
         try:
             self._connection.request(method, path, data, headers)
         except BrokenPipeError:
             # refused before the end of the request: the answer lies in the socket
             pass
-        try:
+
+        def answer() -> HTTPResponse:
+            try:
+                return self._connection.getresponse()
+            except ConnectionError:
+                self._connection.close()
+                if not used or method == "POST":
+                    raise
+            # an idle connection that the node has closed meanwhile
+            self._connection.request(method, path, data, headers)
             return self._connection.getresponse()
-        except ConnectionError:
-            self._connection.close()
-            if not used or method == "POST":
-                raise
-        # an idle connection that the node has closed meanwhile
-        self._connection.request(method, path, data, headers)
-        return self._connection.getresponse()
+
+        return answer
 
 
 def _refused(status: int, body: bytes) -> ConfigError:

@@ -2,8 +2,8 @@
 Site files on their way to the node: read, checked, made ready to be sent.
 
 In:  `cli.apply` and `cli.demo` with the name of a file.
-Out: `Prepared`, one an account; ConfigError names the file, the line or key, and what is
-     wanted. Nothing has been sent by then.
+Out: `Prepared`, one an account, as they are read; ConfigError names the file, the line or key,
+     and what is wanted.
 
 `chain: file:cert.pem` and `key: file:key.pem` of a certificate are files beside the site file;
 the text takes the place of the former, the key's reference that of the latter.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import evolve
@@ -19,16 +20,25 @@ class Calls:
     def __init__(self, refuse: int = -1) -> None:
         self.sent: list[Any] = []
         self.keys: list[list[str]] = []
+        # asked, and the answer is not waited for yet
+        self.under_way: list[Any] = []
         self._refuse = refuse
 
-    def call(self, method: str, path: str, body: Any) -> Any:
-        if path == "/v1/secrets":
-            self.keys.append(body["values"])
-            return {"references": []}
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        self.keys.append(body["values"])
+        return {"references": []}
+
+    def ask(self, method: str, path: str, body: Any = None) -> Callable[[], Any]:
+        self.under_way.append(json.loads(body))
+        return self.answer
+
+    def answer(self) -> Any:
+        (call,) = self.under_way
+        self.under_way.clear()
         if len(self.sent) == self._refuse:
             raise ConfigError("sites[0]", "is taken")
-        self.sent.append(json.loads(body))
-        accounts = [each["account"] for each in self.sent[-1]["sites"]]
+        self.sent.append(call)
+        accounts = [each["account"] for each in call["sites"]]
         changes = [{"key": f"account/{name}", "what": "created"} for name in accounts]
         return {"revision": len(self.sent), "changes": changes}
 
@@ -90,9 +100,59 @@ class SendTests(SynchronousTestCase):
         with self.assertRaises(ConfigError) as caught:
             send(Calls(refuse=1), accounts(BATCH + 5))
         self.assertEqual(
-            str(caught.exception),
-            f"sites[0]: is taken ({BATCH} of {BATCH + 5} accounts are applied)",
+            str(caught.exception), f"sites[0]: is taken ({BATCH} accounts are applied)"
         )
+
+    def test_readAhead(self) -> None:
+        """
+        While one batch is on its way the next is read; a third is not.
+        """
+        client = Calls()
+        read: list[tuple[int, int]] = []
+
+        def reading() -> Iterator[Prepared]:
+            for number, each in enumerate(accounts(2 * BATCH + 2), 1):
+                read.append((len(client.under_way), len(client.sent)))
+                if number == 2 * BATCH + 2:
+                    raise ConfigError("document", "is wrong")
+                yield each
+
+        with self.assertRaises(ConfigError) as caught:
+            send(client, reading())
+        self.assertEqual(read[BATCH], (0, 0))
+        self.assertEqual(read[BATCH + 1 : 2 * BATCH], [(1, 0)] * (BATCH - 1))
+        self.assertEqual(read[-1], (1, 1))
+        self.assertEqual(
+            str(caught.exception), f"document: is wrong ({2 * BATCH} accounts are applied)"
+        )
+
+    def test_wrongWithinTheFirst(self) -> None:
+        """
+        Nothing is sent when the mistake is in the first batch.
+        """
+
+        def reading() -> Iterator[Prepared]:
+            yield from accounts(BATCH)
+            raise ConfigError("document", "is wrong")
+
+        client = Calls()
+        with self.assertRaises(ConfigError) as caught:
+            send(client, reading())
+        self.assertEqual(str(caught.exception), "document: is wrong")
+        self.assertEqual((client.sent, client.under_way), ([], []))
+
+    def test_twoMistakes(self) -> None:
+        """
+        Of a refusal and a later mistake in the file, the refusal is told.
+        """
+
+        def reading() -> Iterator[Prepared]:
+            yield from accounts(2 * BATCH)
+            raise ConfigError("document", "is wrong")
+
+        with self.assertRaises(ConfigError) as caught:
+            send(Calls(refuse=0), reading())
+        self.assertEqual(str(caught.exception), "sites[0]: is taken")
 
 
 class ShownTests(SynchronousTestCase):

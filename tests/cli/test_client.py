@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from select import select
 from shutil import rmtree
 from tempfile import mkdtemp
 from threading import Thread
@@ -92,14 +93,37 @@ class ClientTests(SynchronousTestCase):
 
     def test_idleConnectionWasClosed(self) -> None:
         """
-        A connection that the node has closed meanwhile is made anew for calls that may be
-        repeated; one that restarts an app may not.
+        A connection that the node has closed while nothing was asked is made anew for any call.
         """
         good = answering(answer("200 OK", b"1"))
         self.serve(good, good)
         self.client.call("GET", "/a")
+        ended, _, _ = select([self.client._connection.sock], [], [], 5.0)
+        self.assertTrue(ended)
+        self.assertEqual(self.client.call("POST", "/b"), 1)
+
+    def test_closedAsTheCallCame(self) -> None:
+        """
+        When the node closes as the call is on its way, nobody knows whether it was heard. Calls
+        that may be repeated are; one that restarts an app may not.
+        """
+
+        def once_and_gone(peer: socket.socket) -> None:
+            answering(answer("200 OK", b"1"))(peer)
+            read_request(peer)
+
+        self.serve(once_and_gone, once_and_gone)
+        self.client.call("GET", "/a")
         self.assertEqual(self.client.call("GET", "/b"), 1)
         self.assertIn("broke the call off", self.refused(lambda: self.client.call("POST", "/c")))
+
+    def test_answerLater(self) -> None:
+        """
+        A call can be sent first and its answer waited for later.
+        """
+        self.serve(answering(answer("200 OK", b"1")))
+        answered = self.client.ask("POST", "/a", {})
+        self.assertEqual(answered(), 1)
 
     def test_notRunning(self) -> None:
         """
