@@ -137,6 +137,8 @@ class Keeper(Service):
         listeners = self._inheritance.listeners
         relatives = self._inheritance.relatives
         self._family.adopt(relatives)
+        # before anybody links: an edge that wakes an app must not have it started beside itself
+        self._daemons.adopt()
         self._server.startService()
         if relatives:
             listeners = await self._recover()
@@ -148,7 +150,6 @@ class Keeper(Service):
                 [{"protocol": each.protocol, "address": each.address} for each in listeners]
             ),
         )
-        self._daemons.adopt()
         self._family.start()
 
     async def _recover(self) -> tuple[Listener, ...]:

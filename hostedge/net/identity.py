@@ -28,10 +28,15 @@ def process_started(pid: int) -> int:
     Raises:
         ProcessLookupError: there is no such process.
     """
+    return int(_stat(pid)[19])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields after the name, the state first."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
-            return int(stat.read().rpartition(b")")[2].split()[19])
-    except FileNotFoundError:
+            return stat.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
         raise ProcessLookupError(pid) from None
 
 
@@ -39,5 +44,13 @@ def is_running(pid: int, started: int) -> bool:
     """Is this pid still the process that began then?"""
     try:
         return pid > 0 and process_started(pid) == started
+    except ProcessLookupError:
+        return False
+
+
+def is_working(pid: int, started: int) -> bool:
+    """The same, and it has not ended: who only waits for burial holds no descriptor any more."""
+    try:
+        return is_running(pid, started) and _stat(pid)[0] not in (b"Z", b"X")
     except ProcessLookupError:
         return False

@@ -17,7 +17,7 @@ from pathlib import Path
 from attrs import asdict, frozen
 
 from hostedge.errors import ConfigError
-from hostedge.net.identity import is_running
+from hostedge.net.identity import is_working
 from hostedge.net.listener import Listener, bind, wanted
 from hostedge.settings import Settings
 
@@ -32,7 +32,7 @@ class Relative:
     started: int
 
     def lives(self) -> bool:
-        return is_running(self.pid, self.started)
+        return is_working(self.pid, self.started)
 
 
 @frozen

@@ -8,7 +8,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.identity import is_running, peer_credentials, process_started
+from hostedge.net.identity import is_running, is_working, peer_credentials, process_started
 
 
 class IdentityTests(SynchronousTestCase):
@@ -42,3 +42,17 @@ class IdentityTests(SynchronousTestCase):
         self.assertFalse(is_running(0, 0))
         self.assertFalse(is_running(2**30, 1))
         self.assertRaises(ProcessLookupError, process_started, 2**30)
+
+    def test_working(self) -> None:
+        """
+        Who has ended and is not buried yet still is that process, but does nothing more.
+        """
+        child = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(child.wait)
+        started = process_started(child.pid)
+        self.assertTrue(is_working(child.pid, started))
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        self.assertTrue(is_running(child.pid, started))
+        self.assertFalse(is_working(child.pid, started))
+        self.assertFalse(is_working(2**30, 1))
