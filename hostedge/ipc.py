@@ -2,7 +2,8 @@
 Every message between the node's processes.
 
 In:  links (`net.link`) send and answer them.
-Out: AMP commands; no value may pass 64 KiB, so lists travel in pieces or not at all.
+Out: AMP commands, and the one answer that is handed on whole; no value may pass 64 KiB, so lists
+     travel in pieces or not at all.
 
     edge, control, template -> keeper   Hello once after every (re)connect
     edge     -> keeper    Wake, Ready, Failed, Activity
@@ -15,6 +16,7 @@ Out: AMP commands; no value may pass 64 KiB, so lists travel in pieces or not at
 
 from __future__ import annotations
 
+from attrs import frozen
 from twisted.protocols.amp import (
     AmpList,
     Boolean,
@@ -59,6 +61,17 @@ class Wake(Command):
         (b"refusal", Unicode()),
         (b"retry", Float()),
     ]
+
+
+@frozen
+class Woken:
+    """The answer to `Wake`: where an app is, or why it is nowhere and when to ask again."""
+
+    generation: int = 0
+    address: str = ""
+    # a cause of `errors.CAUSES`
+    refusal: str = ""
+    retry: float = 0.0
 
 
 class Probe(Command):

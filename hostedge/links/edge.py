@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
@@ -42,6 +41,7 @@ from hostedge.ipc import (
     StopProbe,
     TakeListener,
     Wake,
+    Woken,
 )
 from hostedge.links import listeners as transfer
 from hostedge.net.link import LOST, LinkClient, LinkPeer, forget, hello
@@ -50,16 +50,6 @@ from hostedge.settings import Settings
 
 ACTIVITY_EVERY = 1.0  # seconds; idle times are minutes
 ACTIVITY_PIECE = 200  # apps a message: far below AMP's 64 KiB a value
-
-
-@frozen
-class Woken:
-    """Where an app is, or why it is nowhere: the answer to `Wake`."""
-
-    generation: int
-    address: str
-    refusal: str
-    retry: float
 
 
 class Apps(Protocol):

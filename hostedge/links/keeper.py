@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from attrs import asdict
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
@@ -48,6 +49,7 @@ from hostedge.ipc import (
     StopProbe,
     TakeListener,
     Wake,
+    Woken,
 )
 from hostedge.links import listeners as transfer
 from hostedge.net.link import LOST, LinkPeer, forget
@@ -62,7 +64,7 @@ DAEMONS_PIECE = 100
 class AppDaemons(Protocol):
     """The daemon manager: `supervise.daemons.Daemons`."""
 
-    def wake(self, app: str, host: str) -> Deferred[Any]: ...
+    def wake(self, app: str, host: str) -> Deferred[Woken]: ...
 
     def ready(self, app: str, generation: int) -> None: ...
 
@@ -104,15 +106,7 @@ class KeeperPeer(LinkPeer):
 
     @Wake.responder
     def wake(self, app: str, host: str) -> Deferred[dict[str, Any]]:
-        def woken(where: Any) -> dict[str, Any]:
-            return {
-                "generation": where.generation,
-                "address": where.address,
-                "refusal": where.refusal,
-                "retry": where.retry,
-            }
-
-        return self._links.daemons.wake(app, host).addCallback(woken)
+        return self._links.daemons.wake(app, host).addCallback(asdict)
 
     @Ready.responder
     def ready(self, app: str, generation: int) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from hostedge.ipc import Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.roster import Roster
-from hostedge.supervise.supervised import Edges, Supervised, Surroundings, Woken
+from hostedge.supervise.supervised import Edges, Supervised, Surroundings
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
 

@@ -18,6 +18,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hostedge.ipc import Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
@@ -51,16 +52,6 @@ class Edges(Protocol):
     def moved(self, app: str, generation: int, address: str) -> None: ...
 
     def retire(self, app: str, generation: int, deadline: float) -> None: ...
-
-
-@frozen
-class Woken:
-    """The answer to a wake: an address, or a cause of `errors.CAUSES` and when to come again."""
-
-    generation: int = 0
-    address: str = ""
-    refusal: str = ""
-    retry: float = 0.0
 
 
 @frozen

@@ -19,8 +19,8 @@ from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart
-from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks, Woken
+from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart, Woken
+from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
 from hostedge.net.link import LinkPeer, hello

@@ -27,6 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from hostedge.ipc import Woken
 from hostedge.keeper import become_subreaper
 from hostedge.model.site import Account, App
 from hostedge.net.identity import process_started
@@ -35,7 +36,6 @@ from hostedge.runtimes.known import KINDS
 from hostedge.runtimes.wsgi import Wsgi
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
-from hostedge.supervise.supervised import Woken
 
 HELLO = """
 import os, time
@@ -131,6 +131,9 @@ class ProbingEdges:
             else:
                 self.daemons.ready(app, generation)
                 return
+
+    def stop_probe(self, edge: int, app: str) -> None:
+        """A probe gives up by itself here."""
 
     def quiesce(self, app: str, generation: int) -> Deferred[bool]:
         self.told.append(("quiesce", app, generation))

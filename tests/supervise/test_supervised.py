@@ -12,10 +12,10 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.ipc import Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
-from hostedge.supervise.supervised import Woken
 
 
 class Unlaunchable:
