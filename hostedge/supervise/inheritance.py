@@ -89,7 +89,13 @@ def _make_folders(settings: Settings) -> None:
 
 
 def _lock(settings: Settings) -> int:
-    lock = os.open(settings.run / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    path = settings.run / "keeper.lock"
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise ConfigError(
+            f"{settings.file}: state", f"{path} cannot be written: {error.strerror}"
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,7 +130,12 @@ def note_family(settings: Settings, relatives: list[Relative]) -> None:
 def replace_file(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old one or the new one, never a part."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    os.chmod(name, 0o640)
-    os.replace(name, path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        os.chmod(name, 0o640)
+        os.replace(name, path)
+    except BaseException:
+        # a full disk would otherwise fill up with these as well
+        os.unlink(name)
+        raise

@@ -109,3 +109,20 @@ class TakeOverTests(SynchronousTestCase):
         for text in ("one", "two"):
             replace_file(folder / "note", text)
         self.assertEqual([(p.name, p.read_text()) for p in folder.iterdir()], [("note", "two")])
+
+    def test_nothingLeftOfAFailure(self) -> None:
+        """
+        What could not be put in its place is not left beside it.
+        """
+        folder = Path(self.mktemp())
+        (folder / "note").mkdir(parents=True)
+        self.assertRaises(OSError, replace_file, folder / "note", "text")
+        self.assertEqual([p.name for p in folder.iterdir()], ["note"])
+
+    def test_lockThatCannotBeHad(self) -> None:
+        """
+        A state folder that is not ours to write is a sentence, not a traceback.
+        """
+        (self.settings.run / "keeper.lock").mkdir(parents=True)
+        error = self.assertRaises(ConfigError, take_over, self.settings)
+        self.assertIn("keeper.lock cannot be written: Is a directory", str(error))
