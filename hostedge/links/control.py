@@ -155,15 +155,18 @@ class ControlLinks:
 
     async def status(self) -> dict[str, Any]:
         """What every role says of itself."""
+        # all at once: each one that hangs would take its 2 seconds
+        asked = {
+            pid: self._ask(peer.callRemote(Report)).addErrback(forget)
+            for pid, peer in self._edges.items()
+        }
         reports = []
         for edge in await self.living():
-            peer = self._edges.get(edge["pid"])
-            report: dict[str, Any] = {}
-            if peer is not None:
-                asked = self._ask(peer.callRemote(Report)).addErrback(forget)
-                answer = await asked
-                report = json.loads(answer["report"]) if answer else {}
-            reports.append({**edge, "linked": peer is not None, **report})
+            report: dict[str, Any] = {"linked": edge["pid"] in asked}
+            if report["linked"]:
+                answer = await asked[edge["pid"]]
+                report |= json.loads(answer["report"]) if answer else {}
+            reports.append({**edge, **report})
         return {
             "name": self._settings.name,
             "revision": self.head(),
