@@ -401,6 +401,8 @@ class Supervised:
             self._answer(waiter, Woken(generation, running.entry.address))
 
     def refuse(self, cause: str, retry: float, everyone: bool) -> None:
+        if cause == "start_timeout":
+            self.why = f"it did not answer within {self.app.start_timeout:g} s"
         patience = self._around.settings.limits.hold_timeout
         until = self._reactor.seconds() + retry
         waiters, self._waiters = self._waiters, []

@@ -285,13 +285,14 @@ class DaemonsTests(TestCase):
 
     async def test_startTimeout(self) -> None:
         """
-        A daemon that binds nothing is ended, with its group, and its visitors are told.
+        A daemon that binds nothing is ended, with its group; visitors and operators are told.
         """
         name = self.command("sh", "-c", "sleep 600 & echo $!; wait", start_timeout=0.5)
         answer = await self.wake(name)
         self.assertEqual(answer.refusal, "start_timeout")
         child = int((self.settings.logs / "apps/demo/server.log").read_text().split()[0])
-        await self.until(name, "BACKOFF", "COLD")
+        row = await self.until(name, "BACKOFF", "COLD")
+        self.assertEqual(row["reason"], "it did not answer within 0.5 s")
         await self.dead(child)
 
     async def test_swap(self) -> None:
