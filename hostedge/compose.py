@@ -103,6 +103,10 @@ def control(reactor: Any, settings: Settings) -> IService:
     api = Api(store, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
+    # A call of an import makes some ten thousand values that last until it is answered; to look
+    # for cycles among them, and among what was imported, would be a tenth of its time.
+    gc.freeze()
+    gc.set_threshold(50_000)
     return service
 
 

@@ -90,7 +90,7 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         # all certificates of an import may have the same key
-        self._text = lru_cache(maxsize=256)(_text_of)
+        self._text = lru_cache(maxsize=256)(self._read)
 
     def put_in(self, document: object, where: str) -> dict[str, str]:
         """Put chains and the references of keys into their places; answers the keys by those."""
@@ -114,21 +114,29 @@ class _Files:
         """The text of the file that a value names; empty when it names none."""
         if not isinstance(value, str) or not value.startswith(FILE):
             return ""
-        path = self._folder / value.removeprefix(FILE)
         try:
-            text = self._text(path)
+            return self._text(value.removeprefix(FILE))
+        except ValueError as error:
+            raise ConfigError(where, str(error)) from None
+
+    def _read(self, name: str) -> str:
+        """
+        The text of a file.
+
+        Raises:
+            ValueError: it is not there, or not PEM.
+        """
+        path = self._folder / name
+        try:
+            with path.open(encoding="ascii") as file:
+                text = file.read(MAX_PEM + 1)
         except OSError as error:
-            raise ConfigError(where, f"{path} cannot be read: {error.strerror}") from None
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise ConfigError(where, f"{path} is not PEM") from None
+            raise ValueError(f"{path} is not PEM") from None
         if not text.strip() or len(text) > MAX_PEM:
-            raise ConfigError(where, f"{path} is not PEM")
+            raise ValueError(f"{path} is not PEM")
         return text
-
-
-def _text_of(path: Path) -> str:
-    with path.open(encoding="ascii") as file:
-        return file.read(MAX_PEM + 1)
 
 
 def _check_fits(chain: object, pem: str, where: str) -> None:

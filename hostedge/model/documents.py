@@ -8,7 +8,8 @@ Spec: YAML 1.1 as libyaml reads it, without tags, merge keys and dates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import IO, Any
 
 from yaml import (
@@ -49,11 +50,13 @@ def read_documents(stream: IO[bytes] | bytes | str, where: str) -> Iterator[obje
     try:
         # the loader reads ahead, and may refuse, when it is made
         loader: Any = CSafeLoader(stream)
+        # a file has few keys, each very often
+        resolve = lru_cache(maxsize=1024)(loader.resolve)
         try:
             while not isinstance(event := loader.get_event(), StreamEndEvent):
                 if isinstance(event, _BETWEEN):
                     continue
-                value = _Builder(loader, where).build(event, 0)
+                value = _Builder(loader, resolve, where).build(event, 0)
                 if value is not None:
                     yield value
         finally:
@@ -75,9 +78,9 @@ class _Builder:
     100,000 brackets overflows the C stack before anybody could count them.
     """
 
-    def __init__(self, loader: Any, where: str) -> None:
+    def __init__(self, loader: Any, resolve: Callable[..., Any], where: str) -> None:
         self._next = loader.get_event
-        self._resolve = loader.resolve
+        self._resolve = resolve
         # characters that a plain scalar begins with when it may be no text
         self._special = loader.yaml_implicit_resolvers
         self._scalars = {

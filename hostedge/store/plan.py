@@ -18,6 +18,9 @@ from hostedge.model.keys import account_key, domain_key, names_of, owned_key
 from hostedge.model.parse import Object, Words, object_document
 from hostedge.model.site import Certificate, Domain, Site
 
+# `json.dumps` would make an encoder for each of them
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 @frozen
 class Change:
@@ -61,7 +64,7 @@ def body_of(value: Object, account: str, words: Words) -> str:
     document = object_document(value, words)
     if isinstance(value, Domain):
         document = {"account": account, **document}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(document)
 
 
 def plan(
