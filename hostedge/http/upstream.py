@@ -216,7 +216,9 @@ class UpstreamConnection(ClientProtocol):
             # something came after the end; the response itself is sound
             self._dirty = True
         if self._told:
-            self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+            # what comes although it is paused was on its way
+            if self.deadline != NEVER:
+                self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
             self._deliver(reply)
         elif self._head:
             self._deliver_head(reply)

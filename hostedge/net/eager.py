@@ -8,8 +8,8 @@ An eager write saves four `epoll_ctl` calls and two reactor turns a request. It 
 `connectionLost`: a send that fails leaves its bytes queued, and the reactor's writer meets the
 same error in its own turn. All else is Twisted's: producers, half close, abort.
 
-On an edge's reactor a small write waits for the end of the turn, see `net.reactor`. On any other
-it is eager at once.
+On an edge's reactor a turn has parts, see `net.reactor`: what is read is delivered when all have
+been read, and a small write waits for the end. With any other reactor both are done at once.
 
 A transport that encrypts overrides `_send` and `_receive`, nothing more.
 """
@@ -132,9 +132,22 @@ class EagerConnection(tcp.Connection):
         except OSError:
             return main.CONNECTION_LOST
         if data:
-            self.protocol.dataReceived(data)
+            received = getattr(self.reactor, "received", None)
+            if received is None:
+                self.protocol.dataReceived(data)
+            else:
+                received.append((self, data))
             return None
         return None if data is None else main.CONNECTION_DONE
+
+    def deliver(self, data: bytes) -> None:
+        """
+        From the reactor to whose `received` it was added; others have had their part meanwhile.
+
+        It is not held back when one of them has paused this transport.
+        """
+        if self.connected and not self.disconnecting and not self._aborting:
+            self.protocol.dataReceived(data)
 
 
 class EagerServer(EagerConnection, tcp.Server):

@@ -1,16 +1,17 @@
 """
-The reactor of an edge: Twisted's epoll reactor with a turn in two parts, reading and writing.
+The reactor of an edge: Twisted's epoll reactor with a turn in three parts.
 
 In:  an edge installs it before anything imports the global reactor.
-Out: `doRead` and `doWrite` of whatever is ready; then `turn_ends` of whatever was written to.
+Out: `doRead` and `doWrite` of whatever is ready; `deliver` and `turn_ends` of eager transports.
 
-    ready: a b c     ->    doRead a, doRead b, doRead c
-    written: b c     <-    small writes of eager transports note who wrote
-                     ->    turn_ends b, turn_ends c
+    ready: a b c              ->    doRead a, doRead b, doRead c
+    received: from a, c       ->    deliver a, deliver c
+    written: to b, a          ->    turn_ends b, turn_ends a
 
-Sends that follow one another find the kernel's code in the processor's cache, leave ours there,
-and wake a peer on another core once for all: a proxied request costs a quarter less than with
-each write sent in between. With one connection ready nothing waits.
+System calls that follow one another find the kernel's code in the processor's cache and leave
+ours there for what is between them; and many sends wake a peer on another core once. A proxied
+request costs a third less than when each event is read, dealt with and answered by itself. With
+one connection ready nothing waits.
 
 There is no logging context around an event: it only puts the transport's name into lines of
 `twisted.python.log`, and costs seven calls, a sixth of a proxied request. Errors are logged as
@@ -31,56 +32,77 @@ TURN = 64
 
 
 class Late(Protocol):
-    """A transport with something to send when the turn is over."""
+    """A transport for which a turn has parts."""
 
-    def turn_ends(self) -> None: ...
+    def deliver(self, data: bytes) -> None:
+        """What it has put into `received`."""
+
+    def turn_ends(self) -> None:
+        """It is in `written`."""
 
 
 class EdgeReactor(EPollReactor):
     """
     Everything but the turn itself is Twisted's.
 
-    `written` is there only while events are dealt with; timers and calls write at once.
+    `received` and `written` are there only in the parts of a turn in which something may be
+    added: else a transport delivers and sends at once.
     """
 
     _log = Logger()
 
+    received: list[tuple[Late, bytes]] | None = None
     written: list[Late] | None = None
 
     def doPoll(self, timeout: float | None) -> None:
+        selectables = self._selectables
         try:
             ready = self._poller.poll(-1 if timeout is None else timeout, TURN)
         except InterruptedError:
             return
+        # found now: the number of one that ends in this turn may soon be another one's
+        others = [(selectables.get(fd), fd, event) for fd, event in ready if event != EPOLLIN]
         written = self.written = []
         try:
-            self._deal_with(ready)
+            self._read([fd for fd, event in ready if event == EPOLLIN])
+            for selectable, fd, event in others:
+                if selectable is not None and selectables.get(fd) is selectable:
+                    self._doReadOrWrite(selectable, fd, event)
         finally:
             self.written = None
         for transport in written:
             try:
                 transport.turn_ends()
             except Exception as error:  # noqa: BLE001 - costs this connection, not the others
-                self._log.failure("writing to {transport} failed", transport=transport)
-                self._disconnectSelectable(transport, error, False)
+                self._failed(transport, error, False)
 
-    def _deal_with(self, ready: list[tuple[int, int]]) -> None:
+    def _read(self, ready: list[int]) -> None:
         selectables = self._selectables
-        for fd, event in ready:
-            selectable: Any = selectables.get(fd)
-            if selectable is None:
-                # ended by what came before it in this turn
-                continue
-            if event != EPOLLIN:
-                self._doReadOrWrite(selectable, fd, event)
-                continue
+        received = self.received = []
+        try:
+            for fd in ready:
+                selectable: Any = selectables.get(fd)
+                if selectable is None:
+                    # ended by what came before it in this turn
+                    continue
+                try:
+                    why = selectable.doRead()
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._failed(selectable, error, True)
+                else:
+                    if why:
+                        self._disconnectSelectable(selectable, why, True)
+        finally:
+            self.received = None
+        for transport, data in received:
             try:
-                why = selectable.doRead()
-            except Exception as error:  # noqa: BLE001 - costs this connection, not the others
-                self._log.failure("reading from {selectable} failed", selectable=selectable)
-                why = error
-            if why:
-                self._disconnectSelectable(selectable, why, True)
+                transport.deliver(data)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._failed(transport, error, True)
+
+    def _failed(self, selectable: Any, error: Exception, reading: bool) -> None:
+        self._log.failure("{selectable} failed", selectable=selectable)
+        self._disconnectSelectable(selectable, error, reading)
 
     doIteration = doPoll
 

@@ -131,6 +131,20 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(len(asker.heard), 1)
         self.assertTrue(is_ended(served))
 
+    def test_pausedIsNotLate(self) -> None:
+        """A response that is held back is not late, whatever was on its way already."""
+        asker = self.ask()
+        served = self.app.accept()
+        served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na")
+        self.network.turn()
+        asker.connection.pause()
+        asker.connection.dataReceived(b"b")
+        self.network.pass_time(self.means.limits.response_timeout + 10)
+        self.assertEqual(asker.heard, [(200, 4, b"a", False), (b"b", False)])
+        asker.connection.resume()
+        self.network.pass_time(self.means.limits.response_timeout + 10)
+        self.assertEqual(asker.heard[2:], [("response_timeout", True)])
+
     def test_cut(self) -> None:
         """What is cut fails at once, without hope of a second try."""
         asker = self.ask()

@@ -26,6 +26,7 @@ class FakePoll:
     Between `begin` and `end` it deals with events, as an edge's reactor does.
     """
 
+    received: list[tuple[EagerServer, bytes]] | None = None
     written: list[EagerServer] | None = None
 
     def __init__(self) -> None:
@@ -212,6 +213,30 @@ class EagerTests(SynchronousTestCase):
             got += piece
         pair.close()
         self.assertEqual(got, sent)
+
+    def test_readFirstDeliveredLater(self) -> None:
+        """What is read in a turn is in the reactor's hands; a connection that ended drops it."""
+        for end, heard in (
+            ("", b"hello"),
+            # on its way: the one piece that may follow a pause
+            ("pauseProducing", b"hello"),
+            ("loseConnection", b""),
+            ("abortConnection", b""),
+            ("connectionLost", b""),
+        ):
+            protocol = AccumulatingProtocol()
+            pair = self.pair(protocol)
+            pair.poll.received = []
+            pair.peer.send(b"hello")
+            self.assertIsNone(pair.transport.doRead())
+            self.assertEqual((protocol.data, len(pair.poll.received)), (b"", 1))
+            if end == "connectionLost":
+                pair.transport.connectionLost(Failure(main.CONNECTION_LOST))
+            elif end:
+                getattr(pair.transport, end)()
+            for transport, data in pair.poll.received:
+                transport.deliver(data)
+            self.assertEqual(protocol.data, heard, end)
 
     def test_smallWritesOfATurnLeaveTogether(self) -> None:
         """Nothing leaves before the turn ends, and no writer is asked for; a large one leaves."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -94,6 +96,58 @@ class ReactorTests(SynchronousTestCase):
         self.assertEqual(seen, [])
         self.assertEqual([peer.recv(9) for peer in peers], [b"answer"] * 3)
 
+    def test_readsBeforeAnythingIsDelivered(self) -> None:
+        """The first of several protocols that hear something hears it when all were read."""
+        waiting: list[int] = []
+        connections = [self.connect() for _ in range(3)]
+        for protocol, _, peer in connections:
+            peer.send(b"x")
+
+            def count(data: bytes, mine: Ended = protocol) -> None:
+                mine.data = data
+                waiting.append(sum(_waits(each) for _, each, _ in connections))
+
+            protocol.dataReceived = count
+        self.reactor.doIteration(0)
+        self.assertEqual(waiting, [0, 0, 0])
+        self.assertEqual([protocol.data for protocol, _, _ in connections], [b"x"] * 3)
+
+    def test_dataBeforeAFailingWrite(self) -> None:
+        """What a peer said before it went away is heard, even while we were still sending."""
+        protocol, transport, peer = self.connect()
+        transport.write(bytes(1_000_000))
+        peer.send(b"no more")
+        peer.close()
+        self.reactor.doIteration(0)
+        self.assertEqual((protocol.data, protocol.closed), (b"no more", 1))
+
+    def test_numberOfAnEndedConnection(self) -> None:
+        """An event of a connection that ended in its turn does not reach one with its number."""
+        first, transport, peer = self.connect()
+        second, other, other_peer = self.connect()
+        number = other.fileno()
+        ours, third_peer = socket.socketpair()
+        self.addCleanup(third_peer.close)
+        third = Ended()
+
+        def replace(data: bytes) -> None:
+            other.connectionLost(_done())
+            os.dup2(ours.fileno(), number)
+            replacement = socket.socket(fileno=number)
+            new = EagerServer(replacement, third, ("127.0.0.1", 1), None, 1, self.reactor)
+            third.makeConnection(new)
+            self.addCleanup(lambda: new.disconnected or new.connectionLost(_done()))
+
+        first.dataReceived = replace
+        peer.send(b"x")
+        # its event is a hang-up, not something to read
+        other.startWriting()
+        other.pauseProducing()
+        other_peer.close()
+        self.reactor.doIteration(0)
+        self.addCleanup(ours.close)
+        self.assertEqual((second.closed, third.closed), (1, 0))
+
     def test_timersWriteAtOnce(self) -> None:
         """Outside a turn there is nothing to wait for."""
         _, transport, peer = self.connect()
@@ -141,6 +195,10 @@ def _answerer(
         mine.transport.write(b"answer")
 
     return data_received
+
+
+def _waits(transport: EagerServer) -> bool:
+    return bool(select.select([transport], [], [], 0)[0])
 
 
 def _done() -> Failure:
