@@ -4,8 +4,10 @@ The node's own processes: control, the template and the edges, started and kept 
 In:  `links.keeper` tells who has linked; the keeper's service starts and stops the family.
 Out: processes; each that ends is started again, after a pause if it did not live long.
 
-    control, template    spawned
-    edges                forked by the template when it has linked and the store is there
+    template    spawned
+    edges       forked by the template when it has linked and the store is there
+    control     spawned; at a start with a store, once the first edge has linked: visitors need
+                only edges, and two interpreters that start at once each take twice as long
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from hostedge.supervise.inheritance import Relative
 STEADY = 2.0  # seconds; who lived longer is started again at once
 PAUSE_FIRST = 0.1
 PAUSE_MAX = 5.0
+CONTROL_LATEST = 2.0  # seconds after which control does not wait for an edge
 
 CONTROL = ("control", 0)
 TEMPLATE = ("template", 0)
@@ -113,7 +116,9 @@ class Family:
     def start(self) -> None:
         """Fill every place that nobody holds."""
         for place in self._members:
-            self._fill(place)
+            if place != CONTROL or not self._store_is_there():
+                self._fill(place)
+        self._reactor.callLater(CONTROL_LATEST, self._fill, CONTROL)
 
     def came(self, relative: Relative) -> bool:
         """
@@ -129,7 +134,10 @@ class Family:
         if relative.role == "template":
             self._template_linked = True
             for place in self._members:
-                self._fill(place)
+                if place[0] == "edge":
+                    self._fill(place)
+        elif relative.role == "edge":
+            self._fill(CONTROL)
         return True
 
     def template_lost(self) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.net.identity import process_started
-from hostedge.supervise.family import PAUSE_MAX, STEADY, Family, pause
+from hostedge.supervise.family import CONTROL_LATEST, PAUSE_MAX, STEADY, Family, pause
 from hostedge.supervise.inheritance import Relative
 
 # pids that exist, so that their start times can be read: every test process has these two
@@ -78,13 +78,34 @@ class FamilyTests(SynchronousTestCase):
 
     def test_startSpawns(self) -> None:
         """
-        Control and the template are spawned; edges wait for the template.
+        The template is spawned; edges wait for it, and control for the first of them.
         """
         self.family.start()
-        self.assertEqual(self.machine.spawned, ["control", "template"])
+        self.assertEqual(self.machine.spawned, ["template"])
         self.assertEqual(self.machine.forks, [])
         self.link_template()
         self.assertEqual([index for index, _ in self.machine.forks], [0])
+        self.assertEqual(self.machine.spawned, ["template"])
+        self.family.came(relative("edge", 0, PARENT))
+        self.assertEqual(self.machine.spawned, ["template", "control"])
+        self.clock.advance(CONTROL_LATEST)
+        self.assertEqual(self.machine.spawned, ["template", "control"])
+
+    def test_controlMakesTheStore(self) -> None:
+        """
+        Without a store there is no edge to wait for: control starts at once.
+        """
+        self.store = False
+        self.family.start()
+        self.assertEqual(self.machine.spawned, ["control", "template"])
+
+    def test_controlWaitsForNobody(self) -> None:
+        """
+        An edge that does not come keeps nobody from changing the node.
+        """
+        self.family.start()
+        self.clock.advance(CONTROL_LATEST)
+        self.assertEqual(self.machine.spawned, ["template", "control"])
 
     def test_forkedEdgeIsWatched(self) -> None:
         """
@@ -105,6 +126,7 @@ class FamilyTests(SynchronousTestCase):
         Who keeps ending at once is started ever more slowly, up to a bound.
         """
         self.family.start()
+        self.clock.advance(CONTROL_LATEST)
         for _ in range(3):
             before = len(self.machine.spawned)
             self.machine.running["control"]()
@@ -171,6 +193,7 @@ class FamilyTests(SynchronousTestCase):
         """
         After `no_more` whoever ends stays away, and the last one is told of.
         """
+        self.store = False
         self.family.start()
         self.family.no_more()
         empty = self.family.when_empty()
