@@ -103,7 +103,7 @@ class Passage:
     # where it could not be connected
     avoided: tuple[Lane, ...] = ()
     asked_at = sent_at = 0.0
-    reused = paused = response_whole = over = False
+    reused = stale = paused = response_whole = over = False
     kept: Spool | None = None
 
     def __init__(self, relay: Relay, exchange: Exchange) -> None:
@@ -143,7 +143,8 @@ class Passage:
             self.exchange.queued = monotonic() - self.asked_at
         self.attempts += 1
         upstream = lane.upstream
-        connection = upstream.take(self.exchange.method not in SAFE)
+        # one idle connection was closed behind our back: the others are no better
+        connection = None if self.stale else upstream.take(self.exchange.method not in SAFE)
         if connection is not None:
             self.reused = True
             self._send_on(connection)
@@ -289,6 +290,10 @@ class Passage:
             replayable=self.replayable,
         )
         if again:
+            if self.reused:
+                # says nothing about the request: it may never have been read
+                self.stale = True
+                self.attempts -= 1
             self._again()
         else:
             self._break_off(cause)

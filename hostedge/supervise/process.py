@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import sys
 from contextlib import ExitStack
@@ -189,6 +190,14 @@ class Process:
                 os.killpg(self._group, number)
         except ProcessLookupError:
             raise ProcessExitedAlready() from None
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended, also when the reactor has not come to tell so yet."""
+        if self._pidfd < 0:
+            return True
+        looking = select.poll()
+        looking.register(self._pidfd, select.POLLIN)
+        return bool(looking.poll(0))
 
     def exited(self) -> None:
         """The pidfd is readable."""

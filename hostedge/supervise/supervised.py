@@ -390,6 +390,9 @@ class Supervised:
 
     def announce(self, generation: int) -> None:
         running = self.running[generation]
+        if running.process is not None and running.process.has_ended():
+            # whoever waits was refused there already; the next generation is for them
+            return
         if generation != self._announced:
             self._announced = generation
             self._prober = None

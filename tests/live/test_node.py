@@ -45,6 +45,26 @@ with open("starts", "a") as starts:
 )
 
 
+ON_A_PORT = """
+import http.server, os, subprocess
+
+children = [subprocess.Popen(["sleep", "600"]) for _ in range(30)]
+
+class Pid(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+address = os.environ["HOST"], int(os.environ["PORT"])
+http.server.ThreadingHTTPServer(address, Pid).serve_forever()
+"""
+
+
 def hello_site(account: str = "one", **options: Any) -> dict[str, Any]:
     app = {"name": "hello", "runtime": "wsgi", "module": "hello:app", **options}
     domain = {"name": f"{account}.localhost", "mappings": [{"path": "/", "app": "hello"}]}
@@ -167,6 +187,24 @@ class NodeTests(SynchronousTestCase):
 
         wait_for("a new daemon", answered_by_another)
         self.assertEqual(self.starts(), 2)
+
+    def test_killedDaemonOnAPort(self) -> None:
+        """
+        A daemon with a port of its own and many children is killed: the next request waits for
+        the next one, and is not sent to what is still being buried.
+        """
+        self.node.write("one/serve.py", ON_A_PORT)
+        app = {"name": "port", "runtime": "command", "command": [sys.executable, "serve.py"]}
+        domain = {"name": "one.localhost", "mappings": [{"path": "/", "app": "port"}]}
+        self.node.apply({"account": "one", "apps": [app], "domains": [domain]})
+        for _ in range(2):
+            # both edges have idle connections to it
+            for _ in range(6):
+                first = self.node.get("one.localhost").text
+            os.kill(int(first), signal.SIGKILL)
+            answer = self.node.get("one.localhost")
+            self.assertEqual(answer.status, 200, answer.text)
+            self.assertNotEqual(answer.text, first)
 
     def test_idleStopLosesNothing(self) -> None:
         """
