@@ -27,6 +27,9 @@ from hostedge.settings import Settings, read_settings
 
 WORDS = Words(MAPPINGS, RUNTIMES)
 
+# what TLS clients may speak with us
+ALPN = (b"http/1.1",)
+
 # who may link: the node's own processes
 MINE = frozenset((os.geteuid(),))
 
@@ -68,7 +71,9 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     )
     links.introduce(family, daemons)
     server = LinkServer(reactor, settings.keeper_socket, links.make_peer, MINE)
-    return Keeper(reactor, settings, inheritance, server, links, family, daemons, watches)
+    return Keeper(
+        reactor, settings, inheritance, server, links, family, daemons, watches, store.is_there
+    )
 
 
 def control(reactor: Any, settings: Settings) -> IService:
@@ -133,12 +138,12 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     The second value makes an edge of the process that calls it, until that has ended.
     """
     from hostedge.net.reactor import install
-    from hostedge.tls.contexts import DEFAULT
+    from hostedge.tls.contexts import POLICIES
     from hostedge.tls.template import make_ring
 
     import_edge()
     settings = read_settings(file)
-    ring = make_ring(DEFAULT)
+    ring = make_ring(POLICIES[settings.tls])
     # what is there now lives as long as the process: an edge that collects garbage must not
     # write to these pages
     gc.collect()
@@ -172,7 +177,7 @@ def edge(
     from hostedge.store.hosts import Hosts
     from hostedge.store.reader import StoreReader
     from hostedge.tls.certificates import Certificates
-    from hostedge.tls.contexts import DEFAULT
+    from hostedge.tls.contexts import POLICIES
     from hostedge.wire.date import DateLine
     from hostedge.wire.request_id import RequestIds
 
@@ -187,7 +192,7 @@ def edge(
     reader = StoreReader(settings.store, WORDS)
     hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
     certificates = Certificates(
-        reader, links.certify, settings.name, DEFAULT, (b"http/1.1",), seconds
+        reader, links.certify, settings.name, POLICIES[settings.tls], ALPN, seconds
     )
     hosts.subscribe(certificates.changed)
     entrances = {
@@ -212,6 +217,7 @@ def edge(
         counters=counters,
         make_protocol=partial(H1, entrances["https"]),
         abandoned=share.closed,
+        protocols=ALPN,
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,
     )

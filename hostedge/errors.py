@@ -51,7 +51,6 @@ CAUSES: dict[str, Cause] = {
     "too_large": Cause(413, "The request's body is too large.", "http_request_error"),
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
-    "misdirected": Cause(421, "This connection is not for that name.", "http_request_error"),
     "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
     "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
     "upgrade": Cause(501, "This transfer coding is not supported.", "http_request_error"),

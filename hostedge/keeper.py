@@ -111,6 +111,7 @@ class Keeper(Service):
         family: Family,
         daemons: Ends,
         is_ours: Callable[[int], bool],
+        store_is_there: Callable[[], bool],
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -120,6 +121,7 @@ class Keeper(Service):
         self._family = family
         self._daemons = daemons
         self._is_ours = is_ours
+        self._store_is_there = store_is_there
         self._reaping = LoopingCall(self._reap)
         self._reaping.clock = reactor
         self._ending: Deferred[None] | None = None
@@ -137,6 +139,9 @@ class Keeper(Service):
         listeners = self._inheritance.listeners
         relatives = self._inheritance.relatives
         self._family.adopt(relatives)
+        if relatives:
+            # a daemon whose app cannot be looked up would be ended as not configured
+            await self._until(self._store_is_there, RECOVERY)
         # before anybody links: an edge that wakes an app must not have it started beside itself
         self._daemons.adopt()
         self._server.startService()

@@ -11,6 +11,7 @@ Settings file::
     homes = "homes"                # account homes: <homes>/<account>
     user = "apps"                  # as whom apps run; default: the node's user, root's are nobody
     edges = 2                      # default: one per core
+    tls = "default"                # TLS 1.2 and 1.3; "modern": 1.3 only
 
     [listen]
     http = ["127.0.0.1:8080"]
@@ -75,6 +76,8 @@ class Settings:
     # as whom apps run; empty: as the node, or as nobody when that is root
     user: str = ""
     edges: int = field(factory=lambda: os.cpu_count() or 1)
+    # what TLS clients may use: one of `tls.contexts.POLICIES`
+    tls: str = "default"
     listen: Listen = Listen()
     limits: Limits = Limits()
 
@@ -190,6 +193,8 @@ def _scalar(value: object, wanted: type, where: str) -> object:
 def _bounded(settings: Settings, file: Path) -> None:
     if not 1 <= settings.edges <= 256:
         raise ConfigError(f"{file}: edges", f"want 1 to 256, not {settings.edges}")
+    if settings.tls not in ("default", "modern"):
+        raise ConfigError(f"{file}: tls", f"want default or modern, not {settings.tls!r}")
     if len(os.fsencode(settings.state)) > MAX_STATE:
         raise ConfigError(
             f"{file}: state",

@@ -68,6 +68,7 @@ class ReadSettingsTests(SynchronousTestCase):
             'homes = "homes"': ": state: is missing: want the path of a folder",
             'state = "v"': ": homes: is missing: want the path of a folder",
             good + "edges = 0": ": edges: want 1 to 256, not 0",
+            good + 'tls = "old"': ": tls: want default or modern, not 'old'",
             good + "edges = true": ": edges: want a whole number, not True",
             good + 'edges = "2"': ": edges: want a whole number, not '2'",
             good + "name = 3": ": name: want a text, not 3",

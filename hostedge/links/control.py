@@ -12,6 +12,8 @@ Out: `Changed` to every edge and the keeper; an edge that does not answer is rep
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -151,7 +153,16 @@ class ControlLinks:
 
     def _replace(self, pid: int) -> Deferred[Any]:
         self.log.warn("edge {pid} did not take in a change and is replaced", pid=pid)
-        return self._ask(self.keeper.call(Replace, pid=pid)).addErrback(forget)
+        asked = self._ask(self.keeper.call(Replace, pid=pid))
+        return asked.addErrback(self._end_alone, pid).addErrback(forget)
+
+    def _end_alone(self, failure: Failure, pid: int) -> None:
+        """Without a keeper nobody else ends an edge that serves what was."""
+        failure.trap(*LOST)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
 
     async def status(self) -> dict[str, Any]:
         """What every role says of itself."""

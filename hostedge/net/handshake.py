@@ -103,7 +103,7 @@ class Terms:
     make_protocol: Callable[[], IProtocol]
     # a connection ended that never had a protocol
     abandoned: Callable[[], object]
-    protocols: tuple[bytes, ...] = (b"http/1.1",)
+    protocols: tuple[bytes, ...]
     hello_timeout: float = 5.0
     handshake_timeout: float = 10.0
     watching: SSL.Context = field(factory=lambda: make_watching_context(watch))

@@ -52,6 +52,7 @@ DEFAULT = Policy(
     b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
 )
 MODERN = Policy("modern", SSL.TLS1_3_VERSION, DEFAULT.ciphers)
+POLICIES = {policy.name: policy for policy in (DEFAULT, MODERN)}
 
 
 def make_base_context(policy: Policy) -> SSL.Context:

@@ -62,6 +62,7 @@ class Edge:
             self.counters,
             lambda: Answers(self),
             lambda: None,
+            (b"http/1.1",),
             hello_timeout=2.0,
         )
         listening = socket.create_server(("127.0.0.1", 0))

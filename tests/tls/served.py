@@ -94,6 +94,7 @@ class Port:
             self.counters,
             self._make,
             self._abandon,
+            (b"http/1.1",),
         )
 
     def _make(self) -> Recorder:
