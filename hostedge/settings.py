@@ -33,7 +33,7 @@ from hostedge.errors import ConfigError
 from hostedge.routes.hostname import parse_hostname
 
 # bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
-# run/d/<16 hex digits>.<generation>.sock
+# run/d/<12 hex digits>.<generation, to 11 digits>.sock
 MAX_STATE = 107 - 36
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.settings import MAX_STATE
 from hostedge.supervise.held import MAX_PATH, free_port, hold, socket_path, take_back
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
@@ -37,6 +38,14 @@ class PathTests(SynchronousTestCase):
         path = socket_path(folder, account, app, generation)
         self.assertLessEqual(len(os.fsencode(path)), MAX_PATH)
         self.assertNotEqual(path, socket_path(folder, account, app, generation + 1))
+
+    def test_longestStateFolder(self):
+        """
+        Below the longest state folder that settings may name, 11 digits of generations fit.
+        """
+        folder = Path("/" + "s" * (MAX_STATE - 1)) / "run" / "d"
+        path = socket_path(folder, "a" * 32, "b" * 32, 10**11 - 1)
+        self.assertEqual(len(os.fsencode(path)), MAX_PATH)
 
     def test_shortNamesDiffer(self):
         """
