@@ -24,9 +24,8 @@ import os
 import tomllib
 from math import inf
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
-import cattrs
 from attrs import field, fields, frozen
 
 from hostedge.errors import ConfigError
@@ -146,16 +145,16 @@ def read_settings(file: Path) -> Settings:
             values["name"] = parse_hostname(str(values["name"]))
         except ValueError as error:
             raise ConfigError(f"{file}: name", str(error)) from None
-    settings = cattrs.Converter().structure({**values, "file": file.resolve()}, Settings)
+    settings = Settings(file=file.resolve(), **values)
     _bounded(settings, file)
     return settings
 
 
 def _checked(
     document: dict[str, object], shape: type, where: str, skip: tuple[str, ...] = ()
-) -> dict[str, object]:
+) -> dict[str, Any]:
     known = {name: kind for name, kind in get_type_hints(shape).items() if name not in skip}
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for key, value in document.items():
         here = f"{where}: {key}"
         if key not in known:
@@ -164,15 +163,15 @@ def _checked(
         if wanted in (Listen, Limits):
             if not isinstance(value, dict):
                 raise ConfigError(here, f"want a table, [{key}]")
-            value = _checked(value, wanted, here)
+            values[key] = wanted(**_checked(value, wanted, here))
         elif wanted in _SCALARS:
-            value = _scalar(value, wanted, here)
+            values[key] = _scalar(value, wanted, here)
         elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise ConfigError(here, 'want a list of addresses, ["127.0.0.1:8080"]')
         else:
             for item in value:
                 parse_address(item, here)
-        values[key] = value
+            values[key] = tuple(value)
     return values
 
 
