@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from hostedge.routes.hostname import is_address, parse_hostname
 
@@ -57,7 +58,12 @@ def plain_text(value: object) -> str:
 
 def site_name(value: object) -> str:
     """The name of a domain, an alias or a certificate: a host name, or `*.` and one."""
-    text = plain_text(value)
+    return _site_name(plain_text(value))
+
+
+# In a site the same name stands as a domain, at its certificate, and in that one's chain.
+@lru_cache(maxsize=4096)
+def _site_name(text: str) -> str:
     if not text.startswith("*."):
         return parse_hostname(text)
     name = parse_hostname(text[2:])

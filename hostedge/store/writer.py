@@ -113,7 +113,7 @@ class RouteStore:
             if dry_run:
                 transaction.rollback()
                 return Outcome(revision - 1, tuple(changes))
-            _write_objects(connection, changes)
+            _write_objects(connection, changes, owners)
             _write_names(connection, moved.lost, moved.gained)
             _write_certificate_names(connection, changes, certificates, chains)
             _write_history(connection, changes, revision, self._clock(), who)
@@ -260,7 +260,9 @@ def _check_keys(
     return chains
 
 
-def _write_objects(connection: Connection, changes: Iterable[Change]) -> None:
+def _write_objects(
+    connection: Connection, changes: Iterable[Change], owners: Mapping[str, str]
+) -> None:
     """Bring the rows of the objects up to date, with one statement a table and verb."""
     gone: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
     put: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
@@ -271,7 +273,7 @@ def _write_objects(connection: Connection, changes: Iterable[Change]) -> None:
         if body is None:
             gone[kind].append(place)
         elif kind == "domain":
-            put[kind].append((*place, json.loads(body)["account"], body))
+            put[kind].append((*place, owners[change.key], body))
         else:
             put[kind].append((*place, body))
     for kind, table in OBJECTS.items():
