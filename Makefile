@@ -20,13 +20,13 @@ types: $(VENV)/test-installed
 	$(BIN)/mypy
 
 unit: $(VENV)/test-installed
-	$(BIN)/python -bb tests/run.py unit
+	$(BIN)/python tests/run.py unit
 
 live: $(VENV)/test-installed
-	$(BIN)/python -bb tests/run.py live
+	$(BIN)/python tests/run.py live
 
 deep: $(VENV)/test-installed
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -bb tests/run.py unit
+	HYPOTHESIS_PROFILE=deep $(BIN)/python tests/run.py unit
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
