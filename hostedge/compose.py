@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -152,6 +153,7 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     def run_edge(index: int, listeners: tuple[Any, ...]) -> None:
         # an edge has a reactor only once it is forked
         reactor = install()
+        tempfile.tempdir = str(settings.spool)
         log.startLogging(sys.stderr, setStdout=False)
         edge(reactor, settings, index, listeners, ring).startService()
         reactor.run()

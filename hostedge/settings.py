@@ -107,6 +107,11 @@ class Settings:
         return self.run / "api.sock"
 
     @property
+    def spool(self) -> Path:
+        """Where bodies wait that are too large for memory; `/tmp` often is memory."""
+        return self.state / "spool"
+
+    @property
     def journal(self) -> Path:
         return self.state / "journal"
 

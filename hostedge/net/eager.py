@@ -21,7 +21,7 @@ import socket
 from collections.abc import Iterable
 from errno import EINPROGRESS, EISCONN
 
-from twisted.internet import main, tcp, unix
+from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet
@@ -152,10 +152,6 @@ class EagerConnection(tcp.Connection):
 
 class EagerServer(EagerConnection, tcp.Server):
     """An accepted TCP connection."""
-
-
-class EagerUnixServer(EagerConnection, unix.Server):
-    """An accepted UNIX connection; it passes no descriptors."""
 
 
 class ClientProtocol(Protocol):

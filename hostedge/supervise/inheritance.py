@@ -78,7 +78,10 @@ def bind_all(settings: Settings) -> tuple[Listener, ...]:
 
 
 def _make_folders(settings: Settings) -> None:
-    folders = (settings.state, settings.run, settings.run / "d", settings.logs, settings.journal)
+    folders = (
+        *(settings.state, settings.run, settings.run / "d"),
+        *(settings.logs, settings.journal, settings.spool),
+    )
     try:
         for folder in folders:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)

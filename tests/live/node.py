@@ -155,8 +155,7 @@ class Node:
             if not entry.isdigit() or int(entry) == os.getpid():
                 continue
             with contextlib.suppress(OSError):
-                fds = f"/proc/{entry}/fd"
-                if any(_target(f"{fds}/{fd}").startswith(mine) for fd in os.listdir(fds)):
+                if any(file.startswith(mine) for file in open_files(int(entry))):
                     found.append(int(entry))
         return found
 
@@ -250,6 +249,15 @@ class Node:
         for path in (self.state / "log").glob("access*.log"):
             lines += [json.loads(line) for line in path.read_text().splitlines()]
         return lines
+
+
+def open_files(pid: int) -> list[str]:
+    """
+    Raises:
+        OSError: there is no such process.
+    """
+    fds = f"/proc/{pid}/fd"
+    return [_target(f"{fds}/{fd}") for fd in os.listdir(fds)]
 
 
 def _target(link: str) -> str:

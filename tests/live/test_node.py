@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.node import Answer, Node, load, wait_for
+from tests.live.node import Answer, Node, load, open_files, wait_for
 
 HELLO = """
 import os, time
@@ -242,6 +242,26 @@ class NodeTests(SynchronousTestCase):
             with concurrent.futures.ThreadPoolExecutor(8) as others:
                 answers = list(others.map(lambda _: self.node.get("one.localhost"), range(40)))
             self.assertEqual([a.status for a in answers], [200] * 40)
+
+    def test_largeBodiesWaitInTheStateFolder(self) -> None:
+        """
+        What is too large for memory is spooled below the state folder, not into /tmp.
+        """
+        self.hello()
+        self.assertEqual(self.node.get("one.localhost").status, 200)
+        with self.node.connect() as client:
+            client.sendall(
+                b"POST / HTTP/1.1\r\nHost: one.localhost\r\nContent-Length: 4000000\r\n\r\n"
+            )
+            client.sendall(b"x" * 3_000_000)
+            wait_for("it is spooled", lambda: self.spooled())
+            client.sendall(b"x" * 1_000_000)
+            self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200"))
+
+    def spooled(self) -> bool:
+        spool = str(self.node.state / "spool")
+        files = [file for pid in self.node.pids("edge") for file in open_files(pid)]
+        return any(file.startswith(spool) for file in files)
 
     # changed live
 
