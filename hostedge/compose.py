@@ -61,6 +61,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         owner=app_owner(settings),
     )
     store.subscribe(daemons.changed)
+    store.subscribe(lambda keys: links.cut(store.suspended(keys)))
     own = OwnProcesses(reactor, settings, links.fork)
     family = Family(
         reactor,

@@ -84,6 +84,17 @@ class KeeperStore:
         account, _, name = key.partition("/")
         return self._reader.app(account, name)
 
+    def suspended(self, keys: list[str] | None) -> list[str]:
+        """
+        The accounts among these keys that are suspended; of changes too many to name, none: the
+        daemons end all the same, and edges have dropped every host.
+        """
+        reader = self._reader
+        if reader is None or keys is None:
+            return []
+        accounts = [key.removeprefix("account/") for key in keys if key.startswith("account/")]
+        return [account for account in accounts if reader.is_suspended(account)]
+
     def changed(self, revision: int) -> None:
         """The store is at this revision."""
         if not self.is_there() or self._reader is None or revision <= self._revision:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -310,8 +310,10 @@ class KeeperLinks:
     def retire(self, app: str, generation: int, deadline: float) -> None:
         self._tell(Retire, app=app, generation=generation, deadline=deadline)
 
-    def cut(self, account: str, reason: str) -> None:
-        self._tell(Cut, account=account, reason=reason)
+    def cut(self, accounts: Iterable[str]) -> None:
+        """End what runs for these accounts on every edge: they are suspended."""
+        for account in accounts:
+            self._tell(Cut, account=account, reason="suspended")
 
     def drain(self, deadline: float) -> None:
         self._tell(Drain, deadline=deadline)

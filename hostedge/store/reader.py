@@ -145,6 +145,11 @@ class StoreReader:
             self._made(owned_key("app", account, name), app[0]),
         )
 
+    def is_suspended(self, account: str) -> bool:
+        """Say whether nothing of this account may run."""
+        row = self._one(_ACCOUNT, account)
+        return row is not None and bool(self._made(account_key(account), row[0]).suspended)
+
     def certificate(self, name: str) -> IssuedCertificate | None:
         """
         The certificate for a server name: the owner's own one for exactly this name, the

@@ -320,7 +320,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         """
         self.keeper.moved("one/hello", 3, "unix:/x")
         self.keeper.retire("one/hello", 2, 30.0)
-        self.keeper.cut("one", "suspended")
+        self.keeper.cut(["one"])
         self.keeper.drain(5.0)
         self.pump.flush()
         self.assertEqual(

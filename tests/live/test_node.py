@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -290,6 +291,30 @@ class NodeTests(SynchronousTestCase):
             wait_for("the second generation", lambda: self.starts() == 2)
             wait_for("it is ready", lambda: self.state() == "READY")
         self.assertEqual(wrong, [])
+
+    def test_suspensionCutsWhatRuns(self) -> None:
+        """
+        When an account is suspended, what a server of its pool is still sending breaks off.
+        """
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        pools = [{"name": "p", "servers": [{"address": address}]}]
+        domain = {"name": "one.localhost", "mappings": [{"path": "/", "pool": "p"}]}
+        site = {"account": "one", "pools": pools, "domains": [domain]}
+        self.node.apply(site)
+        with self.node.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: one.localhost\r\n\r\n")
+            upstream, _ = server.accept()
+            self.addCleanup(upstream.close)
+            upstream.recv(65536)
+            upstream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            self.assertTrue(client.recv(65536).startswith(b"HTTP/1.1 200"))
+            self.node.apply({**site, "account": {"name": "one", "suspended": True}})
+            # neither waits for the other: the edge has ended both
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(b"".join(iter(lambda: client.recv(65536), b"")), b"")
+        self.assertEqual(self.node.get("one.localhost").status, 503)
 
     def test_changeWithAHungEdge(self) -> None:
         """
