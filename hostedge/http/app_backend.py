@@ -18,9 +18,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hostedge.balance.queue import FULL, PLACED
-from hostedge.http.lane import RETRY, Lane, Means, Waiting, Woken
+from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
+from hostedge.ipc import Woken
 from hostedge.model.site import App
 
 # seconds without a request after which an edge does not keep an app in mind

@@ -8,7 +8,7 @@ Out: `passage.placed` and `passage.refused`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from hostedge.balance.queue import Places
 from hostedge.http.relay import Passage
 from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
+from hostedge.ipc import Woken
 from hostedge.model.site import App
 from hostedge.settings import Limits
 
@@ -26,27 +27,11 @@ from hostedge.settings import Limits
 RETRY = 5.0
 
 
-class Woken(Protocol):
-    """The keeper's answer: where the app is, or why it cannot be had and when to ask again."""
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def address(self) -> str: ...
-
-    @property
-    def refusal(self) -> str: ...
-
-    @property
-    def retry(self) -> float: ...
-
-
 class Keeper(Protocol):
     """Who starts apps."""
 
-    def wake(self, app: str, host: str) -> Deferred[Any]:
-        """Start it or say where it is: `Woken`; fails when the link is lost meanwhile."""
+    def wake(self, app: str, host: str) -> Deferred[Woken]:
+        """Start it or say where it is; fails when the link is lost meanwhile."""
 
 
 @frozen

@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IProcessTransport, IReadDescriptor
@@ -53,8 +53,6 @@ class Launch:
     log: Path | None = None
     umask: int = 0o022
     owner: tuple[int, int] | None = None
-    # of an app's daemon, for those who read the launch in a log
-    generation: int = field(default=0, eq=False)
 
 
 # pids that a Process stands for

@@ -348,7 +348,6 @@ class Supervised:
             listeners=(held.fileno(),) if held else (),
             log=self._log_file(),
             owner=around.owner,
-            generation=generation,
         )
         running.process = spawn(self._reactor, _Watch(self, generation), launch)
         self._note(running, pid=running.process.pid or 0, started=running.process.started)

@@ -74,10 +74,6 @@ class Hello:
     # the name of the key that the offered ticket was made with
     ticket_key: bytes
 
-    @property
-    def is_tls13(self) -> bool:
-        return TLS13 in self.versions
-
 
 def read_hello(data: bytes) -> Hello | int:
     """
