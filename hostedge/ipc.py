@@ -10,7 +10,7 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
     keeper   -> edge      Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
-    control  -> edge      Changed, Explain, Report
+    control  -> edge      Changed, Explain, Report, Evaluate
     control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart
 """
 
@@ -154,7 +154,7 @@ class TakeListener(Command):
 
     arguments = [(b"index", Integer())]
     response = [
-        # `http` or `https`; empty: there is no such index
+        # `http`, `https`, `dns-udp` or `dns-tcp`; empty: there is no such index
         (b"protocol", Unicode()),
         (b"address", Unicode()),
         (b"listener", Descriptor(optional=True)),
@@ -180,6 +180,18 @@ class Certify(Command):
     arguments = [(b"name", Unicode())]
     # empty, or why not
     response = [(b"refusal", Unicode())]
+
+
+class Evaluate(Command):
+    """
+    What an operator has typed for this edge in the manhole; one statement or expression.
+
+    `printed` is what it printed and the `repr` of its value, or its traceback; cut to 60,000
+    bytes.
+    """
+
+    arguments = [(b"source", Unicode())]
+    response = [(b"printed", Unicode())]
 
 
 class Changed(Command):

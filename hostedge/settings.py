@@ -16,12 +16,23 @@ Settings file::
     [listen]
     http = ["127.0.0.1:8080"]
     https = ["127.0.0.1:8443"]
+    dns = ["127.0.0.1:8053"]       # UDP and TCP; one address each, no wildcard
+
+    [dns]
+    addresses = ["192.0.2.1"]      # where the node is reached: what domains are answered with
+    nameservers = ["ns1.example.net"]  # NS of zones that name none; default: the node's name
+
+    [console]
+    ssh = "127.0.0.1:8022"         # the manhole over SSH; default: not at all
+    keys = "operators.pub"         # authorized_keys; relative to this file
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
+from ipaddress import ip_address
 from math import inf
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -29,7 +40,7 @@ from typing import Any, get_type_hints
 from attrs import field, fields, frozen
 
 from hostedge.errors import ConfigError
-from hostedge.routes.hostname import parse_hostname
+from hostedge.routes.hostname import is_address, parse_hostname
 
 # bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
 # run/d/<12 hex digits>.<generation, to 11 digits>.sock
@@ -42,6 +53,28 @@ class Listen:
 
     http: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
+    # both UDP and TCP
+    dns: tuple[str, ...] = ()
+
+
+@frozen
+class Dns:
+    """What the node says of itself in the zones that it serves."""
+
+    # public addresses, IPv4 and IPv6, without ports
+    addresses: tuple[str, ...] = ()
+    # host names in normal form
+    nameservers: tuple[str, ...] = ()
+
+
+@frozen
+class Console:
+    """Who reaches the manhole over SSH; the UNIX socket is there without this."""
+
+    # `host:port`; empty: nobody
+    ssh: str = ""
+    # the file of public keys that are let in
+    keys: Path = Path()
 
 
 @frozen
@@ -61,6 +94,14 @@ class Limits:
     spool_memory: int = 1024 * 1024
     spool_disk: int = 64 * 1024 * 1024
     connections: int = 8192
+    # of one frame and of one message, after inflation; seconds without data either way
+    websocket_frame: int = 16 * 1024 * 1024
+    websocket_message: int = 64 * 1024 * 1024
+    websocket_idle: float = 3600.0
+    # open at once on an edge; seconds in which a DNS client over TCP asks nothing
+    websockets: int = 4096
+    dns_connections: int = 256
+    dns_idle: float = 10.0
     drain: float = 30.0
 
 
@@ -79,6 +120,8 @@ class Settings:
     tls: str = "default"
     listen: Listen = Listen()
     limits: Limits = Limits()
+    dns: Dns = Dns()
+    console: Console = Console()
 
     @property
     def store(self) -> Path:
@@ -105,6 +148,11 @@ class Settings:
     def api_socket(self) -> Path:
         """Where the API listens, over HTTP."""
         return self.run / "api.sock"
+
+    @property
+    def manhole_socket(self) -> Path:
+        """Where `hostedge manhole` attaches."""
+        return self.run / "manhole.sock"
 
     @property
     def spool(self) -> Path:
@@ -150,6 +198,8 @@ def read_settings(file: Path) -> Settings:
             values["name"] = parse_hostname(str(values["name"]))
         except ValueError as error:
             raise ConfigError(f"{file}: name", str(error)) from None
+    if "console" in values:
+        values["console"] = _console(values["console"], folder, f"{file}: console")
     settings = Settings(file=file.resolve(), **values)
     _bounded(settings, file)
     return settings
@@ -165,21 +215,59 @@ def _checked(
         if key not in known:
             raise ConfigError(here, f"is not a setting; known here: {', '.join(sorted(known))}")
         wanted = known[key]
-        if wanted in (Listen, Limits):
+        if wanted in _TABLES:
             if not isinstance(value, dict):
                 raise ConfigError(here, f"want a table, [{key}]")
             values[key] = wanted(**_checked(value, wanted, here))
         elif wanted in _SCALARS:
             values[key] = _scalar(value, wanted, here)
         elif not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ConfigError(here, 'want a list of addresses, ["127.0.0.1:8080"]')
+            raise ConfigError(here, f"want a list, {_LISTS.get(key, _ENDPOINTS)[1]}")
         else:
-            for item in value:
-                parse_address(item, here)
-            values[key] = tuple(value)
+            check = _LISTS.get(key, _ENDPOINTS)[0]
+            values[key] = tuple(check(item, here) for item in value)
     return values
 
 
+def _endpoint(text: str, where: str) -> str:
+    parse_address(text, where)
+    return text
+
+
+def _dns_endpoint(text: str, where: str) -> str:
+    host, _ = parse_address(text, where)
+    address = _public_address(host, where)
+    if ip_address(address).is_unspecified:
+        # a datagram socket that is bound to all answers from whichever the kernel chooses
+        raise ConfigError(where, f"want each address by itself, not {text}")
+    return text
+
+
+def _public_address(text: str, where: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ConfigError(where, f"want an IP address, not {text!r}") from None
+
+
+def _host(text: str, where: str) -> str:
+    try:
+        name = parse_hostname(text)
+    except ValueError as error:
+        raise ConfigError(where, str(error)) from None
+    if is_address(name):
+        raise ConfigError(where, f"want a host name, not {text!r}")
+    return name
+
+
+_TABLES = (Listen, Limits, Dns, Console)
+_ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
+# how the items of a list are read, and what one looks like; the others are endpoints
+_LISTS: dict[str, tuple[Callable[[str, str], str], str]] = {
+    "dns": (_dns_endpoint, '["192.0.2.1:53"]'),
+    "addresses": (_public_address, '["192.0.2.1", "2001:db8::1"]'),
+    "nameservers": (_host, '["ns1.example.net"]'),
+}
 _SCALARS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 
 
@@ -192,6 +280,16 @@ def _scalar(value: object, wanted: type, where: str) -> object:
     if wanted in (str, Path) and isinstance(value, str) and value:
         return value
     raise ConfigError(where, f"want {_SCALARS[wanted]}, not {value!r}")
+
+
+def _console(console: Console, folder: Path, where: str) -> Console:
+    if not console.ssh:
+        return console
+    parse_address(console.ssh, f"{where}: ssh")
+    keys = Path(os.path.normpath(folder / console.keys))
+    if not keys.is_file():
+        raise ConfigError(f"{where}: keys", "want the file of the public keys that are let in")
+    return Console(console.ssh, keys)
 
 
 def _bounded(settings: Settings, file: Path) -> None:

@@ -52,7 +52,13 @@ class ReadSettingsTests(SynchronousTestCase):
             'name = "n1.example"\nstate = "v"\nhomes = "homes"\nedges = 3\n'
             '[listen]\nhttp = ["127.0.0.1:0", "[::1]:80"]\nhttps = ["127.0.0.1:443"]\n'
             "[limits]\nheader_timeout = 3\nbody_size = 1000\n"
+            '[dns]\naddresses = ["192.0.2.1", "2001:DB8::1"]\nnameservers = ["NS1.example."]\n'
+            '[console]\nssh = "127.0.0.1:0"\nkeys = "node.toml"\n'
         )
+        self.assertEqual(settings.dns.addresses, ("192.0.2.1", "2001:db8::1"))
+        self.assertEqual(settings.dns.nameservers, ("ns1.example",))
+        self.assertEqual(settings.console.ssh, "127.0.0.1:0")
+        self.assertEqual(settings.console.keys, self.file.resolve())
         self.assertEqual((settings.name, settings.edges), ("n1.example", 3))
         self.assertEqual(settings.listen.http, ("127.0.0.1:0", "[::1]:80"))
         self.assertEqual(settings.limits.header_timeout, 3.0)
@@ -73,8 +79,22 @@ class ReadSettingsTests(SynchronousTestCase):
             good + 'edges = "2"': ": edges: want a whole number, not '2'",
             good + "name = 3": ": name: want a text, not 3",
             good + "listen = 3": ": listen: want a table, [listen]",
-            good + '[listen]\nhttp = "127.0.0.1:80"': ": listen: http: want a list of addresses,"
+            good + '[listen]\nhttp = "127.0.0.1:80"': ": listen: http: want a list,"
             ' ["127.0.0.1:8080"]',
+            good + '[listen]\ndns = ["[::]:53"]': ": listen: dns: want each address by itself,"
+            " not [::]:53",
+            good + '[listen]\ndns = ["localhost:53"]': ": listen: dns: want an IP address,"
+            " not 'localhost'",
+            good + '[dns]\naddresses = "::1"': ": dns: addresses: want a list,"
+            ' ["192.0.2.1", "2001:db8::1"]',
+            good + '[dns]\naddresses = ["::1:80:x"]': ": dns: addresses: want an IP address,"
+            " not '::1:80:x'",
+            good + '[dns]\nnameservers = ["192.0.2.1"]': ": dns: nameservers: want a host name,"
+            " not '192.0.2.1'",
+            good + '[console]\nssh = "127.0.0.1:22"': ": console: keys: want the file of the"
+            " public keys that are let in",
+            good + '[console]\nssh = "22"\nkeys = "x"': ": console: ssh: want host:port or"
+            " [v6]:port, not '22'",
             good
             + '[listen]\nhttp = ["80"]': ": listen: http: want host:port or [v6]:port, not '80'",
             good + "[limits]\ndrain = -1": ": limits: drain: want more than 0, and an end",
@@ -84,7 +104,8 @@ class ReadSettingsTests(SynchronousTestCase):
             " hyphens, not 'a b'",
             good + "[listen]\nhttp = ['\u00e4:80']": ": listen: http: want host:port or"
             " [v6]:port, not '\u00e4:80'",
-            good + "[listen]\nftp = []": ": listen: ftp: is not a setting; known here: http, https",
+            good + "[listen]\nftp = []": ": listen: ftp: is not a setting; known here: dns, http,"
+            " https",
         }.items():
             self.assertEqual(self.refused(text), wanted, text)
 

@@ -87,6 +87,38 @@ class Certificate:
 
 
 @frozen
+class Record:
+    """
+    One DNS record; `data` is in presentation form, names in it absolute or relative to the zone.
+    """
+
+    # relative to the zone, `@` is its apex; lower case
+    name: str
+    # the mnemonic: MX, TXT, …
+    type: str
+    data: str
+    # seconds; None: the zone's
+    ttl: float | None = None
+
+
+@frozen
+class Zone:
+    """
+    A part of the DNS that this node is the authority for.
+
+    The account's domains below it are answered with the node's addresses, unless a record says
+    otherwise. What is missing at the apex (SOA, NS) is made of the node's settings.
+    """
+
+    name: str
+    records: tuple[Record, ...] = ()
+    # seconds, of records without one and of answers made of domains
+    ttl: float = 3600.0
+    # whether domains of other accounts are answered as well
+    shared: bool = False
+
+
+@frozen
 class Site:
     """All that one account has: the whole truth about it."""
 
@@ -95,6 +127,19 @@ class Site:
     pools: tuple[Pool, ...] = ()
     domains: tuple[Domain, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    zones: tuple[Zone, ...] = ()
+
+
+@frozen
+class FoundZone:
+    """A zone as the store has it."""
+
+    zone: Zone
+    account: str
+    # the revision at which the zone, or a domain below it, has changed last
+    serial: int
+    # the store's revision it was read at
+    revision: int
 
 
 @frozen
