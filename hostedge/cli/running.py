@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hostedge.cli.client import ApiClient
-from hostedge.cli.table import paragraph, span, table
+from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.errors import ConfigError
 from hostedge.net.identity import process_started
 from hostedge.settings import Settings, read_settings
@@ -82,7 +82,7 @@ def _uptime(pid: int) -> float | None:
     return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - began)
 
 
-def status_lines(report: dict[str, Any]) -> Iterator[str]:
+def status_lines(report: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     yield f"Node {report['name']}, store at revision {report['revision']}."
     if not report.get("keeper"):
         yield "The keeper does not answer: apps run on, but none can be started."
@@ -96,15 +96,17 @@ def status_lines(report: dict[str, Any]) -> Iterator[str]:
         ("ROLE", "PID", "UPTIME", "CONNECTIONS", "IN FLIGHT", "REVISION"),
         [*rows, *(_edge_row(each) for each in edges)],
         right=("PID", "CONNECTIONS", "IN FLIGHT", "REVISION"),
+        width=width,
     )
     if report.get("listeners"):
         yield ""
         rows = [(each["protocol"], each["address"]) for each in report["listeners"]]
-        yield from table(("LISTENS", "ADDRESS"), rows)
+        yield from table(("LISTENS", "ADDRESS"), rows, width=width)
     counted = _sum(each.get("counters", {}) for each in edges)
     if counted:
         yield ""
-        yield from table(("COUNTER", "ALL EDGES"), sorted(counted.items()), right=("ALL EDGES",))
+        rows = sorted(counted.items())
+        yield from table(("COUNTER", "ALL EDGES"), rows, right=("ALL EDGES",), width=width)
 
 
 def _edge_row(edge: dict[str, Any]) -> tuple[object, ...]:
@@ -133,7 +135,7 @@ def apps(options: Namespace) -> int:
     return _print(options, answer, app_lines(answer["apps"]))
 
 
-def app_lines(known: list[dict[str, Any]]) -> Iterator[str]:
+def app_lines(known: list[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
     if not known:
         yield "No app was asked for yet: each is started by its first request."
         return
@@ -150,7 +152,7 @@ def app_lines(known: list[dict[str, Any]]) -> Iterator[str]:
         for each in known
     ]
     head = ("APP", "STATE", "GEN", "PID", "FOR", "IN FLIGHT", "WHY")
-    yield from table(head, rows, right=("GEN", "PID", "IN FLIGHT"))
+    yield from table(head, rows, right=("GEN", "PID", "IN FLIGHT"), width=width)
 
 
 def restart(options: Namespace) -> int:
@@ -170,9 +172,9 @@ def explain(options: Namespace) -> int:
     return _print(options, answer, explain_lines(answer))
 
 
-def explain_lines(answer: dict[str, Any]) -> Iterator[str]:
+def explain_lines(answer: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     yield f"{answer['method']} {answer['url']}"
     for step in answer["steps"]:
-        yield from paragraph(step["step"], step["answer"], STEP)
+        yield from paragraph(step["step"], step["answer"], STEP, width)
         if step["reason"]:
-            yield from paragraph("", step["reason"], STEP)
+            yield from paragraph("", step["reason"], STEP, width)

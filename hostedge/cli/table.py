@@ -1,8 +1,9 @@
 """
 Tables that fit a terminal.
 
-In:  the words of the command line, with rows of texts.
-Out: lines of at most 80 columns; what does not fit is cut and ends with `…`.
+In:  the words of the command line and the manhole's, with rows of texts.
+Out: lines of at most 80 columns, or as many as are asked for; what does not fit is cut and ends
+     with `…`.
 """
 
 from __future__ import annotations
@@ -18,23 +19,27 @@ _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"))
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: Sequence[str] = (),
+    width: int = WIDTH,
 ) -> Iterator[str]:
     """Lay out rows under a head; columns named in `right` are set to the right."""
     texts = [["" if cell is None else _one_line(str(cell)) for cell in row] for row in rows]
-    widths = _widths([max(map(len, column)) for column in zip(head, *texts, strict=True)])
+    wanted = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
+    widths = _widths(wanted, width)
     for row in (head, *texts):
         cells = [
-            cut(cell, width).rjust(width) if name in right else cut(cell, width).ljust(width)
-            for name, cell, width in zip(head, row, widths, strict=True)
+            cut(cell, room).rjust(room) if name in right else cut(cell, room).ljust(room)
+            for name, cell, room in zip(head, row, widths, strict=True)
         ]
         yield (" " * GAP).join(cells).rstrip()
 
 
-def _widths(wanted: list[int]) -> list[int]:
+def _widths(wanted: list[int], width: int) -> list[int]:
     """Take from the widest until all fit."""
     widths = list(wanted)
-    over = sum(widths) + GAP * (len(widths) - 1) - WIDTH
+    over = sum(widths) + GAP * (len(widths) - 1) - width
     while over > 0 and max(widths) > LEAST:
         widths[widths.index(max(widths))] -= 1
         over -= 1
@@ -55,9 +60,9 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
-def paragraph(label: str, text: str, indent: int) -> Iterator[str]:
+def paragraph(label: str, text: str, indent: int, width: int = WIDTH) -> Iterator[str]:
     """A label and a text beside it, wrapped."""
-    lines = wrap(_one_line(text), WIDTH - indent, break_on_hyphens=False) or [""]
+    lines = wrap(_one_line(text), max(LEAST, width - indent), break_on_hyphens=False) or [""]
     yield f"{_printable(label):<{indent}}{lines[0]}".rstrip()
     for line in lines[1:]:
         yield " " * indent + line

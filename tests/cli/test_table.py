@@ -30,6 +30,14 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(line, "x" * 72 + "…  short")
         self.assertEqual((cut("abc", 3), cut("abcd", 3)), ("abc", "ab…"))
 
+    def test_width(self) -> None:
+        """
+        A wider terminal gets wider lines, a narrow one narrower ones.
+        """
+        self.assertEqual(list(table(("A",), [("x" * 100,)], width=120))[1], "x" * 100)
+        self.assertEqual(list(table(("A",), [("x" * 100,)], width=20))[1], "x" * 19 + "…")
+        self.assertEqual(list(paragraph("a", "b c", 3, 4)), ["a  b c"])
+
     @given(st.lists(st.lists(st.text(max_size=120), min_size=4, max_size=4), max_size=4))
     def test_neverWider(self, rows: list[list[str]]) -> None:
         """
