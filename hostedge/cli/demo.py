@@ -54,10 +54,13 @@ class Page:
     port: int
     path: str
     what: str
+    # whether a WebSocket answers there, to who asks for one
+    websocket: bool = False
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://{self.name}:{self.port}{self.path}"
+        scheme = self.scheme.replace("http", "ws") if self.websocket else self.scheme
+        return f"{scheme}://{self.name}:{self.port}{self.path}"
 
 
 def demo(options: Namespace) -> int:
@@ -115,7 +118,8 @@ def _watch(settings: Settings, sites: list[tuple[Site, Prepared]], node: int) ->
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         pages = bring_up(settings, sites, lambda: has_ended(node))
-        for line in guide(settings, pages, program()):
+        questions = list(questions_of([site for site, _ in sites], listeners(settings)))
+        for line in guide(settings, pages, questions, program()):
             print(line)
         sys.stdout.flush()
     except ConfigError as error:
@@ -188,7 +192,9 @@ def pages_of(sites: Sequence[Site], bound: Sequence[dict[str, str]]) -> Iterator
                 continue
             for mapping in domain.mappings:
                 what = _described(mapping)
-                yield Page(scheme, domain.name, _ANY.get(host, host), port, mapping.path, what)
+                websocket = getattr(mapping.to, "websocket", False)
+                where = (_ANY.get(host, host), port)
+                yield Page(scheme, domain.name, *where, mapping.path, what, websocket)
 
 
 def _described(mapping: Mapping) -> str:
@@ -226,7 +232,23 @@ def program() -> str:
     return "hostedge" if found else shortest(called)
 
 
-def guide(settings: Settings, pages: Sequence[Page], program: str) -> Iterator[str]:
+def questions_of(sites: Sequence[Site], bound: Sequence[dict[str, str]]) -> Iterator[str]:
+    """A `dig` line for each zone, when the node answers DNS."""
+    address = next((each["address"] for each in bound if each["protocol"] == "dns-udp"), "")
+    if not address:
+        return
+    host, port = parse_address(address, "listeners")
+    for site in sites:
+        for zone in site.zones:
+            kind = zone.records[0].type if zone.records else "SOA"
+            owner = zone.records[0].name if zone.records else "@"
+            name = zone.name if owner == "@" else f"{owner}.{zone.name}"
+            yield f"dig @{host} -p {port} {name} {kind}"
+
+
+def guide(
+    settings: Settings, pages: Sequence[Page], questions: Sequence[str], program: str
+) -> Iterator[str]:
     """What to open, how to ask from a shell, how to stop."""
     authority = shortest(settings.ca_certificate)
     yield "hostedge runs."
@@ -234,7 +256,9 @@ def guide(settings: Settings, pages: Sequence[Page], program: str) -> Iterator[s
     yield from table(("OPEN", "ANSWERED BY"), [(page.url, page.what) for page in pages])
     yield ""
     for page in pages:
-        yield from curl(page, authority)
+        if not page.websocket:
+            yield from curl(page, authority)
+    yield from questions
     yield ""
     yield f"Local CA certificate, for browsers and curl: {authority}"
     yield f"Logs: {shortest(settings.logs)}/"

@@ -7,10 +7,20 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.demo import Page, bring_up, curl, guide, has_ended, node_command, pages_of
+from hostedge.cli.demo import (
+    Page,
+    bring_up,
+    curl,
+    guide,
+    has_ended,
+    node_command,
+    pages_of,
+    questions_of,
+)
 from hostedge.cli.words import words
 from hostedge.errors import ConfigError
 from hostedge.model.parse import parse_site
+from hostedge.model.site import Account, Record, Site, Zone
 from hostedge.settings import Settings
 
 SITE = {
@@ -79,13 +89,48 @@ class PageTests(SynchronousTestCase):
         The table, the commands, the certificate and the way to stop; all at 80 columns.
         """
         settings = Settings(Path("node.toml"), Path.cwd() / "var", Path())
-        lines = list(guide(settings, self.pages(BOUND), ".venv/bin/hostedge"))
+        pages = self.pages(BOUND)
+        socket = Page("https", "demo.localhost", "127.0.0.1", 8443, "/live", "app chat", True)
+        dig = "dig @127.0.0.1 -p 8053 demo.localhost MX"
+        lines = list(guide(settings, [*pages, socket], [dig], ".venv/bin/hostedge"))
         self.assertLessEqual(max(map(len, lines)), 80)
         text = "\n".join(lines)
         self.assertIn("https://demo.localhost:8443/  redirect /hello", text)
+        self.assertIn("wss://demo.localhost:8443/live  app chat", text)
+        self.assertEqual(
+            [line for line in lines if line.startswith("curl")], list(curl(pages[0], "var/ca.pem"))
+        )
+        self.assertIn(dig, lines)
         self.assertIn("browsers and curl: var/ca.pem", text)
         self.assertIn("  .venv/bin/hostedge explain https://demo.localhost:8443/", text)
         self.assertIn("Ctrl-C", text)
+
+
+class QuestionTests(SynchronousTestCase):
+    """What there is to ask over DNS."""
+
+    def test_questions(self) -> None:
+        """
+        Each zone is asked for its first record, at an address that is bound.
+        """
+        site = Site(
+            Account("demo"),
+            zones=(
+                Zone("demo.test", (Record("@", "MX", "10 mail.demo.test."),)),
+                Zone("deep.test", (Record("_sip._tcp", "SRV", "1 1 5060 sip.deep.test."),)),
+                Zone("bare.test"),
+            ),
+        )
+        bound = [*BOUND, {"protocol": "dns-udp", "address": "127.0.0.1:8053"}]
+        self.assertEqual(
+            list(questions_of([site], bound)),
+            [
+                "dig @127.0.0.1 -p 8053 demo.test MX",
+                "dig @127.0.0.1 -p 8053 _sip._tcp.deep.test SRV",
+                "dig @127.0.0.1 -p 8053 bare.test SOA",
+            ],
+        )
+        self.assertEqual(list(questions_of([site], BOUND)), [])
 
 
 class StartTests(SynchronousTestCase):
