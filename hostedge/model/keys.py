@@ -31,6 +31,10 @@ def domain_key(name: str) -> str:
     return f"domain/{name}"
 
 
+def zone_key(name: str) -> str:
+    return f"zone/{name}"
+
+
 def name_key(name: str) -> str:
     """Not an object: what this host name leads to, or whether it leads anywhere, has changed."""
     return f"name/{name}"

@@ -30,6 +30,7 @@ from hostedge.model.names import (
     shown,
     site_name,
 )
+from hostedge.model.records import parse_zone, zone_document
 from hostedge.model.shape import (
     Check,
     Document,
@@ -40,7 +41,17 @@ from hostedge.model.shape import (
     sequence,
     shape_of,
 )
-from hostedge.model.site import Account, App, Certificate, Domain, Mapping, Pool, Server, Site
+from hostedge.model.site import (
+    Account,
+    App,
+    Certificate,
+    Domain,
+    Mapping,
+    Pool,
+    Server,
+    Site,
+    Zone,
+)
 
 MAX_ALIASES = 1000
 MAX_MAPPINGS = 1000
@@ -82,7 +93,7 @@ _CERTIFICATE = shape_of(
 _DOMAIN = shape_of(Domain, {"name": site_name, "aliases": sequence(site_name)}, skip="mappings")
 _MORE = ("mappings",)
 
-Object = Account | App | Pool | Domain | Certificate
+Object = Account | App | Pool | Domain | Certificate | Zone
 
 
 @frozen
@@ -135,7 +146,7 @@ def site_document(site: Site, words: Words) -> Document:
     """The same as keys and values for a site file: `parse_site` gives the same site back."""
     account = _ACCOUNT.write(site.account)
     document: Document = {"account": site.account.name if len(account) == 1 else account}
-    for name in ("apps", "pools", "domains", "certificates"):
+    for name in ("apps", "pools", "domains", "certificates", "zones"):
         objects = getattr(site, name)
         if objects:
             document[name] = [object_document(each, words) for each in objects]
@@ -170,6 +181,8 @@ def object_document(value: Object, words: Words) -> Document:
         return _POOL.write(value)
     if isinstance(value, Certificate):
         return _CERTIFICATE.write(value)
+    if isinstance(value, Zone):
+        return zone_document(value)
     return _ACCOUNT.write(value)
 
 
@@ -182,9 +195,11 @@ def _reader(kind: str, words: Words) -> Any:
         return _pool
     if kind == "certificate":
         return _certificate
+    if kind == "zone":
+        return parse_zone
     if kind == "account":
         return _account
-    raise Misfit("want account, app, pool, domain or certificate before the first /")
+    raise Misfit("want account, app, pool, domain, certificate or zone before the first /")
 
 
 def _joined(path: tuple[str, ...]) -> Iterator[str]:
@@ -208,6 +223,7 @@ def _site(document: Document, words: Words) -> Site:
         "pools": sequence(_pool),
         "domains": sequence(lambda item: _domain(mapping(item), words)),
         "certificates": sequence(_certificate),
+        "zones": sequence(parse_zone),
     }
     values: dict[str, Any] = {}
     for key, value in document.items():
@@ -221,7 +237,7 @@ def _site(document: Document, words: Words) -> Site:
     if "account" not in values:
         raise Misfit("is missing", ("account",))
     site = Site(**values)
-    _check_whole(site)
+    check_whole(site)
     return site
 
 
@@ -313,11 +329,17 @@ def _certificate(document: object) -> Certificate:
     return made if made.names else evolve(made, names=chain.names)
 
 
-def _check_whole(site: Site) -> None:
-    """Check what no part can know alone: names that must differ, and names of each other."""
+def check_whole(site: Site) -> None:
+    """
+    Check what no part can know alone: names that must differ, and names of each other.
+
+    Raises:
+        Misfit: with the path to what is wrong.
+    """
     _unique("apps", (app.name for app in site.apps))
     _unique("pools", (pool.name for pool in site.pools))
     _unique("certificates", (each.name for each in site.certificates))
+    _unique("zones", (zone.name for zone in site.zones))
     owners: dict[str, str] = {}
     for number, domain in enumerate(site.domains):
         for name in names_of(domain):

@@ -96,7 +96,13 @@ class ParseTests(SynchronousTestCase):
         domain = "site.yaml: domains[0] (Demo.localhost.)"
         normal = "site.yaml: domains[0] (demo.localhost)"
         for path, value, wanted in (
-            (("zones",), [], "site.yaml: zones: is not known here; known: account, apps"),
+            (("users",), [], "site.yaml: users: is not known here; known: account, apps"),
+            (
+                ("zones",),
+                [{"name": "a.b", "records": [{"name": "@", "type": "A", "data": "x"}]}],
+                "site.yaml: zones[0] (a.b): records[0]: data: want A data such as 192.0.2.1, not",
+            ),
+            (("zones",), [{"name": "a.b"}, {"name": "A.b."}], "zones: a.b stands here twice"),
             (("account",), None, "site.yaml: account: want a name"),
             (("account",), {"name": "x", "y": 1}, "site.yaml: account: y: is not known here"),
             (("apps",), {}, "site.yaml: apps: want a list"),

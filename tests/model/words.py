@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import strategies as st
 
 from hostedge.model.parse import Words
-from hostedge.model.site import Account, App, Domain, Mapping, Pool, Server, Site
+from hostedge.model.site import Account, App, Domain, Mapping, Pool, Record, Server, Site, Zone
 
 
 @frozen
@@ -150,6 +150,32 @@ _servers = st.builds(
     Server, st.sampled_from(["a.example:80", "[::1]:8080", "unix:/run/x"]), st.integers(0, 1000)
 )
 
+_record_names = st.sampled_from(["@", "*", "www", "mail", "_443._tcp.www", "a.b", "*.a"])
+_record_data = {
+    "A": st.sampled_from(["192.0.2.1", "192.0.2.2", "10.0.0.1"]),
+    "AAAA": st.sampled_from(["2001:db8::1", "::1"]),
+    "MX": st.sampled_from(["10 mail.example.org.", "0 ."]),
+    "TXT": st.sampled_from(['"v=spf1 -all"', '"a\\"b" "c"', '"\\195\\164"']),
+    "CAA": st.just('0 issue "ca.example"'),
+    "SRV": st.just("0 5 443 www.example.org."),
+    "HTTPS": st.just('1 . alpn="h2"'),
+}
+_ttls = st.sampled_from([None, 0.0, 300.0, 3600.0, 2.0**31 - 1])
+
+
+@st.composite
+def zones(draw: st.DrawFn, names: st.SearchStrategy[str] = _hosts) -> Zone:
+    """Zones without aliases and delegations, whose rules are tested on their own."""
+    times: dict[tuple[str, str], float | None] = {}
+    records: dict[tuple[str, str, str], Record] = {}
+    for name, kind in draw(
+        st.lists(st.tuples(_record_names, st.sampled_from(sorted(_record_data))), max_size=6)
+    ):
+        data = draw(_record_data[kind])
+        ttl = times.setdefault((name, kind), draw(_ttls))
+        records.setdefault((name, kind, data), Record(name, kind, data, ttl))
+    return Zone(draw(names), tuple(records.values()), draw(_ttls.filter(bool)), draw(st.booleans()))
+
 
 @st.composite
 def sites(draw: st.DrawFn) -> Site:
@@ -188,4 +214,5 @@ def sites(draw: st.DrawFn) -> Site:
             for name in pools
         ),
         tuple(domains),
+        zones=tuple(draw(st.lists(zones(), max_size=2, unique_by=lambda zone: zone.name))),
     )
