@@ -20,7 +20,7 @@ import os
 import secrets
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -33,6 +33,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
+from hostedge.api.calls import Refused, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
 from hostedge.api.parts import Caller, Change, Entry, InThread, Node, Outcome, Store
 from hostedge.api.stream import Lines, Stream, file_pieces
@@ -44,16 +45,6 @@ from hostedge.model.parse import Words, parse_site, site_document
 JSON_LINES = b"application/jsonl"
 
 T = TypeVar("T")
-
-
-class Refused(Exception):
-    """A call that is answered with an error of this status."""
-
-    def __init__(self, status: int, where: str, problem: str) -> None:
-        super().__init__(f"{status} {where}: {problem}")
-        self.status = status
-        self.where = where
-        self.problem = problem
 
 
 @frozen
@@ -92,8 +83,8 @@ class Api:
 
     @app.route("/v1/apply", methods=["POST"])
     async def apply(self, request: Request) -> bytes:
-        body, who = _body(request), self._caller(request)
-        return _reply(request, await _to_the_end(self._apply(body, who)))
+        body, who = read_body(request), self._caller(request)
+        return reply(request, await _to_the_end(self._apply(body, who)))
 
     async def _apply(self, body: bytes, who: str) -> dict[str, Any]:
         dry_run, outcome = await self._threads.writing(self._write, body, who)
@@ -107,7 +98,7 @@ class Api:
         }
 
     def _write(self, body: bytes, who: str) -> tuple[bool, Outcome]:
-        call = _call(body, {"sites": list, "dry_run": bool}, required="sites")
+        call = read_call(body, {"sites": list, "dry_run": bool}, required="sites")
         sites = [
             parse_site(document, f"sites[{number}]", self._words)
             for number, document in enumerate(call["sites"])
@@ -117,11 +108,11 @@ class Api:
 
     @app.route("/v1/secrets", methods=["PUT"])
     async def put_secrets(self, request: Request) -> bytes:
-        storing = self._threads.writing(self._keep, _body(request))
-        return _reply(request, {"references": await _to_the_end(storing)})
+        storing = self._threads.writing(self._keep, read_body(request))
+        return reply(request, {"references": await _to_the_end(storing)})
 
     def _keep(self, body: bytes) -> list[str]:
-        values = _call(body, {"values": list}, required="values")["values"]
+        values = read_call(body, {"values": list}, required="values")["values"]
         for number, value in enumerate(values):
             try:
                 public_key_of(plain_text(value))
@@ -133,7 +124,7 @@ class Api:
 
     @app.route("/v1/export", methods=["GET"])
     async def export(self, request: Request) -> None:
-        account = _query(request, "account")
+        account = query(request, "account")
         lines = self._sites(account or None)
         if account:
             line = await self._threads.reading(next, lines, None)
@@ -144,15 +135,15 @@ class Api:
 
     def _sites(self, account: str | None) -> Iterator[str]:
         for site in self._store.export(account):
-            yield _line(site_document(site, self._words))
+            yield json_line(site_document(site, self._words))
 
     @app.route("/v1/changes", methods=["GET"])
     async def changes(self, request: Request) -> None:
-        since = _query(request, "since") or "0"
+        since = query(request, "since") or "0"
         if not since.isascii() or not since.isdigit() or len(since) > 18:
             raise Refused(400, "since", f"want the number of a revision, not {since!r}")
         history = self._store.changes(int(since))
-        await self._send_lines(request, (_line(_entry(each)) for each in history))
+        await self._send_lines(request, (json_line(_entry(each)) for each in history))
 
     @app.route("/v1/backup", methods=["GET"])
     async def backup(self, request: Request) -> None:
@@ -171,11 +162,11 @@ class Api:
 
     @app.route("/v1/status", methods=["GET"])
     async def status(self, request: Request) -> bytes:
-        return _reply(request, await _asked(self._node.status()))
+        return reply(request, await _asked(self._node.status()))
 
     @app.route("/v1/apps", methods=["GET"])
     async def apps(self, request: Request) -> bytes:
-        return _reply(request, {"apps": await _asked(self._node.daemons())})
+        return reply(request, {"apps": await _asked(self._node.daemons())})
 
     @app.route("/v1/apps/<account>/<app>/restart", methods=["POST"])
     async def restart(self, request: Request, account: str, app: str) -> bytes:
@@ -185,11 +176,11 @@ class Api:
             cause = CAUSES.get(why_not)
             status = 404 if why_not == "not_configured" else cause.status if cause else 409
             raise Refused(status, name, cause.reason if cause else why_not)
-        return _reply(request, {"app": name, "restarted": True})
+        return reply(request, {"app": name, "restarted": True})
 
     @app.route("/v1/explain", methods=["GET"])
     async def explain(self, request: Request) -> bytes:
-        url, method = _query(request, "url"), _query(request, "method") or "GET"
+        url, method = query(request, "url"), query(request, "method") or "GET"
         try:
             parts = urlsplit(url)
             good = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -200,7 +191,7 @@ class Api:
         if not method.isascii() or not method.isalpha() or len(method) > 20:
             raise Refused(400, "method", f"want a method of HTTP, not {method!r}")
         steps = await _asked(self._node.explain(url, method.upper()))
-        return _reply(request, {"url": url, "method": method.upper(), "steps": steps})
+        return reply(request, {"url": url, "method": method.upper(), "steps": steps})
 
     async def _send_lines(self, request: Request, lines: Iterator[str]) -> None:
         request.setHeader(b"content-type", JSON_LINES)
@@ -265,46 +256,6 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _call(body: bytes, known: dict[str, type], required: str) -> dict[str, Any]:
-    """
-    The keys and values of a body.
-
-    Raises:
-        Refused: it is no JSON object, or has other keys or values of other types.
-    """
-    try:
-        call = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, "body", f"is not JSON: {error}") from None
-    if not isinstance(call, dict):
-        raise Refused(400, "body", "want an object")
-    for key, value in call.items():
-        if key not in known:
-            raise Refused(400, f"body: {key}", f"is not known here; known: {', '.join(known)}")
-        if type(value) is not known[key]:
-            names = {list: "a list", bool: "true or false", str: "a text"}
-            raise Refused(400, f"body: {key}", f"want {names[known[key]]}")
-    if required not in call:
-        raise Refused(400, f"body: {required}", "is missing")
-    return call
-
-
-def _query(request: Request, name: str) -> str:
-    """
-    One parameter of the query; empty when it is not there.
-
-    Raises:
-        Refused: it is there twice or is not UTF-8.
-    """
-    values = request.args.get(name.encode(), [])
-    if len(values) > 1:
-        raise Refused(400, name, "is given twice")
-    try:
-        return values[0].decode() if values else ""
-    except UnicodeDecodeError:
-        raise Refused(400, name, "want UTF-8") from None
-
-
 async def _asked(asking: Awaitable[T]) -> T:
     """
     What another role answers.
@@ -331,15 +282,6 @@ def _to_the_end(work: Any) -> Deferred[Any]:
     return waiting
 
 
-def _line(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _reply(request: Request, value: object) -> bytes:
-    request.setHeader(b"content-type", JSON)
-    return _line(value).encode()
-
-
 def _no_such_call(request: Request, error: HTTPException) -> bytes:
     path = request.path.decode()
     allowed = set(getattr(error, "valid_methods", None) or ()) - {"HEAD"}
@@ -354,8 +296,3 @@ def _error(request: Request, status: int, where: str, problem: str, error_id: st
     request.setResponseCode(status)
     request.setHeader(b"content-type", JSON)
     return error_body(where, problem, error_id)
-
-
-def _body(request: Request) -> bytes:
-    content: IO[bytes] = request.content  # type: ignore[assignment]
-    return content.read()

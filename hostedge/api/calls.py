@@ -1,0 +1,79 @@
+"""
+What a call of the API brings, and what it is answered with.
+
+In:  `api.app` and `api.history`, with requests that were let in.
+Out: checked values; JSON; `Refused` for a call that is written wrongly.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+from twisted.web.server import Request
+
+from hostedge.api.guard import JSON
+
+
+class Refused(Exception):
+    """A call that is answered with an error of this status."""
+
+    def __init__(self, status: int, where: str, problem: str) -> None:
+        super().__init__(f"{status} {where}: {problem}")
+        self.status = status
+        self.where = where
+        self.problem = problem
+
+
+def read_call(body: bytes, known: dict[str, type], required: str) -> dict[str, Any]:
+    """
+    The keys and values of a body.
+
+    Raises:
+        Refused: it is no JSON object, or has other keys or values of other types.
+    """
+    try:
+        call = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "body", f"is not JSON: {error}") from None
+    if not isinstance(call, dict):
+        raise Refused(400, "body", "want an object")
+    for key, value in call.items():
+        if key not in known:
+            raise Refused(400, f"body: {key}", f"is not known here; known: {', '.join(known)}")
+        if type(value) is not known[key]:
+            names = {list: "a list", bool: "true or false", int: "a number", str: "a text"}
+            raise Refused(400, f"body: {key}", f"want {names[known[key]]}")
+    if required not in call:
+        raise Refused(400, f"body: {required}", "is missing")
+    return call
+
+
+def query(request: Request, name: str) -> str:
+    """
+    One parameter of the query; empty when it is not there.
+
+    Raises:
+        Refused: it is there twice or is not UTF-8.
+    """
+    values = request.args.get(name.encode(), [])
+    if len(values) > 1:
+        raise Refused(400, name, "is given twice")
+    try:
+        return values[0].decode() if values else ""
+    except UnicodeDecodeError:
+        raise Refused(400, name, "want UTF-8") from None
+
+
+def json_line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def reply(request: Request, value: object) -> bytes:
+    request.setHeader(b"content-type", JSON)
+    return json_line(value).encode()
+
+
+def read_body(request: Request) -> bytes:
+    content: IO[bytes] = request.content  # type: ignore[assignment]
+    return content.read()
