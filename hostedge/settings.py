@@ -155,6 +155,16 @@ class Settings:
         return self.run / "manhole.sock"
 
     @property
+    def manhole_history(self) -> Path:
+        """What was typed there."""
+        return self.state / "manhole.history"
+
+    @property
+    def manhole_key(self) -> Path:
+        """The host key of the manhole over SSH."""
+        return self.state / "manhole.key"
+
+    @property
     def spool(self) -> Path:
         """Where bodies wait that are too large for memory; `/tmp` often is memory."""
         return self.state / "spool"

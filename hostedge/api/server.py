@@ -8,7 +8,6 @@ Out: requests for `api.guard.Guard`; others' connections are answered 403 and cl
 from __future__ import annotations
 
 import os
-import pwd
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,21 +20,13 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from hostedge.api.guard import JSON, MAX_BODY, Guard, error_body, media_type
-from hostedge.net.identity import peer_credentials
+from hostedge.net.identity import name_of_user, peer_credentials
 
 SOCKET_MODE = 0o660  # root, the node's own user, and whom the operator puts into its group
 
 MAX_DIGITS = 32  # of a length, with the blanks around it
 
 IN_MEMORY = 1024 * 1024  # bytes of a body that are not worth a file
-
-
-def name_of_user(uid: int) -> str:
-    """The user's name, or `uid 1234` for one without."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
 
 
 def caller_of(request: Request) -> str:

@@ -1,13 +1,15 @@
 """
 Who a process is, by the kernel's word.
 
-In:  the links and the API for whoever calls; `supervise.*` for what it has launched or taken over.
+In:  the links, the API and the manhole for whoever calls; `supervise.*` for what it has launched
+     or taken over.
 Out: pid, uid and start time; a pid alone is nobody's for long.
 Spec: unix(7) for SO_PEERCRED, proc(5) for the start time.
 """
 
 from __future__ import annotations
 
+import pwd
 import socket
 import struct
 
@@ -19,6 +21,14 @@ def peer_credentials(peer: socket.socket) -> tuple[int, int]:
     told = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, _ = _UCRED.unpack(told)
     return pid, uid
+
+
+def name_of_user(uid: int) -> str:
+    """The user's name, or `uid 1234` for one without."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def process_started(pid: int) -> int:

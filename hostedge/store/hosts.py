@@ -7,7 +7,7 @@ Out: routes, or None for a name that is not ours; subscribers hear which keys ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from attrs import frozen
@@ -123,6 +123,11 @@ class Hosts(Generic[Routes]):
             subscriber(keys)
         self._revision = now
         return now
+
+    def kept(self) -> Iterator[tuple[str, Routes]]:
+        """Every host that is compiled."""
+        for name, host in self._hosts.items():
+            yield name, host.routes
 
     def stats(self) -> HostStats:
         return HostStats(

@@ -19,8 +19,8 @@ from hostedge.api.server import (
     allowed_uids,
     caller_of,
     listen,
-    name_of_user,
 )
+from hostedge.net.identity import name_of_user
 
 
 class Echo(Resource):
@@ -131,17 +131,6 @@ class ApiSiteTests(SynchronousTestCase):
         """
         answer = self.post(b"text/plain", [b"{}"], False)
         self.assertTrue(answer.startswith(b"HTTP/1.1 415 "), answer)
-
-
-class NameTests(SynchronousTestCase):
-    """Users in the change log."""
-
-    def test_names(self) -> None:
-        """
-        A user without a name is its number.
-        """
-        self.assertEqual(name_of_user(0), "root")
-        self.assertEqual(name_of_user(3_999_999_999), "uid 3999999999")
 
 
 class ListenTests(SynchronousTestCase):

@@ -8,7 +8,13 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.identity import is_running, is_working, peer_credentials, process_started
+from hostedge.net.identity import (
+    is_running,
+    is_working,
+    name_of_user,
+    peer_credentials,
+    process_started,
+)
 
 
 class IdentityTests(SynchronousTestCase):
@@ -22,6 +28,13 @@ class IdentityTests(SynchronousTestCase):
         self.addCleanup(one.close)
         self.addCleanup(other.close)
         self.assertEqual(peer_credentials(one), (os.getpid(), os.getuid()))
+
+    def test_names(self) -> None:
+        """
+        A user without a name is its number.
+        """
+        self.assertEqual(name_of_user(0), "root")
+        self.assertEqual(name_of_user(3_999_999_999), "uid 3999999999")
 
     def test_started(self) -> None:
         """

@@ -76,6 +76,7 @@ class HostsTests(StoreTestCase):
         self.assertIs(hosts.lookup("a.example"), first)
         self.assertEqual(self.counting.asked, ["find a.example"])
         self.assertEqual(hosts.stats().hosts, 1)
+        self.assertEqual(list(hosts.kept()), [("a.example", first)])
 
     def test_unknownNames(self) -> None:
         """
