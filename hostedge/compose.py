@@ -85,6 +85,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     from hostedge.control import ApiListener, Certifier, Control, WritingThread
     from hostedge.links.control import ControlLinks
     from hostedge.net.link import LinkServer
+    from hostedge.store.history import History
     from hostedge.store.reader import StoreReader
     from hostedge.store.writer import RouteStore
     from hostedge.tls.authority import Authority
@@ -107,7 +108,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     LinkServer(reactor, settings.control_socket, links.make_peer, MINE).setServiceParent(service)
     links.keeper.setServiceParent(service)
     threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
-    api = Api(store, links, WORDS, threads, caller_of, settings.state)
+    history = History(settings.store)
+    api = Api(store, history, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
     # A call of an import makes some ten thousand values that last until it is answered; to look

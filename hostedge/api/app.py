@@ -35,7 +35,7 @@ from werkzeug.exceptions import HTTPException
 
 from hostedge.api.calls import Refused, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
-from hostedge.api.parts import Caller, Change, Entry, InThread, Node, Outcome, Store
+from hostedge.api.parts import Caller, Change, Entry, History, InThread, Node, Outcome, Store
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError
 from hostedge.model.chain import public_key_of
@@ -64,6 +64,7 @@ class Api:
     def __init__(
         self,
         store: Store,
+        history: History,
         node: Node,
         words: Words,
         threads: Threads,
@@ -71,6 +72,7 @@ class Api:
         folder: Path,
     ) -> None:
         self._store = store
+        self._history = history
         self._node = node
         self._words = words
         self._threads = threads
@@ -142,7 +144,7 @@ class Api:
         since = query(request, "since") or "0"
         if not since.isascii() or not since.isdigit() or len(since) > 18:
             raise Refused(400, "since", f"want the number of a revision, not {since!r}")
-        history = self._store.changes(int(since))
+        history = self._history.entries(after=int(since))
         await self._send_lines(request, (json_line(_entry(each)) for each in history))
 
     @app.route("/v1/backup", methods=["GET"])

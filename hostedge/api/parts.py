@@ -70,9 +70,13 @@ class Store(Protocol):
 
     def export(self, account: str | None = None) -> Iterator[Site]: ...
 
-    def changes(self, since: int = 0) -> Iterator[Entry]: ...
-
     def backup(self, destination: Path) -> None: ...
+
+
+class History(Protocol):
+    """`store.history.History`; may be asked in any thread."""
+
+    def entries(self, key: str = "", after: int = 0) -> Iterator[Entry]: ...
 
 
 class Node(Protocol):

@@ -16,6 +16,7 @@ from hostedge.api.guard import Guard
 from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
 from hostedge.model.keys import secret_reference
+from hostedge.store.history import History
 from hostedge.store.writer import RouteStore
 from tests.api.node import SITE, RecordedNode, words
 
@@ -33,7 +34,8 @@ class ApiTestCase(SynchronousTestCase):
 
     def use(self, writing: InThread) -> None:
         threads = Threads(writing, maybeDeferred)
-        api = Api(self.store, self.node, words(), threads, lambda _: "root", self.folder)
+        history = History(self.folder / "store.db")
+        api = Api(self.store, history, self.node, words(), threads, lambda _: "root", self.folder)
         self.treq = StubTreq(Guard(api.resource()))
 
     def start(self, method: str, path: str, body: object = None) -> Deferred[Any]:

@@ -33,6 +33,7 @@ from hostedge.cli.words import words
 from hostedge.control import ApiListener, WritingThread
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
+from hostedge.store.history import History
 from hostedge.store.writer import RouteStore
 from tests.api.node import RecordedNode
 from tests.cli.certificates import make_certificate
@@ -76,7 +77,8 @@ class ApiCase(TestCase):
         self.addCleanup(writing.stopService)
         reading = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         threads = Threads(writing.run, reading)
-        api = Api(self.store, self.node, words(), threads, caller_of, self.settings.state)
+        history = History(self.settings.store)
+        api = Api(self.store, history, self.node, words(), threads, caller_of, self.settings.state)
         site = ApiSite(reactor, api.resource(), allowed_uids())
         listener = ApiListener(reactor, self.settings.api_socket, site)
         listener.startService()
