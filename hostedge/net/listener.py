@@ -1,7 +1,7 @@
 """
 The public listeners: bound once by the keeper, shared by every edge through inheritance.
 
-In:  the keeper binds or takes them back; an edge accepts on each.
+In:  the keeper binds or takes them back; an edge accepts on each, or reads the datagrams.
 Out: a connected socket goes to `make_connection` of the listener's protocol; whoever ends the
      connection tells the edge's `Share`.
 """
@@ -27,11 +27,20 @@ from hostedge.settings import Settings, parse_address
 
 BACKLOG = 4096  # net.core.somaxconn of current kernels; more is cut silently
 SKIP = 0.001  # seconds that a skipped turn lasts: long against an accept, short for a client
+RECEIVE = 1024 * 1024  # bytes of datagrams that wait while every edge is busy
+PORTS = 64  # that the kernel is asked for, until one is free for both UDP and TCP
 EXHAUSTED = 0.1  # seconds without accepting when there is no room for one more connection
 
 _OUT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 # the connection went away between the handshake and accept(2)
 _GONE = frozenset((errno.ECONNABORTED, errno.EPERM, errno.EPROTO))
+
+# Python 3.11 has no names for them: IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IP(V6)_PMTUDISC_OMIT
+_MTU_DISCOVER = {
+    socket.AF_INET: (socket.IPPROTO_IP, 10),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 23),
+}
+_PMTUDISC_OMIT = 5
 
 
 @frozen
@@ -48,6 +57,16 @@ class Listener:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def wanted(settings: Settings) -> list[tuple[str, str]]:
+    """Protocol and address of every listener that the settings ask for, as they are bound."""
+    listen = settings.listen
+    return [
+        *(("http", asked) for asked in listen.http),
+        *(("https", asked) for asked in listen.https),
+        *((protocol, asked) for asked in listen.dns for protocol in ("dns-udp", "dns-tcp")),
+    ]
+
+
 def bind(protocol: str, asked: str, where: str) -> Listener:
     """
     Bind and listen on one address.
@@ -55,26 +74,60 @@ def bind(protocol: str, asked: str, where: str) -> Listener:
     Raises:
         ConfigError: the address cannot be bound; says why.
     """
-    host, port = parse_address(asked, where)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return _bind(protocol, asked, parse_address(asked, where))
+    except OSError as error:
+        raise ConfigError(where, f"cannot listen on {asked}: {error.strerror}") from None
+
+
+def bind_both(asked: str, where: str) -> tuple[Listener, Listener]:
+    """
+    Bind one address for DNS: UDP, and TCP at the same port.
+
+    Raises:
+        ConfigError: as `bind`.
+    """
+    for _ in range(PORTS):
+        datagrams = bind("dns-udp", asked, where)
+        address = datagrams.socket.getsockname()[:2]
+        try:
+            return datagrams, _bind("dns-tcp", asked, address)
+        except OSError as error:
+            datagrams.socket.close()
+            if error.errno != errno.EADDRINUSE or parse_address(asked, where)[1]:
+                problem = f"cannot listen on {asked} over TCP: {error.strerror}"
+                raise ConfigError(where, problem) from None
+    raise ConfigError(where, f"found no port of {asked} that is free for UDP and TCP")
+
+
+def _bind(protocol: str, asked: str, address: tuple[str, int]) -> Listener:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    kind = socket.SOCK_DGRAM if protocol == "dns-udp" else socket.SOCK_STREAM
+    opened = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind((host, port))
-        opened.listen(BACKLOG)
-    except OSError as error:
+        if kind == socket.SOCK_DGRAM:
+            # without SO_REUSEADDR: with it anybody of our uid could bind the port as well
+            _prepare_datagrams(opened, family)
+            opened.bind(address)
+        else:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind(address)
+            opened.listen(BACKLOG)
+    except OSError:
         opened.close()
-        raise ConfigError(where, f"cannot listen on {asked}: {error.strerror}") from None
+        raise
     return Listener(protocol, asked, opened)
 
 
-def wanted(settings: Settings) -> list[tuple[str, str]]:
-    """Protocol and address of every listener that the settings ask for."""
-    return [("http", a) for a in settings.listen.http] + [
-        ("https", a) for a in settings.listen.https
-    ]
+def _prepare_datagrams(opened: socket.socket, family: socket.AddressFamily) -> None:
+    # What a router says of the path's MTU is not believed: whoever forges it would have answers
+    # sent in fragments, and could then replace the second one. Ours fit any path (RFC 9715).
+    level, option = _MTU_DISCOVER[family]
+    opened.setsockopt(level, option, _PMTUDISC_OMIT)
+    # the kernel cuts it to net.core.rmem_max
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE)
 
 
 @implementer(IReadDescriptor)

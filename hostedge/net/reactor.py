@@ -19,10 +19,11 @@ There is no logging context around an event: it only puts the transport's name i
 
 from __future__ import annotations
 
-from select import EPOLLIN
+from select import EPOLLEXCLUSIVE, EPOLLIN
 from typing import Any, Protocol
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
 
@@ -52,6 +53,18 @@ class EdgeReactor(EPollReactor):
 
     received: list[tuple[Late, bytes]] | None = None
     written: list[Late] | None = None
+
+    def add_shared_reader(self, reader: IReadDescriptor) -> None:
+        """
+        As `addReader`, for a socket that several processes wait on: one of them is woken.
+
+        The kernel takes one that waits: whoever is busy, stopped or dead costs nothing. It is
+        never a writer as well; `removeReader` ends it.
+        """
+        descriptor = reader.fileno()
+        self._poller.register(descriptor, EPOLLIN | EPOLLEXCLUSIVE)
+        self._selectables[descriptor] = reader
+        self._reads.add(descriptor)
 
     def doPoll(self, timeout: float | None) -> None:
         selectables = self._selectables

@@ -18,7 +18,7 @@ from attrs import asdict, frozen
 
 from hostedge.errors import ConfigError
 from hostedge.net.identity import is_working
-from hostedge.net.listener import Listener, bind, wanted
+from hostedge.net.listener import Listener, bind, bind_both
 from hostedge.settings import Settings
 
 
@@ -67,9 +67,13 @@ def bind_all(settings: Settings) -> tuple[Listener, ...]:
         ConfigError: an address cannot be listened on; none stays bound then.
     """
     bound: list[Listener] = []
+    listen = settings.listen
     try:
-        for protocol, asked in wanted(settings):
-            bound.append(bind(protocol, asked, f"{settings.file}: listen: {protocol}"))
+        for protocol, addresses in (("http", listen.http), ("https", listen.https)):
+            for asked in addresses:
+                bound.append(bind(protocol, asked, f"{settings.file}: listen: {protocol}"))
+        for asked in listen.dns:
+            bound.extend(bind_both(asked, f"{settings.file}: listen: dns"))
     except ConfigError:
         for listener in bound:
             listener.socket.close()

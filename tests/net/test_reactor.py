@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from twisted.internet import main
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.testing import AccumulatingProtocol
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from hostedge.net.eager import EagerServer
 from hostedge.net.reactor import EdgeReactor
@@ -155,6 +160,33 @@ class ReactorTests(SynchronousTestCase):
         self.reactor.runUntilCurrent()
         self.assertEqual(peer.recv(9), b"tick")
 
+    def test_sharedReaderWakesOne(self) -> None:
+        """Of two that wait for a shared socket one is woken; one that does not wait is no loss."""
+        shared, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(shared.close)
+        self.addCleanup(peer.close)
+        reactors = [self.reactor, EdgeReactor()]
+        self.addCleanup(reactors[1]._poller.close)
+        woken: list[int] = []
+        readers = [_Shared(shared, partial(woken.append, place)) for place in (0, 1)]
+        for reactor, reader in zip(reactors, readers, strict=True):
+            reactor.add_shared_reader(reader)
+        threads = [threading.Thread(target=each.doIteration, args=(5,)) for each in reactors]
+        for thread in threads:
+            thread.start()
+        _until_asleep(threads)
+        peer.send(b"x")
+        _join_first(threads)
+        self.assertEqual(len(woken), 1)
+        # whoever waits now gets the next one
+        peer.send(b"y")
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(woken), [0, 1])
+        for reactor, reader in zip(reactors, readers, strict=True):
+            reactor.removeReader(reader)
+            self.assertNotIn(reader, reactor.getReaders())
+
     def test_errorInASendCostsOneConnection(self) -> None:
         """Of several late writers one that fails is ended; the others' bytes leave."""
         bad, bad_transport, bad_peer = self.connect()
@@ -166,6 +198,42 @@ class ReactorTests(SynchronousTestCase):
         self.reactor.doIteration(0)
         self.assertEqual((bad.closed, good_peer.recv(9)), (1, b"answer"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+@implementer(IReadDescriptor)
+class _Shared:
+    """A reader of a shared socket."""
+
+    def __init__(self, shared: socket.socket, read: Callable[[], object]) -> None:
+        self._shared = shared
+        self._read = read
+
+    def fileno(self) -> int:
+        return self._shared.fileno()
+
+    def doRead(self) -> None:
+        self._shared.recv(9)
+        self._read()
+
+    def connectionLost(self, reason: object) -> None:
+        raise AssertionError("a shared socket does not end")
+
+    def logPrefix(self) -> str:
+        return "shared"
+
+
+def _until_asleep(threads: list[threading.Thread]) -> None:
+    """Wait until each of them sleeps in `epoll_wait`, a second where the kernel does not say."""
+    for thread in threads:
+        for _ in range(100):
+            if "poll" in Path(f"/proc/self/task/{thread.native_id}/wchan").read_text():
+                break
+            thread.join(0.01)
+
+
+def _join_first(threads: list[threading.Thread]) -> None:
+    while all(thread.is_alive() for thread in threads):
+        threads[0].join(0.01)
 
 
 class _Refusing:

@@ -13,9 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
 from hostedge.net.identity import process_started
+from hostedge.net.listener import wanted
 from hostedge.settings import Listen, Settings
 from hostedge.supervise.inheritance import (
+    Inheritance,
     Relative,
+    bind_all,
     note_family,
     read_family,
     replace_file,
@@ -36,7 +39,7 @@ class TakeOverTests(SynchronousTestCase):
             listen=Listen(http=("127.0.0.1:0",), https=("127.0.0.1:0",)),
         )
 
-    def take_over(self, settings: Settings) -> object:
+    def take_over(self, settings: Settings) -> Inheritance:
         inheritance = take_over(settings)
         self.addCleanup(os.close, inheritance.lock)
         for listener in inheritance.listeners:
@@ -78,6 +81,43 @@ class TakeOverTests(SynchronousTestCase):
             str(error),
             f"{settings.file}: listen: http: cannot listen on {address}: Address already in use",
         )
+
+    def test_dnsIsBoundTwice(self) -> None:
+        """
+        An address for DNS is a UDP and a TCP listener at one port, also a port of the kernel's.
+        """
+        listen = Listen(http=("127.0.0.1:0",), dns=("127.0.0.1:0", "127.0.0.1:0"))
+        settings = evolve(self.settings, listen=listen)
+        http, *both = self.take_over(settings).listeners
+        self.assertEqual(
+            [(each.protocol, each.asked) for each in (http, *both)],
+            wanted(settings),
+        )
+        for udp, tcp in (both[:2], both[2:]):
+            self.assertEqual(
+                (udp.protocol, udp.socket.type, tcp.protocol, tcp.socket.type),
+                ("dns-udp", socket.SOCK_DGRAM, "dns-tcp", socket.SOCK_STREAM),
+            )
+            self.assertEqual(udp.address, tcp.address)
+
+    def test_dnsPortInUse(self) -> None:
+        """
+        A port that somebody else has for one of the two is not taken for the other either.
+        """
+        for kind, said in ((socket.SOCK_STREAM, " over TCP"), (socket.SOCK_DGRAM, "")):
+            taken = socket.socket(socket.AF_INET, kind)
+            self.addCleanup(taken.close)
+            taken.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            settings = evolve(self.settings, listen=Listen(dns=(address,)))
+            error = self.assertRaises(ConfigError, bind_all, settings)
+            self.assertEqual(
+                str(error),
+                f"{settings.file}: listen: dns: cannot listen on {address}{said}: "
+                "Address already in use",
+            )
 
     def test_livingRelatives(self) -> None:
         """
