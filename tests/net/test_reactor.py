@@ -7,7 +7,6 @@ import select
 import socket
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from twisted.internet import main
@@ -161,14 +160,13 @@ class ReactorTests(SynchronousTestCase):
         self.assertEqual(peer.recv(9), b"tick")
 
     def test_sharedReaderWakesOne(self) -> None:
-        """Of two that wait for a shared socket one is woken; one that does not wait is no loss."""
+        """One of those who wait for a shared socket is woken; while it is busy, another one."""
         shared, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(shared.close)
         self.addCleanup(peer.close)
         reactors = [self.reactor, EdgeReactor()]
         self.addCleanup(reactors[1]._poller.close)
-        woken: list[int] = []
-        readers = [_Shared(shared, partial(woken.append, place)) for place in (0, 1)]
+        readers = [_Shared(shared) for _ in reactors]
         for reactor, reader in zip(reactors, readers, strict=True):
             reactor.add_shared_reader(reader)
         threads = [threading.Thread(target=each.doIteration, args=(5,)) for each in reactors]
@@ -176,13 +174,14 @@ class ReactorTests(SynchronousTestCase):
             thread.start()
         _until_asleep(threads)
         peer.send(b"x")
-        _join_first(threads)
-        self.assertEqual(len(woken), 1)
-        # whoever waits now gets the next one
+        self.assertEqual(_woken(readers), 1)
         peer.send(b"y")
+        self.assertEqual(_woken(readers), 2)
+        for reader in readers:
+            reader.go_on.set()
         for thread in threads:
             thread.join()
-        self.assertEqual(sorted(woken), [0, 1])
+        self.assertEqual(sorted(each.read for each in readers), [b"x", b"y"])
         for reactor, reader in zip(reactors, readers, strict=True):
             reactor.removeReader(reader)
             self.assertNotIn(reader, reactor.getReaders())
@@ -202,24 +201,34 @@ class ReactorTests(SynchronousTestCase):
 
 @implementer(IReadDescriptor)
 class _Shared:
-    """A reader of a shared socket."""
+    """A reader of a shared socket that is busy for as long as the test wants."""
 
-    def __init__(self, shared: socket.socket, read: Callable[[], object]) -> None:
+    def __init__(self, shared: socket.socket) -> None:
         self._shared = shared
-        self._read = read
+        self.woken = threading.Event()
+        self.go_on = threading.Event()
+        self.read = b""
 
     def fileno(self) -> int:
         return self._shared.fileno()
 
     def doRead(self) -> None:
-        self._shared.recv(9)
-        self._read()
+        self.woken.set()
+        self.go_on.wait(5)
+        self.read = self._shared.recv(9)
 
     def connectionLost(self, reason: object) -> None:
         raise AssertionError("a shared socket does not end")
 
     def logPrefix(self) -> str:
         return "shared"
+
+
+def _woken(readers: list[_Shared]) -> int:
+    """How many have been woken, after a while in which all could have been."""
+    for reader in readers:
+        reader.woken.wait(0.1)
+    return sum(each.woken.is_set() for each in readers)
 
 
 def _until_asleep(threads: list[threading.Thread]) -> None:
@@ -229,11 +238,6 @@ def _until_asleep(threads: list[threading.Thread]) -> None:
             if "poll" in Path(f"/proc/self/task/{thread.native_id}/wchan").read_text():
                 break
             thread.join(0.01)
-
-
-def _join_first(threads: list[threading.Thread]) -> None:
-    while all(thread.is_alive() for thread in threads):
-        threads[0].join(0.01)
 
 
 class _Refusing:
