@@ -95,7 +95,7 @@ class PageTests(SynchronousTestCase):
         lines = list(guide(settings, [*pages, socket], [dig], ".venv/bin/hostedge"))
         self.assertLessEqual(max(map(len, lines)), 80)
         text = "\n".join(lines)
-        self.assertIn("https://demo.localhost:8443/  redirect /hello", text)
+        self.assertIn("https://demo.localhost:8443/    redirect /hello", text)
         self.assertIn("wss://demo.localhost:8443/live  app chat", text)
         self.assertEqual(
             [line for line in lines if line.startswith("curl")], list(curl(pages[0], "var/ca.pem"))
