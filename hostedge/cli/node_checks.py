@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hostedge.cli.client import ApiClient
 from hostedge.cli.finding import Finding
+from hostedge.cli.holder import holder
 from hostedge.cli.running import listeners
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, parse_address, read_settings
@@ -135,26 +136,38 @@ def store(path: Path) -> Iterator[Finding]:
 
 def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:
     """Whether each address can be listened on, or is held by this very node."""
-    held = {each["address"] for each in listeners(settings)} if runs else set()
-    for protocol, addresses in (("http", settings.listen.http), ("https", settings.listen.https)):
+    bound = listeners(settings) if runs else []
+    held = {(each["protocol"], each["address"]) for each in bound}
+    listen = settings.listen
+    for protocol, addresses in (
+        *(("http", listen.http), ("https", listen.https)),
+        *(("dns-udp", listen.dns), ("dns-tcp", listen.dns)),
+    ):
         for address in addresses:
-            if address in held:
+            if (protocol, address) in held:
                 yield Finding("ok", protocol, f"{address} is held by this node")
             else:
                 yield _bindable(protocol, address)
+    if listen.dns and not settings.dns.addresses:
+        text = "[dns] addresses is empty: domains in zones are answered without an address"
+        todo = f"say in {settings.file} where this node is reached"
+        yield Finding("warn", "dns", text, todo)
 
 
 def _bindable(protocol: str, address: str) -> Finding:
     host, port = parse_address(address, protocol)
+    wanted = socket.SOCK_DGRAM if protocol == "dns-udp" else socket.SOCK_STREAM
     try:
         family, kind, number, _, target = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=wanted, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, number) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if wanted == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
-            # with SO_REUSEADDR two may bind, but only one may listen
-            probe.listen(1)
+            if wanted == socket.SOCK_STREAM:
+                # with SO_REUSEADDR two may bind, but only one may listen
+                probe.listen(1)
     except socket.gaierror as error:
         text = f"{address}: {error.strerror}"
         return Finding("fail", protocol, text, "want an address of this machine")
@@ -164,5 +177,8 @@ def _bindable(protocol: str, address: str) -> Finding:
             errno.EACCES: "ports below 1024 need root, or the unit's AmbientCapabilities=",
             errno.EADDRNOTAVAIL: "want an address of this machine",
         }.get(error.errno or 0, "choose another address")
-        return Finding("fail", protocol, f"{address}: {error.strerror}", todo)
+        text = f"{address}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE and (who := holder(wanted, host, port)):
+            text += f" by {who}"
+        return Finding("fail", protocol, text, todo)
     return Finding("ok", protocol, f"{address} is free")

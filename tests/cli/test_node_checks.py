@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli import node_checks
 from hostedge.cli.finding import Finding
-from hostedge.settings import Listen, Settings
+from hostedge.settings import Dns, Listen, Settings
 from hostedge.store.writer import RouteStore
 from tests.api.node import words
 
@@ -110,6 +110,25 @@ class NodeChecksTests(SynchronousTestCase):
         )
         _, ours = node_checks.addresses(settings, runs=True)
         self.assertEqual(ours, Finding("ok", "https", f"{address} is held by this node"))
+
+    def test_dnsAddresses(self) -> None:
+        """
+        An address for DNS is looked at for UDP and for TCP; without addresses to tell it is a
+        warning.
+        """
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(taken.close)
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(Path("x"), self.state, Path(), listen=Listen(dns=(address,)))
+        udp, tcp, warned = node_checks.addresses(settings, runs=False)
+        self.assertEqual((udp.what, udp.level), ("dns-udp", "fail"))
+        me = f"{Path('/proc/self/comm').read_text().strip()}, pid {os.getpid()}"
+        self.assertIn(f"Address already in use by {me}", udp.text)
+        self.assertEqual(tcp, Finding("ok", "dns-tcp", f"{address} is free"))
+        self.assertEqual((warned.what, warned.level), ("dns", "warn"))
+        settings = evolve(settings, dns=Dns(addresses=("192.0.2.1",)))
+        self.assertEqual(len(list(node_checks.addresses(settings, runs=False))), 2)
 
     def test_impossibleAddresses(self) -> None:
         """
