@@ -1,5 +1,5 @@
 """
-Measure what a request costs, beside other proxies: `python -m benchmarks`.
+Measure what requests, messages and questions cost, beside other servers: `python -m benchmarks`.
 
 In:  `make bench`, or a developer with options for a shorter run.
 Out: a table, `build/bench.json` and `build/bench.png`; status 1 if a peer was not measured.
@@ -11,67 +11,74 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.cases.kind import Case
+from benchmarks.cases.kind import Case, Goal
 from benchmarks.cases.known import CASES
+from benchmarks.echo import start_echo
 from benchmarks.load import CONNECTIONS, Drive
 from benchmarks.machine import describe
 from benchmarks.origin import start_origin
-from benchmarks.peers.kind import Running
+from benchmarks.peers.kind import Behind, Running
 from benchmarks.peers.known import PEERS
-from benchmarks.probe import check_answer
-from benchmarks.stage import NotMeasured, Stage, choose_cores, end_in_order
+from benchmarks.stage import NotMeasured, Stage, choose_cores, end_in_order, ended
+from benchmarks.zone import zone_text
 
-# more than this the generator, which is Python, does not send evenly
-MOST_PACED = 3000.0
+# nginx writes what is in its log's buffer once a second
+LOG_PATIENCE = 3.0
 
 
 class Run:
     """The drives of one run, by case and peer, and what could not be measured."""
 
-    def __init__(self, stage: Stage, rounds: int, seconds: float) -> None:
+    def __init__(self, stage: Stage, rounds: int, seconds: float | None) -> None:
         self.results: dict[str, dict[str, list[Drive]]] = {}
         self.missing: dict[str, str] = {}
         self.rates: dict[str, float] = {}
+        self.goals: dict[str, Goal] = {}
         self.peers: list[Running] = []
         self._stage = stage
         self._rounds = rounds
         self._seconds = seconds
 
     def start(self, names: Sequence[str]) -> None:
-        """Start the origin and these peers; one that fails is noted and left out."""
-        origin = start_origin(self._stage)
+        """Start the origins and these peers; one that fails is noted and left out."""
+        zone = self._stage.folder / "bench.zone"
+        zone.write_text(zone_text())
+        behind = Behind(start_origin(self._stage), start_echo(self._stage), zone)
         for peer in PEERS:
             if peer.name in names:
                 try:
-                    self.peers.append(peer.start(self._stage, origin))
+                    self.peers.append(peer.start(self._stage, behind))
                 except NotMeasured as error:
                     self._give_up(peer.name, error)
 
     def measure(self, case: Case) -> None:
         """Drive every peer flat out, then all at the same rate."""
-        stage, seconds = self._stage, self._seconds
+        stage, seconds = self._stage, self._seconds or case.seconds
         peers = [peer for peer in self.peers if case.door in peer.doors]
         for peer in peers.copy():
             try:
-                check_answer(peer, case.door)
+                case.check(peer)
             except NotMeasured as error:
                 peers.remove(peer)
                 self._give_up(f"{peer.name} in {case.name}", error)
-        self._drive(case.name, peers, lambda peer: case.flat(stage, peer, seconds))
-        if case.paced is None or not peers:
+        name, paced = case.name, f"{case.name}-paced"
+        self.goals[name] = self.goals[paced] = case.goal
+        self._drive(name, case, peers, lambda peer: case.flat(stage, peer, seconds))
+        if not peers:
             return
-        drive, name = case.paced, f"{case.name}-paced"
-        flat = self.results[case.name].values()
-        rate = report.pace(min(report.summarize(drives).rate for drives in flat), MOST_PACED)
-        self.rates[name] = rate
-        self._drive(name, peers, lambda peer: drive(stage, peer, rate, seconds))
+        slowest = min(report.summarize(drives).rate for drives in self.results[name].values())
+        rate = self.rates[paced] = report.pace(slowest, case.most_paced)
+        self._drive(paced, case, peers, lambda peer: case.paced(stage, peer, rate, seconds))
 
-    def _drive(self, name: str, peers: list[Running], drive: Callable[[Running], Drive]) -> None:
+    def _drive(
+        self, name: str, case: Case, peers: list[Running], drive: Callable[[Running], Drive]
+    ) -> None:
         """Take all rounds of a case; a peer that fails leaves `peers` and the results."""
         found: dict[str, list[Drive]] = {peer.name: [] for peer in peers}
         for number in range(self._rounds):
@@ -80,7 +87,8 @@ class Run:
             for peer in peers[turn:] + peers[:turn]:
                 try:
                     found[peer.name].append(drive(peer))
-                    empty_log(peer)
+                    if case.logged and peer.access_log:
+                        empty_log(peer.process, peer.access_log)
                 except NotMeasured as error:
                     peers.remove(peer)
                     del found[peer.name]
@@ -94,20 +102,21 @@ class Run:
         print(f"{who}: not measured: {error}", file=sys.stderr, flush=True)
 
 
-def empty_log(peer: Running) -> None:
+def empty_log(process: subprocess.Popen[bytes], file: Path) -> None:
     """
     Make room; and see that the peer has paid for its access log like the others.
 
     Raises:
         NotMeasured: if it has written nothing.
     """
-    try:
-        size = peer.access_log.stat().st_size
-    except OSError:
-        size = 0
-    if not size:
-        raise NotMeasured(f"it has written no access log, {peer.access_log.name}")
-    os.truncate(peer.access_log, 0)
+    # for a WebSocket, the line comes when it ends
+    for _ in range(round(LOG_PATIENCE / 0.05)):
+        if file.exists() and file.stat().st_size:
+            os.truncate(file, 0)
+            return
+        if ended(process, within=0.05):
+            break
+    raise NotMeasured(f"it has written no access log, {file.name}")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -118,7 +127,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peers", default=",".join(peers), help="some of %(default)s")
     parser.add_argument("--cases", default=",".join(cases), help="some of %(default)s")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of each drive")
+    parser.add_argument("--seconds", type=float, help="of each drive; default: as the case wants")
     parser.add_argument("--output", type=Path, default=Path("build"), help="a folder")
     parser.add_argument("--keep", action="store_true", help="leave the peers' files behind")
     options = parser.parse_args(arguments)
@@ -134,18 +143,18 @@ def write(run: Run, options: argparse.Namespace) -> None:
     meta = {
         **describe(run.peers),
         "rounds": options.rounds,
-        "seconds": options.seconds,
+        "seconds": options.seconds or {case.name: case.seconds for case in CASES},
         "connections": CONNECTIONS,
         "paced_requests_per_second": run.rates,
         "not_measured": run.missing,
     }
-    found = report.document(run.results, meta)
+    found = report.document(run.results, run.goals, meta)
     options.output.mkdir(parents=True, exist_ok=True)
     file = options.output / "bench.json"
     file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    print(f"\nCPU of the proxy for a request, median of {options.rounds} rounds\n")
-    print("\n".join(report.table(run.results)))
-    print("\n".join(report.reach(run.results)))
+    print(f"\nCPU time for one request, message or question, median of {options.rounds} rounds\n")
+    print("\n".join(report.table(run.results, run.goals)))
+    print("\n".join(report.reach(run.results, run.goals)))
     print(f"\n{file}")
     try:
         # matplotlib takes a second to import: not before it is needed
@@ -153,8 +162,8 @@ def write(run: Run, options: argparse.Namespace) -> None:
 
         draw(
             found["cases"],
-            {case.name: case.title for case in CASES},
-            f"{meta['processor']} · median of {options.rounds} rounds of {options.seconds} s"
+            {case.name: (case.title, case.goal) for case in CASES},
+            f"{meta['processor']} · median of {options.rounds} rounds"
             f" · {CONNECTIONS} connections · access log on",
             options.output / "bench.png",
         )
@@ -178,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
                 if case.name in options.cases.split(","):
                     run.measure(case)
         except NotMeasured as error:
-            print(f"the origin: {error}", file=sys.stderr)
+            print(f"what stands behind: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 130

@@ -8,7 +8,7 @@ bench: $(VENV)/bench-installed
 bench-scale: $(VENV)/bench-installed
 	$(BIN)/python -m benchmarks.scale
 
-$(VENV)/bench-installed: $(VENV)/installed
+$(VENV)/bench-installed: $(VENV)/installed benchmarks/install.py setup.cfg
 	$(BIN)/pip install --quiet --editable '.[bench]' --config-settings editable_mode=compat
 	$(BIN)/python -m benchmarks.install
 	@touch $@

@@ -1,5 +1,5 @@
 """
-Install the proxies that are compared and the load generator; none of them is started.
+Install the servers that are compared and the load generators; none of them is started.
 
 In:  `make bench`.
 Out: Debian packages where that is possible; what stays missing is said, and left out later.
@@ -17,7 +17,10 @@ PACKAGES = {
     "nginx": "nginx-light",
     "haproxy": "haproxy",
     "caddy": "caddy",
+    "named": "bind9",
+    "knotd": "knot",
     "h2load": "nghttp2-client",
+    "dnsperf": "dnsperf",
 }
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from time import monotonic
 from typing import IO, Any
 
 from attrs import frozen
 
 from benchmarks import cpu
-from benchmarks.peers.kind import Running
-from benchmarks.stage import HOST, NotMeasured, Stage, find_program
+from benchmarks.peers.kind import ECHO, Running
+from benchmarks.stage import HOST, NotMeasured, Stage, ended, find_program
 
 CONNECTIONS = 64
 WARM_UP = 0.5
@@ -82,7 +83,7 @@ def flat_out(stage: Stage, running: Running, scheme: str, seconds: float) -> Dri
         NotMeasured: if an answer was not 200.
     """
     command = [
-        *_bounded(seconds),
+        *bounded(seconds),
         find_program("h2load", "nghttp2-client"),
         "--h1",
         f"--clients={CONNECTIONS}",
@@ -119,17 +120,51 @@ def paced(stage: Stage, running: Running, scheme: str, rate: float, seconds: flo
     Raises:
         NotMeasured: if an answer was wrong, or the rate was not achieved.
     """
+    options = [f"--port={running.doors[scheme]}", f"--rate={rate}"]
+    if scheme == "https":
+        options.append("--tls")
+    return at_rate(_generated(stage, running, "benchmarks.generator", options, seconds), rate)
+
+
+def echoed(stage: Stage, running: Running, size: int, rate: float | None, seconds: float) -> Drive:
+    """
+    Have messages of this size echoed on 64 WebSockets, flat out or at a fixed rate.
+
+    Raises:
+        NotMeasured: if an echo was wrong, or the rate was not achieved.
+    """
+    options = [f"--port={running.doors['websocket']}", f"--path={ECHO}", f"--size={size}"]
+    if rate is not None:
+        options.append(f"--rate={rate}")
+    module = "benchmarks.websocket_generator"
+    drive = _generated(stage, running, module, options, seconds)
+    return drive if rate is None else at_rate(drive, rate)
+
+
+def at_rate(drive: Drive, rate: float) -> Drive:
+    """
+    Give the drive back if it had this rate.
+
+    Raises:
+        NotMeasured: if not.
+    """
+    if abs(drive.rate / rate - 1) > TOLERANCE:
+        raise NotMeasured(f"asked for {rate:,.0f} requests a second, achieved {drive.rate:,.0f}")
+    return drive
+
+
+def _generated(
+    stage: Stage, running: Running, module: str, options: Sequence[str], seconds: float
+) -> Drive:
+    """Run one of our load generators, and read the peer's CPU while it is ready and when done."""
     command = [
-        *_bounded(seconds),
-        *(sys.executable, "-m", "benchmarks.generator"),
-        f"--port={running.doors[scheme]}",
+        *bounded(seconds),
+        *(sys.executable, "-m", module),
         f"--host={HOST}",
-        f"--rate={rate}",
         f"--seconds={seconds}",
         f"--connections={CONNECTIONS}",
+        *options,
     ]
-    if scheme == "https":
-        command.append("--tls")
     meter = cpu.Meter(running.process.pid)
     process = stage.spawn(
         "generator",
@@ -144,21 +179,22 @@ def paced(stage: Stage, running: Running, scheme: str, rate: float, seconds: flo
         _go(process)
         result = _pipe_line(process, stage)
         after = meter.read()
+        # it closes its connections, each as its protocol wants
+        _go(process)
+        ended(process, within=3.0)
     finally:
         stage.stop(process)
-    drive = Drive(
+    return Drive(
         result["requests"],
         result["seconds"],
         cpu.between(before, after),
         result["p50"],
         result["p99"],
     )
-    if abs(drive.rate / rate - 1) > TOLERANCE:
-        raise NotMeasured(f"asked for {rate:,.0f} requests a second, achieved {drive.rate:,.0f}")
-    return drive
 
 
-def _bounded(seconds: float) -> list[str]:
+def bounded(seconds: float) -> list[str]:
+    """Give the words before a load generator that end it, should it hang."""
     return ["timeout", "--kill-after=2", str(WARM_UP + seconds + 15)]
 
 

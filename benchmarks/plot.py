@@ -7,11 +7,12 @@ Out: a PNG file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import BASE, OURS, REACH
+from benchmarks.cases.kind import Goal
+from benchmarks.report import OURS
 
 INK = "#1f2933"
 FAINT = "#9aa5b1"
@@ -22,29 +23,40 @@ LIMIT = "#c92a2a"
 Costs = Mapping[str, Mapping[str, float]]
 
 
-def draw(costs: Costs, titles: Mapping[str, str], note: str, file: Path) -> None:
+def draw(costs: Costs, cases: Mapping[str, tuple[str, Goal]], note: str, file: Path) -> None:
     """Draw the bars; needs matplotlib (ImportError where it is missing)."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = [name for name in titles if costs.get(name)]
+    names = [name for name in cases if costs.get(name)]
+    bars = [len(costs[name]) for name in names]
     figure, axes = pyplot.subplots(
-        len(names), 1, figsize=(9, 1.1 + 2.9 * len(names)), squeeze=False, layout="constrained"
+        len(names),
+        1,
+        figsize=(9, 1.1 + sum(0.7 + 0.44 * each for each in bars)),
+        height_ratios=[0.7 + 0.44 * each for each in bars],
+        squeeze=False,
+        layout="constrained",
     )
     for axis, name in zip(axes[:, 0], names, strict=True):
-        _panel(axis, titles[name], [(costs[name], "flat out"), (costs.get(f"{name}-paced"), "")])
+        _panel(axis, *cases[name], costs[name], costs.get(f"{name}-paced", {}))
     figure.suptitle(
-        "CPU time of the proxy for one request", x=0.012, ha="left", weight="bold", color=INK
+        "CPU time for one request, message or question",
+        x=0.012,
+        ha="left",
+        weight="bold",
+        color=INK,
     )
     figure.supxlabel(note, x=0.012, ha="left", fontsize=8, color=FAINT)
     figure.savefig(file, dpi=144, facecolor="white")
     pyplot.close(figure)
 
 
-def _panel(axis: Any, title: str, series: Sequence[tuple[Mapping[str, float] | None, str]]) -> None:
-    flat, paced = series[0][0] or {}, series[1][0] or {}
+def _panel(
+    axis: Any, title: str, goal: Goal, flat: Mapping[str, float], paced: Mapping[str, float]
+) -> None:
     peers = list(flat)
     longest = max([*flat.values(), *paced.values()])
     for place, peer in enumerate(peers):
@@ -56,10 +68,10 @@ def _panel(axis: Any, title: str, series: Sequence[tuple[Mapping[str, float] | N
             limit = 0.0
             axis.barh(place + offset, cost, height=0.38, color=colour)
             text = f"{cost:.1f} µs"
-            if values.get(BASE) and peer != BASE:
-                text += f"  ({cost / values[BASE]:.1f} × nginx)"
-            if peer == OURS and values.get(BASE):
-                limit = REACH * values[BASE]
+            if values.get(goal.base) and peer != goal.base:
+                text += f"  ({cost / values[goal.base]:.1f} × {goal.title})"
+            if peer == OURS and values.get(goal.base):
+                limit = goal.reach * values[goal.base]
                 edges = (place + offset - 0.19, place + offset + 0.19)
                 axis.vlines(limit, *edges, color=LIMIT, linewidth=2, zorder=3)
             axis.text(
@@ -74,7 +86,7 @@ def _panel(axis: Any, title: str, series: Sequence[tuple[Mapping[str, float] | N
     axis.invert_yaxis()
     axis.set_xlim(0, longest * 1.22)
     axis.set_title(
-        f"{title}   (dark: flat out, light: paced; red: {REACH:.0f} × nginx)",
+        f"{title}   (dark: flat out, light: paced; red: {goal.reach:g} × {goal.title})",
         loc="left",
         fontsize=9,
         color=INK,

@@ -1,21 +1,30 @@
 """
-One request to a peer, before it is measured: the answer must be the origin's, byte for byte.
+What a peer answers before it is measured: it must be right to the last byte.
 
-In:  `__main__`, `scale`.
+In:  the cases, each with one of these checks; `scale`.
 Out: nothing, or why the peer is not measured.
 """
 
 from __future__ import annotations
 
 import http.client
+import random
 import socket
 import ssl
 
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
 from cryptography import x509
 
+from benchmarks import frames
 from benchmarks.origin import SIZE
-from benchmarks.peers.kind import Running
+from benchmarks.peers.kind import ECHO, Running
 from benchmarks.stage import HOST, NotMeasured
+from benchmarks.websocket_generator import upgrade
+from benchmarks.zone import NAMES, address, label, question, random_labels
 
 
 class OneName(http.client.HTTPConnection):
@@ -79,3 +88,76 @@ def check_answer(peer: Running, door: str) -> None:
         connection.close()
     if status != 200 or body != b"x" * SIZE:
         raise NotMeasured(f"answered {status} with {len(body)} bytes: {body[:80]!r}")
+
+
+def check_echo(peer: Running) -> None:
+    """
+    Have messages of several sizes come back, of random bytes and of text.
+
+    Raises:
+        NotMeasured: if one does not.
+    """
+    draw = random.Random("echo")
+    messages = [(frames.BINARY, draw.randbytes(size)) for size in (1, 64, 1000, 16 * 1024)]
+    messages.append((frames.TEXT, "as it came: äöü ☃".encode()))
+    try:
+        with upgrade(peer.doors["websocket"], HOST, ECHO) as connected:
+            for opcode, payload in messages:
+                connected.sendall(frames.frame(opcode, payload, draw.randbytes(4)))
+                found = _receive_message(connected)
+                if (found.opcode, found.payload) != (opcode, payload):
+                    raise NotMeasured(f"a message of {len(payload)} bytes comes back as another")
+            connected.sendall(frames.frame(frames.CLOSE, b"\x03\xe8", draw.randbytes(4)))
+            if _receive_message(connected).opcode != frames.CLOSE:
+                raise NotMeasured("something comes back for a close frame")
+    except (OSError, ValueError) as error:
+        raise NotMeasured(f"no echo: {error}") from None
+
+
+def _receive_message(connected: socket.socket) -> frames.Message:
+    data = b""
+    while True:
+        message = frames.read_message(data)
+        if message is not None:
+            return message
+        more = connected.recv(65536)
+        if not more:
+            raise ValueError("the connection was closed")
+        data += more
+
+
+def check_zone(peer: Running) -> None:
+    """
+    Ask for every name of the zone, and for some that it lacks.
+
+    Raises:
+        NotMeasured: if one answer is not the zone's.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(3)
+        asking.connect(("127.0.0.1", peer.doors["dns"]))
+        try:
+            for number in range(NAMES):
+                answer = _ask(asking, label(number))
+                if (answer.rcode(), _addresses(answer)) != (dns.rcode.NOERROR, [address(number)]):
+                    raise NotMeasured(f"a wrong answer for {label(number)}:\n{answer}")
+            for missing in random_labels(10, seed=-1):
+                answer = _ask(asking, missing)
+                kinds = [found.rdtype for found in answer.authority]
+                if (answer.rcode(), kinds) != (dns.rcode.NXDOMAIN, [dns.rdatatype.SOA]):
+                    raise NotMeasured(f"a wrong answer for a name that is not there:\n{answer}")
+        except (OSError, dns.exception.DNSException) as error:
+            raise NotMeasured(f"no answer: {error or 'none came'}") from None
+
+
+def _ask(asking: socket.socket, first: str) -> dns.message.Message:
+    asked = question(first)
+    asking.send(asked)
+    answer = dns.message.from_wire(asking.recv(65536))
+    if not dns.message.from_wire(asked).is_response(answer) or not answer.flags & dns.flags.AA:
+        raise NotMeasured(f"this is not an authority's answer:\n{answer}")
+    return answer
+
+
+def _addresses(answer: dns.message.Message) -> list[str]:
+    return [str(record) for found in answer.answer for record in found]

@@ -82,6 +82,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     """The store's only writer; see `hostedge.control`."""
     from hostedge.api.app import Api, Threads
     from hostedge.api.server import ApiSite, allowed_uids, caller_of
+    from hostedge.console.sessions import Sessions
+    from hostedge.console.unix import UnixConsole
     from hostedge.control import ApiListener, Certifier, Control, WritingThread
     from hostedge.links.control import ControlLinks
     from hostedge.net.link import LinkServer
@@ -103,8 +105,8 @@ def control(reactor: Any, settings: Settings) -> IService:
         reactor.seconds,
         thread.run,
     )
-    head = StoreReader(settings.store, WORDS).revision
-    links = ControlLinks(reactor, settings, head, certifier.certify)
+    reading = StoreReader(settings.store, WORDS)
+    links = ControlLinks(reactor, settings, reading.revision, certifier.certify)
     LinkServer(reactor, settings.control_socket, links.make_peer, MINE).setServiceParent(service)
     links.keeper.setServiceParent(service)
     threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
@@ -112,6 +114,14 @@ def control(reactor: Any, settings: Settings) -> IService:
     api = Api(store, history, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
+    sessions = Sessions(settings, links, store, reading)
+    UnixConsole(reactor, settings.manhole_socket, sessions, allowed_uids()).setServiceParent(
+        service
+    )
+    if settings.console.ssh:
+        from hostedge.console.ssh import SshConsole
+
+        SshConsole(reactor, settings, sessions).setServiceParent(service)
     # A call of an import makes some ten thousand values that last until it is answered; to look
     # for cycles among them, and among what was imported, would be a tenth of its time.
     gc.freeze()
@@ -121,6 +131,7 @@ def control(reactor: Any, settings: Settings) -> IService:
 
 def import_edge() -> None:
     """Import all that an edge is made of, so that what is forked has it already."""
+    import hostedge.console.inside
     import hostedge.edge
     import hostedge.http.backends
     import hostedge.http.h1
@@ -168,6 +179,7 @@ def edge(
     reactor: Any, settings: Settings, index: int, listeners: tuple[Any, ...], ring: Any
 ) -> IService:
     """One edge; see `hostedge.edge`."""
+    from hostedge.console.inside import Inside
     from hostedge.edge import Connector, CountedEntrance, Edge, EdgeParts, accept_plain, make_router
     from hostedge.http.backends import Backends
     from hostedge.http.h1 import H1
@@ -242,5 +254,14 @@ def edge(
         links,
         access_log.close,
     )
-    links.introduce(whole, backends)
+    inside = Inside(
+        hosts,
+        tuple(entrances.values()),
+        edge=whole,
+        backends=backends,
+        certificates=certificates,
+        counters=counters,
+        settings=settings,
+    )
+    links.introduce(whole, backends, inside)
     return whole

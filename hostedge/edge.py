@@ -30,6 +30,7 @@ from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
 from hostedge.settings import Settings
 from hostedge.store.hosts import Hosts
+from hostedge.ws.passage import Sockets
 
 # takes an accepted socket and its peer's address
 Connector = Callable[[socket.socket, tuple[Any, ...]], None]
@@ -89,16 +90,21 @@ def accept_plain(
 class EdgeParts:
     """What mappings build their leaves of."""
 
-    def __init__(self, reactor: Any, settings: Settings, backends: Backends) -> None:
+    def __init__(
+        self, reactor: Any, settings: Settings, backends: Backends, sockets: Sockets
+    ) -> None:
         self._reactor = reactor
         self._homes = settings.homes
         self._backends = backends
+        self._sockets = sockets
 
-    def relay_to_app(self, account: str, app: App) -> Leaf:
-        return self._backends.relay_to_app(account, app)
+    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
+        relay = self._backends.relay_to_app(account, app)
+        return self._sockets.leaf(relay) if websocket else relay
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Leaf:
-        return self._backends.relay_to_pool(account, pool)
+    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf:
+        relay = self._backends.relay_to_pool(account, pool)
+        return self._sockets.leaf(relay) if websocket else relay
 
     def home(self, account: str) -> str:
         return str(self._homes / account)

@@ -40,6 +40,9 @@ CAUSES: dict[str, Cause] = {
     "bad_request": Cause(400, "The request is not valid HTTP.", "http_request_error"),
     "bad_host": Cause(400, "The request names no valid host.", "http_request_error"),
     "bad_path": Cause(400, "The request's path is not valid.", "http_request_error"),
+    "websocket_handshake": Cause(
+        400, "The request for a WebSocket is not valid.", "http_request_error"
+    ),
     "forbidden": Cause(403, "Access to this file is not allowed.", "http_request_denied"),
     "not_found": Cause(404, "Nothing is here."),
     "unknown_host": Cause(404, "This node does not serve that name.", "destination_not_found"),
@@ -51,6 +54,7 @@ CAUSES: dict[str, Cause] = {
     "too_large": Cause(413, "The request's body is too large.", "http_request_error"),
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
+    "websocket_version": Cause(426, "Only version 13 of WebSocket is spoken here."),
     "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
     "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
     "upgrade": Cause(501, "This transfer coding is not supported.", "http_request_error"),
@@ -59,6 +63,7 @@ CAUSES: dict[str, Cause] = {
     "bad_response": Cause(502, "The server behind gave no valid answer.", "http_protocol_error"),
     "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached"),
     "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached"),
+    "websockets_full": Cause(503, "Too many WebSockets are open.", "connection_limit_reached"),
     "start_slow": Cause(503, "The app is still starting.", "destination_unavailable"),
     "crash_loop": Cause(503, "The app keeps failing to start.", "destination_unavailable"),
     "not_configured": Cause(503, "The app does not exist any more.", "destination_unavailable"),

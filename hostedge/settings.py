@@ -165,6 +165,11 @@ class Settings:
         return self.state / "manhole.key"
 
     @property
+    def console_note(self) -> Path:
+        """Where the manhole over SSH listens, as the keeper notes its listeners."""
+        return self.run / "console.json"
+
+    @property
     def spool(self) -> Path:
         """Where bodies wait that are too large for memory; `/tmp` often is memory."""
         return self.state / "spool"

@@ -30,6 +30,7 @@ PURE = (
     "hostedge.balance",
     "hostedge.http.exchange",
     "hostedge.supervise.machine",
+    "hostedge.ws.machine",
     "hostedge.supervise.roster",
     "hostedge.store.reader",
 )
@@ -60,7 +61,7 @@ TESTED_IN = {
 LONG_MODULE = 600
 LONG_FUNCTION = 60
 # a machine is one function with a block for each state, a role one list of parts
-LONG_BY_NATURE = ("hostedge.supervise.machine", "hostedge.compose")
+LONG_BY_NATURE = ("hostedge.supervise.machine", "hostedge.ws.machine", "hostedge.compose")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import dns.message
+import dns.zone
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,14 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import cpu, report
+from benchmarks import cpu, dnsperf, frames, report, zone
+from benchmarks.__main__ import empty_log
+from benchmarks.cases.kind import Goal
+from benchmarks.cases.known import CASES
+from benchmarks.echo import SAMPLE, Echo
 from benchmarks.generator import missing, quantile, schedule
-from benchmarks.load import Drive, answered
+from benchmarks.load import Drive, answered, at_rate
+from benchmarks.peers.known import PEERS
 from benchmarks.probe import names_in
 from benchmarks.scale import Bound, table
 from benchmarks.scale_site import Crowd, text_of
 from benchmarks.sockets import find_inode
 from benchmarks.stage import NotMeasured, key_text, make_certificate
+from benchmarks.websocket_generator import KEY, check_handshake
 
 ANSWER = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello"
 
@@ -122,6 +132,149 @@ class LoadTests(SynchronousTestCase):
         ):
             self.assertRaises(NotMeasured, answered, bad)
 
+    def test_rate(self) -> None:
+        """A drive that did not have the rate it was asked for is none."""
+        self.assertEqual(at_rate(Drive(981, 1.0, 0.1), 1000.0).requests, 981)
+        self.assertRaises(NotMeasured, at_rate, Drive(979, 1.0, 0.1), 1000.0)
+        self.assertRaises(NotMeasured, at_rate, Drive(1021, 1.0, 0.1), 1000.0)
+
+    def test_log(self) -> None:
+        """The log is emptied; a peer that has ended without one is not measured."""
+        file = Path(self.mktemp())
+        file.write_text("a line\n")
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        process.wait()
+        empty_log(process, file)
+        self.assertEqual(file.read_text(), "")
+        self.assertRaises(NotMeasured, empty_log, process, file)
+
+
+class FrameTests(SynchronousTestCase):
+    """WebSocket frames, and the echo server that remembers."""
+
+    @given(st.binary(max_size=70_000), st.sampled_from([b"", b"\x00\x00\x00\x00", b"\x01\xf0a~"]))
+    def test_messageComesBack(self, payload: bytes, mask: bytes) -> None:
+        """Whatever the length and the mask, what is read is what was framed."""
+        raw = frames.frame(frames.BINARY, payload, mask)
+        self.assertEqual(
+            frames.read_message(raw + b"more"), frames.Message(frames.BINARY, payload, len(raw))
+        )
+        self.assertIsNone(frames.read_message(raw[:-1]))
+
+    def test_knownFrame(self) -> None:
+        """The frames of RFC 6455 section 5.7."""
+        hello = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
+        self.assertEqual(frames.frame(frames.TEXT, b"Hello", b"\x37\xfa\x21\x3d"), hello)
+        pieces = b"\x01\x03Hel\x80\x02lo"
+        self.assertEqual(frames.read_message(pieces), frames.Message(frames.TEXT, b"Hello", 9))
+        self.assertIsNone(frames.read_message(pieces[:5]))
+
+    def test_badFrames(self) -> None:
+        """An extension's bits, and pieces that belong to nothing, are no message."""
+        for bad in (b"\xc1\x00", b"\x80\x00", b"\x01\x00\x81\x00"):
+            self.assertRaises(ValueError, frames.read_message, bad)
+
+    def test_handshake(self) -> None:
+        """Only an answer to our key, without an extension, opens a WebSocket."""
+        self.assertEqual(
+            frames.accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        )
+        good = Echo().receive(b"GET /echo HTTP/1.1\r\nSec-WebSocket-Key: " + KEY + b"\r\n\r\n")
+        check_handshake(good)
+        for bad in (
+            good.replace(b"101", b"200"),
+            good.replace(frames.accept(KEY), frames.accept(b"x")),
+            good.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: x\r\n\r\n"),
+            good + b"\x81\x00",
+        ):
+            self.assertRaises(ValueError, check_handshake, bad)
+
+    def make_echo(self) -> Echo:
+        echo = Echo()
+        echo.receive(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: a\r\n\r\n")
+        return echo
+
+    @given(st.integers(0, 40), st.sampled_from([b"m1m1", b"m2m2"]))
+    def test_echo(self, cut: int, mask: bytes) -> None:
+        """However a message comes, it goes back as it was; also when it came before."""
+        echo = self.make_echo()
+        for payload in (b"x" * 40, b"y" * 39):
+            for again in (b"m1m1", mask, mask):
+                raw = frames.frame(frames.BINARY, payload, again)
+                answer = frames.frame(frames.BINARY, payload)
+                self.assertEqual(b"".join(map(echo.receive, (raw[:cut], raw[cut:]))), answer)
+
+    def test_echoOfAnotherContent(self) -> None:
+        """A proxy that changes messages is found out before a sample is over."""
+        echo = self.make_echo()
+        echo.receive(frames.frame(frames.BINARY, b"x" * 64, b"mask"))
+        changed = frames.frame(frames.BINARY, b"y" * 64, b"mAsk")
+        with self.assertRaises(ValueError):
+            for _ in range(SAMPLE):
+                echo.receive(changed)
+
+    def test_echoCloses(self) -> None:
+        """A close frame is answered with the same, and is the end."""
+        echo = self.make_echo()
+        close = echo.receive(frames.frame(frames.CLOSE, b"\x03\xe8", b"mask"))
+        self.assertEqual(close, frames.frame(frames.CLOSE, b"\x03\xe8"))
+        self.assertFalse(echo.open)
+
+
+class DnsTests(SynchronousTestCase):
+    """The zone, the questions, and what dnsperf reports."""
+
+    REPORT = (
+        "  Queries sent:         200000\n  Queries completed:    199900 (99.95%)\n"
+        "  Queries lost:         100 (0.05%)\n\n"
+        "  Response codes:       NOERROR 199850 (99.97%), SERVFAIL 50 (0.03%)\n"
+        "  Run time (s):         2.5\n"
+    )
+
+    def test_report(self) -> None:
+        """Only answers with the right code count; one in a thousand may be missing."""
+        self.assertEqual(dnsperf.read_report(self.REPORT, "NOERROR"), (199850, 2.5))
+        for bad, code in (
+            (self.REPORT, "NXDOMAIN"),
+            (self.REPORT.replace("199850", "199799"), "NOERROR"),
+            (self.REPORT.replace("200000", "0"), "NOERROR"),
+            ("", "NOERROR"),
+        ):
+            self.assertRaises(NotMeasured, dnsperf.read_report, bad, code)
+
+    def test_zone(self) -> None:
+        """The zone is one, and the site file has the same records."""
+        parsed = dns.zone.from_text(zone.zone_text(), zone.ZONE, relativize=False)
+        self.assertEqual(len(parsed.nodes), zone.NAMES + 2)
+        addresses = {str(record) for _, _, record in parsed.iterate_rdatas("A")}
+        self.assertEqual(len(addresses), zone.NAMES + 1)
+        records = yaml.safe_load(zone.site_records())
+        self.assertEqual({each["data"] for each in records if each["type"] == "A"}, addresses)
+
+    def test_question(self) -> None:
+        """A question is a resolver's: for one address, EDNS, nothing wanted but the answer."""
+        message = dns.message.from_wire(zone.question("shop-1"))
+        self.assertEqual(str(message.question[0]), f"shop-1.{zone.ZONE}. IN A")
+        self.assertEqual((message.flags, message.edns, message.payload), (0, 0, 1232))
+        self.assertEqual(message.options, ())
+
+    def test_questions(self) -> None:
+        """Each name is asked for once, each question behind its length."""
+        file = Path(self.mktemp())
+        zone.write_known(file)
+        data, found = file.read_bytes(), set()
+        while data:
+            size = int.from_bytes(data[:2], "big")
+            found.add(data[2 : 2 + size])
+            data = data[2 + size :]
+        self.assertEqual(found, {zone.question(zone.label(each)) for each in range(zone.NAMES)})
+
+    def test_randomLabels(self) -> None:
+        """No name comes twice, in one drive or in two."""
+        labels = zone.random_labels(5000, 1) + zone.random_labels(5000, 2)
+        self.assertEqual(len(set(labels)), 10000)
+        self.assertEqual({len(each) for each in labels}, {16})
+
 
 class ReportTests(SynchronousTestCase):
     """Medians, ratios and lines."""
@@ -133,7 +286,13 @@ class ReportTests(SynchronousTestCase):
             "caddy": [Drive(1000, 1.0, 70e-3)],
             "haproxy": [],
         },
-        "websocket-paced": {"hostedge": [Drive(123456, 1.0, 123.456)]},
+        "websocket-16k-paced": {"hostedge": [Drive(123456, 1.0, 123.456)]},
+        "dns": {"bind": [Drive(1000, 1.0, 10e-3)], "hostedge": [Drive(1000, 1.0, 11e-3)]},
+    }
+    GOALS = {
+        "plain": Goal("nginx", "nginx", 3.0, below="caddy"),
+        "websocket-16k-paced": Goal("nginx", "nginx", 4.0),
+        "dns": Goal("bind", "BIND", 1.1),
     }
 
     def test_median(self) -> None:
@@ -144,25 +303,38 @@ class ReportTests(SynchronousTestCase):
         self.assertAlmostEqual(found.busy, 0.02)
 
     def test_table(self) -> None:
-        """The ratio is to nginx; no line is wider than a terminal."""
-        lines = report.table(self.RESULTS)
-        self.assertIn("2.50", next(line for line in lines if "hostedge" in line))
+        """The ratio is to the case's base; no line is wider than a terminal."""
+        lines = report.table(self.RESULTS, self.GOALS)
+        ours = [line.split()[2] for line in lines if line.startswith("hostedge")]
+        self.assertEqual(ours, ["2.50", "-", "1.10"])
+        heads = [line for line in lines if "µs CPU" in line]
+        self.assertEqual(["× BIND" in line for line in heads], [False, False, True])
         self.assertNotIn("haproxy", "".join(lines))
         self.assertLessEqual(max(len(line) for line in lines), 80)
 
     def test_reach(self) -> None:
-        """The two bounds are judged, where there is something to compare with."""
-        lines = report.reach(self.RESULTS)
-        self.assertEqual([line.rpartition(": ")[2] for line in lines], ["met", "met"])
+        """Bounds are judged, where there is something to compare with."""
+        lines = report.reach(self.RESULTS, self.GOALS)
+        self.assertEqual([line.rpartition(": ")[2] for line in lines], ["met"] * 3)
         dear = {**self.RESULTS["plain"], "hostedge": [Drive(1000, 1.0, 71e-3)]}
-        lines = report.reach({"plain": dear})
-        self.assertEqual([line.rpartition(": ")[2] for line in lines], ["MISSED", "MISSED"])
+        slow = {**self.RESULTS["dns"], "hostedge": [Drive(1000, 1.0, 11.1e-3)]}
+        lines = report.reach({"plain": dear, "dns": slow}, self.GOALS)
+        self.assertEqual([line.rpartition(": ")[2] for line in lines], ["MISSED"] * 3)
+
+    def test_known(self) -> None:
+        """Every case has names of its own; what it is judged by is a peer."""
+        names = [name for case in CASES for name in (case.name, f"{case.name}-paced")]
+        self.assertEqual(len(set(names)), len(names))
+        peers = {peer.name for peer in PEERS} | {""}
+        self.assertEqual({case.goal.base for case in CASES} - peers, set())
+        self.assertEqual({case.goal.below for case in CASES} - peers, set())
 
     def test_document(self) -> None:
         """The document has the costs by case and peer, and leaves out what was not measured."""
-        found = report.document(self.RESULTS, {"rounds": 3})
+        found = report.document(self.RESULTS, self.GOALS, {"rounds": 3})
         self.assertEqual(found["cases"]["plain"], {"nginx": 20.0, "hostedge": 50.0, "caddy": 70.0})
         self.assertEqual(found["meta"]["rounds"], 3)
+        self.assertEqual(found["meta"]["goals"]["dns"], {"base": "bind", "reach": 1.1})
 
     def test_pace(self) -> None:
         """The pace is half of the slowest's, but no more than can be generated."""

@@ -17,6 +17,19 @@ from benchmarks.stage import Stage
 
 
 @frozen
+class Goal:
+    """What ours may cost."""
+
+    # the peer that all others are compared with, as it is called, and as its makers write it
+    base: str
+    title: str
+    # CPU time of ours to that of the base, at most
+    reach: float
+    # a peer that ours has to cost less than; none if empty
+    below: str = ""
+
+
+@frozen
 class Case:
     """Drives of one kind; a peer without the door is left out."""
 
@@ -24,6 +37,15 @@ class Case:
     # one line under the plot's heading
     title: str
     door: str
+    goal: Goal
+    # of each drive; cases with a drive that nothing disturbs need less
+    seconds: float
+    # asks once for what will be asked for; NotMeasured, if a peer answers something else
+    check: Callable[[Running], None]
     flat: Callable[[Stage, Running, float], Drive]
-    # stage, peer, requests a second, seconds; None: the case is flat out only
-    paced: Callable[[Stage, Running, float, float], Drive] | None = None
+    # stage, peer, requests a second, seconds
+    paced: Callable[[Stage, Running, float, float], Drive]
+    # requests a second that the load generator sends evenly, at most
+    most_paced: float
+    # whether every peer that has an access log writes it
+    logged: bool = True

@@ -7,8 +7,14 @@ Out: `CASES`.
 
 from __future__ import annotations
 
+from benchmarks.cases import dns, http, websocket
 from benchmarks.cases.kind import Case
-from benchmarks.cases.plain import PLAIN
-from benchmarks.cases.tls import TLS
 
-CASES: tuple[Case, ...] = (PLAIN, TLS)
+CASES: tuple[Case, ...] = (
+    http.PLAIN,
+    http.TLS,
+    websocket.SMALL,
+    websocket.LARGE,
+    dns.KNOWN,
+    dns.RANDOM,
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import Running, first_line
+from benchmarks.peers.kind import ECHO, Behind, Running, first_line
 from benchmarks.stage import Command, Stage, find_program, free_ports
 
 CONFIGURATION = """\
@@ -42,6 +42,10 @@ CONFIGURATION = """\
             }}
         }}
     }}
+    reverse_proxy {echo} 127.0.0.1:{websocket} {{
+        header_up X-Request-ID {{http.request.uuid}}
+        header_up Via "1.1 edge"
+    }}
     reverse_proxy 127.0.0.1:{origin} {{
         header_up X-Request-ID {{http.request.uuid}}
         header_up Via "1.1 edge"
@@ -71,7 +75,7 @@ class Caddy:
 
     name: str = "caddy"
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         program = find_program("caddy", "caddy")
         http, https = free_ports(2)
         log = stage.log("caddy-access")
@@ -80,7 +84,9 @@ class Caddy:
             CONFIGURATION.format(
                 folder=stage.folder,
                 access_log=log,
-                origin=origin,
+                origin=behind.http,
+                websocket=behind.websocket,
+                echo=ECHO,
                 http=http,
                 https=https,
                 certificate=stage.certificate,
@@ -93,4 +99,5 @@ class Caddy:
         )
         stage.await_port(self.name, process, http)
         version = "Caddy " + first_line([program, "version"]).split()[0]
-        return Running(self.name, version, process, {"http": http, "https": https}, log)
+        doors = {"http": http, "https": https, "websocket": http}
+        return Running(self.name, version, process, doors, log)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import Running, first_line
+from benchmarks.peers.kind import ECHO, Behind, Running, first_line
 from benchmarks.stage import Stage, find_program, free_ports
 
 CONFIGURATION = """\
@@ -25,6 +25,7 @@ defaults
     timeout connect 5s
     timeout client 300s
     timeout server 300s
+    timeout tunnel 300s
     option http-keep-alive
     http-reuse always
 
@@ -40,10 +41,14 @@ frontend bench
     log-format '{{"time":"%Ts.%ms","client":"%ci","host":"%[capture.req.hdr(0)]",\
 "method":"%HM","path":"%HU","status":%ST,"bytes":%B,"duration":%Ta,"upstream":"%si:%sp",\
 "first_byte":%Tr,"id":"%ID"}}'
+    use_backend echo if {{ path {echo} }}
     default_backend origin
 
 backend origin
     server origin 127.0.0.1:{origin}
+
+backend echo
+    server echo 127.0.0.1:{websocket}
 """
 
 
@@ -53,17 +58,27 @@ class HAProxy:
 
     name: str = "haproxy"
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         program = find_program("haproxy", "haproxy")
         http, https = free_ports(2)
         log = stage.log("haproxy-access")
         pair = stage.folder / "haproxy.pem"
         pair.write_bytes(stage.certificate.read_bytes() + stage.key.read_bytes())
         file = stage.folder / "haproxy.cfg"
-        file.write_text(CONFIGURATION.format(http=http, https=https, pair=pair, origin=origin))
+        file.write_text(
+            CONFIGURATION.format(
+                http=http,
+                https=https,
+                pair=pair,
+                origin=behind.http,
+                websocket=behind.websocket,
+                echo=ECHO,
+            )
+        )
         process = stage.spawn(
             self.name, [program, "-db", "-f", file], stage.cores.proxy, output=log
         )
         stage.await_port(self.name, process, http)
         version = first_line([program, "-v"]).removesuffix(" - https://haproxy.org/")
-        return Running(self.name, version, process, {"http": http, "https": https}, log)
+        doors = {"http": http, "https": https, "websocket": http}
+        return Running(self.name, version, process, doors, log)

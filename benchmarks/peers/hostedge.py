@@ -14,7 +14,7 @@ from importlib.metadata import version
 from attrs import frozen
 
 from benchmarks.node import await_up, launch, prepare_node
-from benchmarks.peers.kind import Running
+from benchmarks.peers.kind import Behind, Running
 from benchmarks.stage import HOST, Stage
 
 SITE = """\
@@ -41,13 +41,13 @@ class Hostedge:
 
     name: str = "hostedge"
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         node = prepare_node(stage, edges=1)
         process = launch(stage, node, stage.cores.proxy)
         await_up(stage, node, process)
         site = stage.folder / "site.yaml"
         site.write_text(
-            SITE.format(origin=origin, host=HOST, certificate=stage.certificate, key=stage.key)
+            SITE.format(origin=behind.http, host=HOST, certificate=stage.certificate, key=stage.key)
         )
         node.command(["apply", site], seconds=30)
         return Running(

@@ -1,13 +1,15 @@
 """
-What a peer has to be: one proxy, configured to do the same work as every other.
+What a peer has to be: one server, configured to do the same work as every other.
 
 In:  `peers.known` lists them; `__main__` starts each on its stage.
 Out: `Running`, with a door for each protocol that the peer serves.
 
-The work: relay to the origin over kept-alive connections as far as the peer can, set
+A relay's work: relay to the origin over kept-alive connections as far as the peer can, set
 X-Forwarded-For and X-Forwarded-Proto and a request id, and append a line of JSON for each
 request to an access log: time, client, host, method, path, status, bytes, duration, upstream,
-id. What a peer cannot write, or cannot leave out, its module's docstring says.
+id. It tunnels WebSockets under `ECHO` to the echo server: there one line a connection is what
+all of them write. A DNS server serves the zone, and logs no question. What a peer cannot write,
+or cannot leave out, its module's docstring says.
 """
 
 from __future__ import annotations
@@ -20,6 +22,20 @@ from attrs import frozen
 
 from benchmarks.stage import Stage
 
+# where WebSockets are
+ECHO = "/echo"
+
+
+@frozen
+class Behind:
+    """What all peers have to give."""
+
+    # ports of 127.0.0.1: the origin, and the echo server
+    http: int
+    websocket: int
+    # the zone's file
+    zone: Path
+
 
 @frozen
 class Running:
@@ -28,20 +44,21 @@ class Running:
     name: str
     version: str
     process: subprocess.Popen[bytes]
-    # protocol of a door (`http`, `https`) -> port of 127.0.0.1
+    # protocol of a door (`http`, `https`, `websocket`, `dns`) -> port of 127.0.0.1
     doors: dict[str, int]
-    access_log: Path
+    # a DNS server has none
+    access_log: Path | None
 
 
 class Peer(Protocol):
-    """One proxy, by the name it has in the results."""
+    """One server, by the name it has in the results."""
 
     @property
     def name(self) -> str: ...
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         """
-        Start it on the proxies' core, before an origin on this port of 127.0.0.1.
+        Start it on the proxies' core.
 
         Raises:
             NotMeasured: if it is not installed or does not come up.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import Running, first_line
+from benchmarks.peers.kind import ECHO, Behind, Running, first_line
 from benchmarks.stage import HOST, Command, Stage, find_program, free_ports
 
 FRAME = """\
@@ -58,6 +58,20 @@ PROXY = """\
             proxy_set_header X-Request-ID $request_id;
             proxy_set_header Via "1.1 edge";
         }}
+        location {echo} {{
+            proxy_pass http://127.0.0.1:{websocket};
+            proxy_http_version 1.1;
+            # a whole message of 16 KiB at a time; by default it would be a fourth
+            proxy_buffer_size 32k;
+            proxy_buffers 4 32k;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Request-ID $request_id;
+            proxy_set_header Via "1.1 edge";
+        }}
     }}
 """
 
@@ -68,13 +82,15 @@ class Nginx:
 
     name: str = "nginx"
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         program = find_program("nginx", "nginx-light")
         http, https = free_ports(2)
         log = stage.log("nginx-access")
         body = PROXY.format(
             access_log=log,
-            origin=origin,
+            origin=behind.http,
+            websocket=behind.websocket,
+            echo=ECHO,
             http=http,
             https=https,
             host=HOST,
@@ -87,4 +103,5 @@ class Nginx:
         process = stage.spawn(self.name, command, stage.cores.proxy)
         stage.await_port(self.name, process, http)
         version = first_line([program, "-v"]).removeprefix("nginx version: ")
-        return Running(self.name, version, process, {"http": http, "https": https}, log)
+        doors = {"http": http, "https": https, "websocket": http}
+        return Running(self.name, version, process, doors, log)

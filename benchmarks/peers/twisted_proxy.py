@@ -2,8 +2,9 @@
 Stock `twisted.web.proxy.ReverseProxyResource`, as anybody would set it up today.
 
 It opens a new connection to the origin for each request, sets no X-Forwarded-* and no
-request id of its own, and knows neither duration nor upstream for its log. One thing is
-mended: it would pass the origin's `Connection: close` on, and no client could keep alive.
+request id of its own, knows neither duration nor upstream for its log, and no WebSocket. One
+thing is mended: it would pass the origin's `Connection: close` on, and no client could keep
+alive.
 
 In:  `peers.known`; run as a program, it is the proxy itself.
 Out: a running twisted.web server.
@@ -25,7 +26,7 @@ from twisted.web.proxy import ProxyClient, ProxyClientFactory, ReverseProxyResou
 from twisted.web.server import Site
 
 import twisted
-from benchmarks.peers.kind import Running
+from benchmarks.peers.kind import Behind, Running
 from benchmarks.stage import Stage, free_ports
 
 
@@ -35,7 +36,7 @@ class TwistedProxy:
 
     name: str = "twisted-proxy"
 
-    def start(self, stage: Stage, origin: int) -> Running:
+    def start(self, stage: Stage, behind: Behind) -> Running:
         http, https = free_ports(2)
         log = stage.log("twisted-proxy-access")
         tcp = f"tcp:{http}:interface=127.0.0.1:backlog=1024"
@@ -46,7 +47,7 @@ class TwistedProxy:
         module = "benchmarks.peers.twisted_proxy"
         process = stage.spawn(
             self.name,
-            [sys.executable, "-m", module, str(origin), log, tcp, ssl],
+            [sys.executable, "-m", module, str(behind.http), log, tcp, ssl],
             stage.cores.proxy,
         )
         stage.await_port(self.name, process, https)

@@ -5,17 +5,18 @@ In:  `api.server` with requests that were let in; the `hostedge` command makes t
 Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
 
     POST /v1/apply     {"sites": […], "dry_run": false}   revision and changes, once live
+    POST /v1/undo      {"revision": N, "dry_run": false}  the same
     GET  /v1/export    ?account=                          a site a line
-    GET  /v1/changes   ?since=                            a change a line
+    GET  /v1/changes   ?since=&key=                       a change a line
+    GET  /v1/diff      ?from=&to=&key=                    an object a line
     PUT  /v1/secrets   {"values": [PEM, …]}               the references that stand for them
     GET  /v1/backup                                       the store as one SQLite file
-    GET  /v1/status  /v1/apps  /v1/explain?url=&method=
+    GET  /v1/status  /v1/apps  /v1/explain?url=&method=&at=
     POST /v1/apps/ACCOUNT/APP/restart
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Awaitable, Iterator
@@ -33,9 +34,10 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
+from hostedge.api import history
 from hostedge.api.calls import Refused, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
-from hostedge.api.parts import Caller, Change, Entry, History, InThread, Node, Outcome, Store
+from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError
 from hostedge.model.chain import public_key_of
@@ -64,7 +66,7 @@ class Api:
     def __init__(
         self,
         store: Store,
-        history: History,
+        past: History,
         node: Node,
         words: Words,
         threads: Threads,
@@ -72,7 +74,7 @@ class Api:
         folder: Path,
     ) -> None:
         self._store = store
-        self._history = history
+        self._history = past
         self._node = node
         self._words = words
         self._threads = threads
@@ -96,7 +98,7 @@ class Api:
         return {
             "revision": outcome.revision,
             "dry_run": dry_run,
-            "changes": [{"key": c.key, "what": what(c)} for c in outcome.changes],
+            "changes": [{"key": c.key, "what": history.what(c)} for c in outcome.changes],
         }
 
     def _write(self, body: bytes, who: str) -> tuple[bool, Outcome]:
@@ -141,11 +143,13 @@ class Api:
 
     @app.route("/v1/changes", methods=["GET"])
     async def changes(self, request: Request) -> None:
-        since = query(request, "since") or "0"
-        if not since.isascii() or not since.isdigit() or len(since) > 18:
-            raise Refused(400, "since", f"want the number of a revision, not {since!r}")
-        history = self._history.entries(after=int(since))
-        await self._send_lines(request, (json_line(_entry(each)) for each in history))
+        since, key = query(request, "since"), query(request, "key")
+        await self._send_lines(request, history.changes(self._history, since, key))
+
+    @app.route("/v1/diff", methods=["GET"])
+    async def diff(self, request: Request) -> None:
+        since, until, key = (query(request, name) for name in ("from", "to", "key"))
+        await self._send_lines(request, history.difference(self._history, since, until, key))
 
     @app.route("/v1/backup", methods=["GET"])
     async def backup(self, request: Request) -> None:
@@ -236,26 +240,6 @@ class Api:
             error_id=error_id,
         )
         return error_id
-
-
-def what(change: Change) -> str:
-    """The word for a change."""
-    if change.before is None:
-        return "created"
-    return "deleted" if change.after is None else "changed"
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    change = entry.change
-    return {
-        "revision": entry.revision,
-        "time": entry.time,
-        "who": entry.who,
-        "key": change.key,
-        "what": what(change),
-        "before": json.loads(change.before or "null"),
-        "after": json.loads(change.after or "null"),
-    }
 
 
 async def _asked(asking: Awaitable[T]) -> T:

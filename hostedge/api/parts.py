@@ -76,7 +76,22 @@ class Store(Protocol):
 class History(Protocol):
     """`store.history.History`; may be asked in any thread."""
 
-    def entries(self, key: str = "", after: int = 0) -> Iterator[Entry]: ...
+    def entries(self, key: str = "", after: int = 0) -> Iterator[Entry]:
+        """
+        Raises:
+            ConfigError: it is no key.
+        """
+
+    def difference(self, after: int, until: int, key: str = "") -> Iterator[Entry]:
+        """
+        Raises:
+            ConfigError: it is no key.
+        """
+
+    def newest(self) -> int: ...
+
+    def at(self, time: float) -> int:
+        """The newest revision that was there at a time; 0: none was."""
 
 
 class Node(Protocol):

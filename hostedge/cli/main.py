@@ -19,6 +19,9 @@ from importlib import import_module
 SYSTEM_SETTINGS = "/etc/hostedge/hostedge.toml"
 LOCAL_SETTINGS = "etc/hostedge.toml"
 
+KEY = "app/demo/hello, or all below app/demo/, or the domain of a host name"
+WHEN = "or a time: 2026-11-22T10:00Z, 2h"
+
 EPILOG = f"""\
 The settings file is the one that --settings names, else $HOSTEDGE_SETTINGS,
 else {LOCAL_SETTINGS} below the working directory,
@@ -59,8 +62,15 @@ def make_parser() -> ArgumentParser:
     added.add_argument("--dry-run", action="store_true", help="only say what would change")
     added = verb("export", "stored:export", "print what accounts have, as a site file")
     added.add_argument("account", metavar="ACCOUNT", nargs="?", help="only this one")
-    added = verb("changes", "stored:changes", "list what was changed, when and by whom")
-    added.add_argument("--since", metavar="REVISION", default="0", help="only later ones")
+    added = verb("changes", "history:changes", "list what was changed, when and by whom")
+    added.add_argument("key", metavar="KEY", nargs="?", default="", help=f"only {KEY}")
+    added.add_argument("--since", metavar="REVISION", default="", help=f"only later ones; {WHEN}")
+    added = verb("diff", "history:diff", "show what a revision has changed")
+    added.add_argument("revision", metavar="REVISION", help=f"one, or FROM..TO; {WHEN}")
+    added.add_argument("key", metavar="KEY", nargs="?", default="", help=f"only {KEY}")
+    added = verb("undo", "history:undo", "put back what a revision has changed")
+    added.add_argument("revision", metavar="REVISION", help="as `changes` lists it")
+    added.add_argument("--dry-run", action="store_true", help="only say what would change")
     added = verb("backup", "stored:backup", "write a copy of the route store")
     added.add_argument("file", metavar="FILE", help="where to; replaced when it is there")
     verb("status", "running:status", "show the node's processes, listeners and counters")
@@ -70,6 +80,9 @@ def make_parser() -> ArgumentParser:
     added = verb("explain", "running:explain", "tell what happens to a request, and why")
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")
+    added.add_argument("--at", metavar="REVISION", default="", help=f"as it was then; {WHEN}")
+    added = verb("manhole", "manhole:manhole", "look inside the node, in Python; help() there")
+    added.add_argument("-c", dest="command", metavar="SOURCE", help="run this, then leave")
     verb("doctor", "doctor:doctor", "check the machine, the settings and the state folder")
     added = verb("demo", "demo:demo", "start a node, apply a site file, show what to open")
     added.add_argument("file", metavar="FILE", help="the site file")

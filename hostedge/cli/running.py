@@ -11,6 +11,7 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -50,11 +51,13 @@ def status(options: Namespace) -> int:
 
 def listeners(settings: Settings) -> list[dict[str, str]]:
     """The addresses that the node has bound; none while it does not run."""
-    try:
-        noted = json.loads((settings.run / "listeners.json").read_text())
-        return [{"protocol": each["protocol"], "address": each["address"]} for each in noted]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    bound = []
+    for note in (settings.run / "listeners.json", settings.console_note):
+        # the manhole over SSH is off on most nodes
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            for each in json.loads(note.read_text()):
+                bound.append({"protocol": each["protocol"], "address": each["address"]})
+    return bound
 
 
 def processes(settings: Settings) -> list[dict[str, Any]]:

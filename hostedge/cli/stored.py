@@ -1,8 +1,8 @@
 """
-`hostedge export`, `changes` and `backup`: what the route store holds.
+`hostedge export` and `backup`: what the route store holds.
 
 In:  `cli.main`.
-Out: a site file, a list, a copy of the store.
+Out: a site file, a copy of the store.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ import os
 import sys
 from argparse import Namespace
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from hostedge.cli.client import ApiClient
-from hostedge.cli.table import table
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
-
-PAGE = 500  # rows that are laid out together
 
 
 def export(options: Namespace) -> int:
@@ -37,7 +33,7 @@ def export(options: Namespace) -> int:
     return 0
 
 
-def write_document(document: Any, stream: Any) -> None:
+def write_document(document: Any, stream: Any, start: bool = True, width: int = 80) -> None:
     """One YAML document, its keys in their order, texts of several lines readable."""
     import yaml
 
@@ -55,31 +51,9 @@ def write_document(document: Any, stream: Any) -> None:
         Dumper=Dumper,
         sort_keys=False,
         allow_unicode=True,
-        explicit_start=True,
+        explicit_start=start,
+        width=width,
     )
-
-
-def changes(options: Namespace) -> int:
-    """Print history, oldest first."""
-    with ApiClient(read_settings(Path(options.settings))) as client:
-        rows: list[tuple[object, ...]] = []
-        for each in client.lines(f"/v1/changes?since={quote(options.since, safe='')}"):
-            if options.json:
-                print(json.dumps(each, ensure_ascii=False))
-                continue
-            when = datetime.fromtimestamp(each["time"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-            rows.append((each["revision"], when, each["who"], each["what"], each["key"]))
-            if len(rows) == PAGE:
-                _print(rows)
-                rows.clear()
-        if rows:
-            _print(rows)
-    return 0
-
-
-def _print(rows: list[tuple[object, ...]]) -> None:
-    for line in table(("REVISION", "TIME", "WHO", "CHANGE", "OBJECT"), rows, right=("REVISION",)):
-        print(line)
 
 
 def backup(options: Namespace) -> int:

@@ -100,7 +100,14 @@ class AppBackend(Waiting):
             # watched: somebody waits
             if self.due:
                 self.serve()
-        elif not lane.in_flight and lane in self.old:
+        elif not lane.is_used and lane in self.old:
+            self.old.remove(lane)
+
+    def left(self, lane: Lane) -> None:
+        super().left(lane)
+        self.changed = True
+        self.used_at = self.means.wheel.now
+        if not lane.is_used and lane in self.old:
             self.old.remove(lane)
 
     def refuse_late(self, passage: Passage) -> None:
@@ -178,7 +185,7 @@ class AppBackend(Waiting):
         lane = self.lane
         if lane is None or lane.generation != generation:
             return not any(old.generation == generation for old in self.old)
-        if lane.in_flight or len(self.places):
+        if lane.is_used or len(self.places):
             return False
         self._forget()
         return True
@@ -205,25 +212,26 @@ class AppBackend(Waiting):
         self.changed = True
         if lane is not None:
             lane.upstream.close()
-            if lane.in_flight:
+            if lane.is_used:
                 self.old.append(lane)
 
     # what it is doing
 
     def activity(self) -> list[tuple[str, int, int, float]]:
         """A line for each generation with requests, or with news since the last report."""
-        lines = [(self.name, old.generation, old.in_flight, 0.0) for old in self.old]
+        lines = [(self.name, o.generation, o.in_flight + o.sockets, 0.0) for o in self.old]
         lane = self.lane
-        if lane is not None and (self.changed or lane.in_flight):
+        if lane is not None and (self.changed or lane.is_used):
             self.changed = False
-            age = 0.0 if lane.in_flight else self.means.wheel.now - self.used_at
-            lines.append((self.name, lane.generation, lane.in_flight + len(self.places), age))
+            age = 0.0 if lane.is_used else self.means.wheel.now - self.used_at
+            busy = lane.in_flight + lane.sockets + len(self.places)
+            lines.append((self.name, lane.generation, busy, age))
         return lines
 
     @property
     def is_forgettable(self) -> bool:
         """Whether nothing would be missed."""
-        busy = self.old or len(self.places) or (self.lane is not None and self.lane.in_flight)
+        busy = self.old or len(self.places) or (self.lane is not None and self.lane.is_used)
         return not busy and self.means.wheel.now - self.used_at > REMEMBERED
 
     def explain(self) -> list[str]:
@@ -231,5 +239,7 @@ class AppBackend(Waiting):
         if lane is None:
             return [f"app {self.name} is not known to run; the request would wake it"]
         state = f"{lane.in_flight} of {self.places.capacity} places taken, {len(self.places)} wait"
+        if lane.sockets:
+            state += f", {lane.sockets} WebSockets open"
         where = f"generation {lane.generation} at {lane.upstream.address}"
         return [f"app {self.name}, {where}: {state}"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -70,6 +70,8 @@ class Backends:
         )
         self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
         self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
+        # pools as they were before a change, while requests are still on them
+        self._former: WeakSet[PoolBackend] = WeakSet()
         self._kept: set[AppBackend] = set()
         # where apps are that run, also those that nobody has asked this edge for: a keeper that
         # is away cannot be asked
@@ -103,6 +105,7 @@ class Backends:
             return backend
         if backend is not None:
             backend.close()
+            self._former.add(backend)
         backend = self._pools[name] = PoolBackend(name, pool, self._means)
         return backend
 
@@ -148,6 +151,7 @@ class Backends:
     def cut(self, account: str, reason: str) -> None:
         """End everything of an account; the reason is for the log of who asks."""
         backends = [*self._apps.items(), *self._pools.items()]
+        backends += [(former.name, former) for former in self._former]
         for name, backend in backends:
             if name.startswith(f"{account}/"):
                 backend.cut("suspended")

@@ -9,11 +9,13 @@ Out: the leaf answers on it; the protocol that made it puts the answer on the wi
       body bytes            ->    receiver.body_data/end     ->
                             <-    begin, write, finish       <-
       client is gone        ->    receiver.client_gone       ->
+
+An upgrade is answered by `switch`: from then on the client's bytes are its successor's.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -41,10 +43,22 @@ class Producer(Protocol):
     def stopProducing(self) -> None: ...
 
 
+class Successor(Protocol):
+    """What speaks on a connection that was handed over; it writes to the transport itself."""
+
+    def dataReceived(self, data: bytes) -> None: ...
+
+    def connection_lost(self) -> None:
+        """The connection is gone."""
+
+    def drain(self) -> None:
+        """The edge wants to end: say so to whom it concerns, and finish soon."""
+
+
 class Exchange(Protocol):
     """
     What a leaf sees. The facts never change; the answer is begun once and ended once,
-    by `respond`, `refuse`, `finish` or `abort`.
+    by `respond`, `refuse`, `finish` or `abort`; or it is switched, and then left.
     """
 
     # facts of the request
@@ -70,6 +84,9 @@ class Exchange(Protocol):
     local_port: int
     # what the TLS client asked for, in normal form; empty without
     server_name: str
+    # `websocket` for a valid opening handshake; the cause of the refusal for one that is not;
+    # empty: nothing is asked for that could be had
+    upgrade: str
     # UUIDv7
     id: str
     # the store's revision that the host was compiled from; the router sets it
@@ -112,6 +129,20 @@ class Exchange(Protocol):
 
     def register_producer(self, producer: Producer) -> None:
         """A push producer, paused while the client reads too slowly; ends with the answer."""
+
+    def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
+        """
+        Answer 101 and hand the connection over: its transport, and what has come already.
+
+        For an exchange with `upgrade` whose answer has not begun; the transport reads on.
+        """
+
+    def leave(self, sent: int, whole: bool, cause: str) -> None:
+        """
+        What it was switched to has ended, after so many bytes to the client.
+
+        `whole`: the client was told; `cause`: why, if it was not because a side wanted it.
+        """
 
 
 class Leaf(Protocol):

@@ -8,6 +8,7 @@ Spec: RFC 9112 sections 9.3 and 9.6.
     <- bytes                parser appends to a list: head, pieces of body, end, or a fault
     -> exchange to leaf     one head is taken off the list at a time
     || reading stops        while the list is not empty: a client that pipelines has to wait
+    -> successor            gets the bytes once an exchange is switched
     <- exchange.finish      the next head is taken off, or the connection ends
 """
 
@@ -23,6 +24,7 @@ from zope.interface import implementer
 
 from hostedge.errors import BadRequest
 from hostedge.http.entrance import Entrance
+from hostedge.http.exchange import Successor
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
@@ -36,7 +38,7 @@ LINGER_SIZE = 65536
 CHECK = 5.0  # seconds between looks at a connection that is being answered
 
 # where a connection stands
-IDLE, HEAD, BUSY, LINGERING, ENDED = range(5)
+IDLE, HEAD, BUSY, LINGERING, ENDED, SWITCHED = range(6)
 
 _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
@@ -64,6 +66,7 @@ class H1(Protocol):
         self._wheel = entrance.wheel
         self._state = IDLE
         self._exchange: H1Exchange | None = None
+        self._successor: Successor | None = None
         self._reader = RequestReader()
         self._events = self._reader.events
         self._held = b""
@@ -108,12 +111,17 @@ class H1(Protocol):
             self._state = HEAD
             self.deadline = self._wheel.now + self.entrance.limits.header_timeout
             self._wheel.hasten(self)
+        elif self._reader.rest:
+            # it is bounded by not reading on
+            self._advance()
 
     def readConnectionLost(self) -> None:
         """The client has ended its side. One that still waits for an answer has given up."""
         self._half_closed = True
         exchange = self._exchange
-        if exchange is None or not exchange.complete or not exchange.begun:
+        if self._state == SWITCHED:
+            self.transport.loseConnection()
+        elif exchange is None or not exchange.complete or not exchange.begun:
             self._leave()
             self.transport.loseConnection()
 
@@ -153,7 +161,7 @@ class H1(Protocol):
                 pass
         finally:
             self._advancing = False
-        reading = not self._events and not self._held
+        reading = not self._events and not self._held and not self._reader.rest
         if reading is not self._reading and self._state < LINGERING:
             self._reading = reading
             if reading:
@@ -227,7 +235,7 @@ class H1(Protocol):
         Raises:
             BadRequest: with the cause of the refusal.
         """
-        authority, length, expects, limited = check_head(head)
+        authority, length, expects, limited, upgrade = check_head(head)
         method, target, fields, version, keep_alive = head
         entrance = self.entrance
         host = _hosts[authority]
@@ -239,6 +247,8 @@ class H1(Protocol):
             exchange.expects = True
         if limited:
             exchange.limited = limited
+        if upgrade:
+            exchange.upgrade = upgrade
         if not keep_alive:
             exchange.close = True
         if version == "1.0":
@@ -284,7 +294,8 @@ class H1(Protocol):
     def answered(self, exchange: H1Exchange) -> None:
         if exchange.close:
             self._exchange = None
-            if exchange.complete and not self._events and not self._held:
+            unread = self._events or self._held or self._reader.rest
+            if exchange.complete and not unread:
                 self._state = ENDED
                 self.deadline = self._wheel.now + self.entrance.limits.write_timeout
                 self.transport.loseConnection()
@@ -298,6 +309,8 @@ class H1(Protocol):
     def _next(self) -> None:
         """Make room for the next request."""
         self._exchange = None
+        if self._reader.is_held:
+            self._reader.go_on()
         limits = self.entrance.limits
         if self._reader.begun:
             self._state = HEAD
@@ -308,6 +321,20 @@ class H1(Protocol):
         if (self._half_closed or self.entrance.draining) and not self._events:
             self.transport.loseConnection()
 
+    def hand_over(self, successor: Successor) -> tuple[EagerConnection, bytes]:
+        """Let the successor have the bytes, these first; the connection itself is still ours."""
+        rest = self._reader.rest + self._held
+        self._reader.rest = self._held = b""
+        self._state = SWITCHED
+        self._wheel.forget(self)
+        self._successor = successor
+        # a call less for each read than passing it on
+        self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        return self.transport, rest
+
     # how it ends
 
     @property
@@ -317,6 +344,8 @@ class H1(Protocol):
     def drain(self) -> None:
         if self._state == IDLE:
             self.transport.loseConnection()
+        elif self._successor is not None:
+            self._successor.drain()
 
     def end(self) -> None:
         self._leave()
@@ -326,6 +355,9 @@ class H1(Protocol):
     def _leave(self) -> None:
         self._events.clear()
         self._held = b""
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            successor.connection_lost()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.over:
             self.entrance.counters["http_client_gone"] += 1

@@ -11,14 +11,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from hostedge.http.exchange import BodyReceiver, Fields, Producer
+from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
 from hostedge.http.refusal import make_refusal, phrase
 from hostedge.memo import Memo
 
 if TYPE_CHECKING:
     from hostedge.http.h1 import H1
+    from hostedge.net.eager import EagerConnection
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+UPGRADED = b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+SWITCHING = 101
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
 
 _NOTHING: frozenset[bytes] = frozenset()
@@ -44,6 +47,7 @@ class H1Exchange:
         *("connection", "entrance", "method", "target", "path", "query", "fields", "limited"),
         *("length", "host", "authority", "scheme", "id", "client", "client_port", "local_port"),
         *("server_name", "revision", "received", "receiver", "complete", "paused", "expects"),
+        "upgrade",
         # HTTP/1.0, and whether the connection ends with this answer
         *("old", "close"),
         # the answer
@@ -87,7 +91,7 @@ class H1Exchange:
         self.receiver: BodyReceiver | None = None
         self.left: int | None = None
         self.head = b""
-        self.upstream = self.cause = ""
+        self.upstream = self.cause = self.upgrade = ""
         self.revision = self.status = self.sent = self.received = 0
         self.queued = self.connected = self.first_byte = self.total = 0.0
         self.whole = True
@@ -211,6 +215,24 @@ class H1Exchange:
             return
         self.producing = True
         self.connection.transport.registerProducer(producer, True)
+
+    def switch(self, fields: Fields, successor: Successor) -> tuple[EagerConnection, bytes]:
+        assert not self.begun, "an answer begins once"  # noqa: S101
+        self.begun = True
+        self.status = SWITCHING
+        parts = [_status_lines[SWITCHING]]
+        parts += [_starts[name] + value for name, value in fields]
+        parts += (b"\r\nDate: ", self.entrance.date(), UPGRADED)
+        self.connection.put(b"".join(parts))
+        return self.connection.hand_over(successor)
+
+    def leave(self, sent: int, whole: bool, cause: str) -> None:
+        if self.over:
+            return
+        self.sent = sent
+        self.cause = cause
+        self.whole = whole
+        self._end()
 
     def lose_client(self, status: int = CLIENT_GONE) -> None:
         """Nobody waits for the answer any more; the protocol ends the connection."""

@@ -5,6 +5,9 @@ In:  `http.h1` feeds what arrives, `FEED` bytes at most at a time.
 Out: `events`, in order; `check_head` says what is wrong with a head that the parser lets pass.
 Spec: RFC 9112, RFC 9110 sections 9.3, 10.1.1.
 
+After the opening handshake of a WebSocket nothing is parsed before it is known whether what
+follows is HTTP: `rest` waits, until `go_on`.
+
 The parser (llhttp) refuses what RFC 9112 calls an error, but knows no sizes, and can neither
 pause nor say where it is. A fault is a cause of `errors.CAUSES`; nothing follows it.
 """
@@ -18,6 +21,7 @@ from hostedge.http.exchange import Fields
 from hostedge.memo import Memo
 from hostedge.wire.fields import connection_options
 from hostedge.wire.target import origin_form, split_target
+from hostedge.wire.upgrade import WEBSOCKET, asks_for
 
 FEED = 16384
 MAX_TARGET = 8192
@@ -39,13 +43,14 @@ _UNWANTED = {
         "bad_request",
     ),
 }  # fmt: skip
-_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION = range(1, 6)
+_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION, _UPGRADE = range(1, 7)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
     b"expect": _EXPECT,
     b"connection": _CONNECTION,
+    b"upgrade": _UPGRADE,
 }
 _watched: Memo[bytes, int] = Memo(lambda name: _WATCHED.get(name.lower(), 0))
 # options of `Connection` that name no field
@@ -61,6 +66,9 @@ class RequestReader:
 
     def __init__(self) -> None:
         self.events: list[object] = []
+        # what came after an opening handshake
+        self.rest = b""
+        self._held: HttpRequestParser | None = None
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._url = b""
         self._fields: Fields = []
@@ -78,6 +86,8 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Parse a piece."""
         if self._parser is None:
+            if self._held is not None:
+                self.rest += data
             return
         events = self.events
         before = len(events)
@@ -104,6 +114,18 @@ class RequestReader:
             self.feed(rest)
 
     # what the parser says
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still open what follows."""
+        return self._held is not None
+
+    def go_on(self) -> None:
+        """It was an ordinary request after all: what follows is HTTP."""
+        self._parser, self._held = self._held, None
+        rest, self.rest = self.rest, b""
+        if rest:
+            self.feed(rest)
 
     def on_url(self, url: bytes) -> None:
         self._in_head = True
@@ -151,7 +173,8 @@ class RequestReader:
 
     def _without_upgrade(self, rest: bytes) -> bytes:
         """
-        Go on after a request that asks for an upgrade: it is answered as if it had not asked.
+        Go on after a request that asks for an upgrade; but a WebSocket's is for the leaf to
+        answer. Any other is answered as if it had not asked.
 
         The parser takes such a request for one without a body. So a new parser is given the
         framing alone, and reads the body.
@@ -170,6 +193,10 @@ class RequestReader:
             except HttpParserError:
                 self._fault("bad_request")
             self._muted = False
+        elif asks_for(head[0], head[3], head[2]) == WEBSOCKET:
+            self._held, self._parser = self._parser, None
+            self.rest = rest
+            return b""
         return rest
 
 
@@ -178,12 +205,12 @@ def _is_large(fields: Fields) -> bool:
     return sum(sizes) > MAX_SECTION or max(sizes, default=0) > MAX_FIELD
 
 
-def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes]]:
+def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], str]:
     """
     Check what the parser lets pass.
 
     Gives the value of `Host`, the length as in exchanges, whether `100 Continue` is waited
-    for, and the fields that `Connection` limits to this hop.
+    for, the fields that `Connection` limits to this hop, and which upgrade is asked for.
 
     Raises:
         BadRequest: with the cause of the refusal.
@@ -201,6 +228,7 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes]]:
     length: int | None = 0
     expects = False
     limited = _NOTHING
+    upgrade = ""
     for name, value in fields:
         kind = _watched[name]
         if not kind:
@@ -219,13 +247,17 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes]]:
             if length is None or version == "1.0" or value.lower() != b"chunked":
                 raise BadRequest("bad_request", "transfer coding")
             length = None
+        elif kind == _UPGRADE:
+            upgrade = upgrade or asks_for(method, version, fields)
         elif value.lower() == b"100-continue":
             expects = version == "1.1"
         else:
             raise BadRequest("expectation")
     if authority is None:
         raise BadRequest("bad_host", "no Host field")
-    return authority, length, expects and length != 0, limited - _WORDS if limited else limited
+    if limited:
+        limited -= _WORDS
+    return authority, length, expects and length != 0, limited, upgrade
 
 
 def read_target(

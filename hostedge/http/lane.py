@@ -1,6 +1,9 @@
 """
 Places on an app or a server, and the line of requests that wait for one.
 
+A request that is upgraded gives its place back and is counted by itself from then on: it may
+last for days, and works now and then.
+
 In:  `http.app_backend` and `http.pool_backend` are made of these.
 Out: `passage.placed` and `passage.refused`.
 """
@@ -63,14 +66,36 @@ class Lane:
         self.label = label
         self.generation = generation
         self.in_flight = 0
+        # upgraded, and open
+        self.sockets = 0
+
+    @property
+    def is_used(self) -> bool:
+        return self.in_flight > 0 or self.sockets > 0
 
     def release(self) -> None:
         self.in_flight -= 1
         self.owner.released(self)
 
+    def exchange_place(self) -> None:
+        """A request was upgraded: it needs no place any more, but is still there."""
+        self.sockets += 1
+        self.owner.sockets += 1
+        self.release()
+
+    def leave(self) -> None:
+        """What was upgraded has ended."""
+        self.sockets -= 1
+        self.owner.left(self)
+
 
 class Owner(Protocol):
+    # upgraded requests that are open
+    sockets: int
+
     def released(self, lane: Lane) -> None: ...
+
+    def left(self, lane: Lane) -> None: ...
 
 
 class Waiting:
@@ -83,6 +108,8 @@ class Waiting:
 
     def __init__(self, means: Means, capacity: int, limit: int) -> None:
         self.means = means
+        # upgraded requests that are open
+        self.sockets = 0
         self.places: Places[Passage] = Places(capacity, limit)
         self._serving = False
 
@@ -103,6 +130,10 @@ class Waiting:
             self.means.wheel.forget(self)
         else:
             self.deadline = first
+
+    def left(self, lane: Lane) -> None:
+        """What was upgraded on this lane has ended."""
+        self.sockets -= 1
 
     def refuse_late(self, passage: Passage) -> None:
         passage.refused("queue_timeout", RETRY)

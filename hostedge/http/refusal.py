@@ -52,6 +52,10 @@ def make_refusal(
         (b"Cache-Control", b"no-store"),
         (b"X-Hostedge-Reason", cause.encode()),
     ]
+    if cause == "websocket_version":
+        # RFC 9110 section 15.5.22, RFC 6455 section 4.4
+        fields += [(b"Upgrade", b"websocket"), (b"Connection", b"upgrade")]
+        fields.append((b"Sec-WebSocket-Version", b"13"))
     if refusal.proxy_error:
         fields.append((b"Proxy-Status", b"hostedge; error=" + refusal.proxy_error.encode()))
     if retry_after is not None:

@@ -30,6 +30,7 @@ from hostedge.wire.target import onward_target
 # bytes taken from a spool at a time
 PIECE = 65536
 
+_NOTHING: frozenset[bytes] = frozenset()
 _WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
 
 
@@ -42,9 +43,17 @@ class Lane(Protocol):
     def release(self) -> None:
         """Give the place back; the next in line may begin before this returns."""
 
+    def exchange_place(self) -> None:
+        """Give the place back, and be counted as upgraded instead, until `leave`."""
+
+    def leave(self) -> None: ...
+
 
 class Backend(Protocol):
     """Who gives places."""
+
+    # upgraded requests that are open; they have no place any more
+    sockets: int
 
     def take(self, passage: Passage) -> None:
         """Answer by `passage.placed` or `passage.refused`, at once or later."""
@@ -502,13 +511,20 @@ def _client_lines(client: tuple[str, bytes, int]) -> bytes:
 _clients: Memo[tuple[str, bytes, int], bytes] = Memo(_client_lines)
 
 
-def make_head(exchange: Exchange, length: int | None) -> bytes:
-    """Write the head of the request for the upstream; a length of None means chunks."""
+def make_head(
+    exchange: Exchange, length: int | None, without: frozenset[bytes] = _NOTHING
+) -> bytes:
+    """
+    Write the head of the request for the upstream; a length of None means chunks.
+
+    Fields `without` stay here, named in lower case.
+    """
     target, authority, fields = exchange.target, exchange.authority, exchange.fields
     if len(target) != len(exchange.path):
         target = onward_target(target, exchange.path, exchange.query)
-    if exchange.limited:
-        limited = exchange.limited
+    limited = exchange.limited
+    if limited or without:
+        limited |= without
         fields = [item for item in fields if item[0].lower() not in limited]
     parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority]
     parts += [start + value for name, value in fields if (start := _starts[name]) is not None]

@@ -8,6 +8,8 @@ Spec: RFC 9112 sections 6 and 9.3, RFC 9110 section 15.2.
     send(head, reply)       ->    bytes to the app
     response head, body     <-    reply.response_begins, reply.response_data
     broken, late, refused   <-    reply.upstream_failed
+    ask(head, opening, reply)     the same for an upgrade; only a valid 101 is one
+    101                     <-    reply.switched
 
 Whatever arrived in one piece leaves in one call: nearly always the whole response.
 """
@@ -26,12 +28,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
-from hostedge.http.exchange import Fields
+from hostedge.http.exchange import Fields, Successor
 from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
 from hostedge.memo import Memo
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
 from hostedge.wire.fields import connection_options, travels_back
+from hostedge.wire.upgrade import Opening, opens
 
 MAX_HEAD = 65536
 MAX_FIELDS = 256
@@ -39,6 +42,7 @@ MAX_FIELDS = 256
 FRESH = 1.0
 UNIX_CONNECT = 1.0
 MAX_IDLE_LIFE = 60.0
+SWITCHING = 101
 
 _LENGTH, _CODING, _CONNECTION, _KEEP_ALIVE, _OURS, _HOP = range(1, 7)
 _WATCHED = {
@@ -79,6 +83,20 @@ class Reply(Protocol):
         """There will be no (more) response; `answered`: at least a byte of it had come."""
 
 
+class Switching(Reply, Protocol):
+    """A reply to a request for an upgrade."""
+
+    def switched(self, fields: Fields, data: bytes) -> None:
+        """The upgrade was granted, by a head with these fields; bytes that came after it."""
+
+
+class Continuing(Successor, Protocol):
+    """A successor that can be told to end."""
+
+    def cut(self, cause: str) -> None:
+        """Everything to this address ends now."""
+
+
 class Caller(Protocol):
     """Who wants a connection hears of it here."""
 
@@ -113,8 +131,12 @@ class UpstreamConnection(ClientProtocol):
         # of its response
         self._fed = self._status = 0
         self._begun = self._head = self._told = self._whole = False
-        self._keep_alive = self._until_close = self._dirty = False
+        self._keep_alive = self._until_close = self._dirty = self._is_granted = False
         self._attempt: EagerClient | None = None
+        # of an upgrade: what was asked for, who gets the answer, who has the connection now
+        self._opening: Opening | None = None
+        self._switching: Switching | None = None
+        self._successor: Continuing | None = None
 
     # connecting
 
@@ -176,6 +198,18 @@ class UpstreamConnection(ClientProtocol):
         self.deadline = upstream.wheel.now + upstream.limits.response_timeout
         self.transport.write(data)
 
+    def ask(self, data: bytes, opening: Opening, reply: Switching) -> None:
+        """Send the head of a request for an upgrade."""
+        self._opening, self._switching = opening, reply
+        self.send(data, reply, False, True)
+
+    def hand_over(self, successor: Continuing) -> EagerClient:
+        """Let a successor have the bytes; the connection itself is still its upstream's."""
+        self._successor = successor
+        # a call less for each read than passing it on
+        self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
+        return self.transport
+
     def send_more(self, data: bytes, whole: bool) -> None:
         """Send more of the body, framed."""
         self._sent = whole
@@ -209,7 +243,10 @@ class UpstreamConnection(ClientProtocol):
         self._begun = True
         try:
             self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if self._is_granted and isinstance(error, HttpParserUpgrade):
+                self._switch(data[error.args[0] :])
+                return
             if not self._whole:
                 self._fail("bad_response")
                 return
@@ -241,10 +278,12 @@ class UpstreamConnection(ClientProtocol):
             return
         status = self._parser.get_status_code()
         if status < 200:
-            if status < 100 or status == 101:
-                # no upgrade was asked for
+            if status == SWITCHING and self._opening is not None:
+                self._is_granted = opens(self._fields, self._opening)
+            if status < 100 or (status == SWITCHING and not self._is_granted):
                 raise ValueError(status)
-            self._fields = []
+            if not self._is_granted:
+                self._fields = []
             return
         if status > 599:
             raise ValueError(status)
@@ -264,6 +303,20 @@ class UpstreamConnection(ClientProtocol):
     def on_message_complete(self) -> None:
         if self._head:
             self._whole = True
+
+    def _switch(self, rest: bytes) -> None:
+        """The connection is no HTTP any more."""
+        reply, self._switching, self._reply = self._switching, None, None
+        assert reply is not None  # noqa: S101
+        self.deadline = NEVER
+        try:
+            fields, _, _ = self._examine()
+        except (BadRequest, ValueError):
+            self._end(True)
+            reply.upstream_failed("bad_response", True)
+            return
+        self._fields = []
+        reply.switched(fields, rest)
 
     def _deliver_head(self, reply: Reply) -> None:
         try:
@@ -356,6 +409,10 @@ class UpstreamConnection(ClientProtocol):
         upstream.wheel.forget(self)
         upstream.lost(self)
         reply, self._reply = self._reply, None
+        self._switching = None
+        if self._successor is not None:
+            successor, self._successor = self._successor, None
+            successor.connection_lost()
         if reply is None:
             return
         if self._told and self._until_close and reason.check(ConnectionDone):
@@ -373,7 +430,9 @@ class UpstreamConnection(ClientProtocol):
 
     def cut(self, cause: str) -> None:
         """End it, whatever it does."""
-        if self._attempt is not None:
+        if self._successor is not None:
+            self._successor.cut(cause)
+        elif self._attempt is not None:
             self._attempt.give_up()
         elif self._reply is None:
             self._end(False)

@@ -1,7 +1,8 @@
 """
 Control's side of the links: a change is live on every edge before an API call returns.
 
-In:  the API calls `announce`, `status`, `explain`…; edges ask for certificates.
+In:  the API calls `announce`, `status`, `explain`…, the manhole `evaluate`; edges ask for
+     certificates.
 Out: `Changed` to every edge and the keeper; an edge that does not answer is replaced.
 
     <- Hello revision / revision        an edge; it counts as live once it is
@@ -29,17 +30,20 @@ from hostedge.ipc import (
     Daemon,
     Daemons,
     Edges,
+    Evaluate,
     Explain,
     Hello,
     Replace,
     Report,
     Restart,
 )
-from hostedge.net.link import LOST, LinkClient, LinkPeer, forget, hello
+from hostedge.net.link import LOST, LinkClient, LinkPeer, Silent, forget, hello
 from hostedge.settings import Settings
 
 PATIENCE = 2.0  # seconds that an edge has to take in a change before it is replaced
 LOOK = 0.02  # seconds between two looks at who has answered
+EVALUATION = 10.0  # seconds that an operator waits for what was typed for an edge
+MAX_SOURCE = 60_000  # bytes of it: a value of AMP has 64 KiB
 
 
 class EdgePeer(LinkPeer):
@@ -225,6 +229,31 @@ class ControlLinks:
                 steps: list[dict[str, Any]] = json.loads(answer["steps"])
                 return [await self._completed(step) for step in steps]
         raise ConfigError("explain", "no edge has answered; try again")
+
+    async def evaluate(self, index: int, source: str) -> str:
+        """
+        What an operator's source comes to inside an edge, as text.
+
+        Raises:
+            ConfigError: there is no such edge, or it has not answered.
+        """
+        where = f"edge {index}"
+        # of two, the one that drains came first
+        peers = {peer.index: peer for peer in self._edges.values()}
+        if index not in peers:
+            there = ", ".join(map(str, sorted(peers))) or "none"
+            raise ConfigError(where, f"is not linked; linked: {there}")
+        if len(source.encode(errors="replace")) > MAX_SOURCE:
+            raise ConfigError(where, f"want at most {MAX_SOURCE} bytes of source")
+        asked: Deferred[Any] = peers[index].callRemote(Evaluate, source=source)
+        try:
+            answer = await asked.addTimeout(EVALUATION, self._reactor)
+        except Silent:
+            problem = f"has not answered in {EVALUATION:.0f} s; what was typed may go on there"
+            raise ConfigError(where, problem) from None
+        except LOST:
+            raise ConfigError(where, "ended before it answered; another takes its place") from None
+        return str(answer["printed"])
 
     async def _completed(self, step: dict[str, Any]) -> dict[str, Any]:
         """A step as it is, but that of a daemon with what the keeper knows of it."""

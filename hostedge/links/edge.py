@@ -29,6 +29,7 @@ from hostedge.ipc import (
     Changed,
     Cut,
     Drain,
+    Evaluate,
     Explain,
     Failed,
     Hello,
@@ -92,6 +93,12 @@ class Edge(Protocol):
     def report(self) -> dict[str, object]: ...
 
     def drain(self, deadline: float) -> None: ...
+
+
+class Inside(Protocol):
+    """What an operator sees of the edge: `console.inside.Inside`."""
+
+    def evaluate(self, source: str) -> Deferred[str]: ...
 
 
 class KeeperPeer(LinkPeer):
@@ -158,6 +165,10 @@ class ControlPeer(LinkPeer):
     def explain(self, url: str, method: str) -> dict[str, Any]:
         return {"steps": json.dumps(self._links.edge.explain(url, method)).encode()}
 
+    @Evaluate.responder
+    def evaluate(self, source: str) -> Deferred[dict[str, Any]]:
+        return self._links.inside.evaluate(source).addCallback(lambda text: {"printed": text})
+
     @Report.responder
     def report(self) -> dict[str, Any]:
         return {"report": json.dumps(self._links.edge.report()).encode()}
@@ -175,6 +186,7 @@ class EdgeLinks:
         self._index = index
         self.apps: Apps
         self.edge: Edge
+        self.inside: Inside
         self._keeper = LinkClient(
             reactor,
             settings.keeper_socket,
@@ -195,10 +207,11 @@ class EdgeLinks:
         self._keeper.setServiceParent(self.service)
         self._control.setServiceParent(self.service)
 
-    def introduce(self, edge: Edge, apps: Apps) -> None:
+    def introduce(self, edge: Edge, apps: Apps, inside: Inside) -> None:
         """Once, before the service starts."""
         self.edge = edge
         self.apps = apps
+        self.inside = inside
 
     def _hello(self) -> dict[str, object]:
         return hello("edge", self._index, self.edge.revision())

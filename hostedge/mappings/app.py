@@ -8,6 +8,7 @@ Site file::
 
     - {path: /, app: hello}
     - {path: /events, app: hello, buffer: stream}
+    - {path: /live, app: hello, websocket: true}
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class ToApp:
 
     app: str
     buffer: Literal["spool", "stream"] | None = None
+    # whether requests for a WebSocket are forwarded as such
+    websocket: bool = False
 
 
 class AppKind:
@@ -40,4 +43,4 @@ class AppKind:
         app = found.apps[value.app]
         if value.buffer is not None:
             app = evolve(app, buffer=value.buffer)
-        return parts.relay_to_app(found.account.name, app)
+        return parts.relay_to_app(found.account.name, app, value.websocket)

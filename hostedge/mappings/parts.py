@@ -18,10 +18,14 @@ from hostedge.model.site import App, Found, Pool
 class Parts(Protocol):
     """The shells of an edge, as far as mappings need them."""
 
-    def relay_to_app(self, account: str, app: App) -> Leaf:
-        """A leaf that starts the app when it has to, and relays to it."""
+    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
+        """
+        A leaf that starts the app when it has to, and relays to it.
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Leaf: ...
+        `websocket`: upgrades are forwarded as well.
+        """
+
+    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf: ...
 
     def home(self, account: str) -> str:
         """The folder that this account's paths are relative to."""

@@ -7,6 +7,7 @@ Out: a leaf that relays.
 Site file::
 
     - {path: /legacy, pool: legacy}
+    - {path: /chat, pool: legacy, websocket: true}
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class ToPool:
 
     pool: str
     buffer: Literal["spool", "stream"] | None = None
+    # whether requests for a WebSocket are forwarded as such
+    websocket: bool = False
 
 
 class PoolKind:
@@ -39,4 +42,4 @@ class PoolKind:
         pool = found.pools[value.pool]
         if value.buffer is not None:
             pool = evolve(pool, buffer=value.buffer)
-        return parts.relay_to_pool(found.account.name, pool)
+        return parts.relay_to_pool(found.account.name, pool, value.websocket)

@@ -10,7 +10,8 @@ Out: whole lines at the end of a file that several edges write to.
      "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
      "upstream": "demo/hello#3", "revision": 12}
 
-`query` is there when the request has one; `cause` when it was refused; `"whole": false` when
+`query` is there when the request has one; `cause` when it was refused, or upgraded (status 101)
+and then not ended by one of its sides; `"whole": false` when
 the client did not get all of the answer. Status 499: the client left before the answer began.
 """
 

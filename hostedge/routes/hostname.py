@@ -54,12 +54,18 @@ def wildcard_of(name: str) -> str | None:
 
 def ordered(name: str) -> str:
     """
-    The name with its labels turned round: `www.example.org` is `org.example.www`.
+    The name with its labels turned round: `www.example.org` is `org!example!www`.
 
-    In this order all names below one domain lie side by side, so that made-up names below it
-    fall into the few gaps between them.
+    In this order a name stands directly before all names below it, since `!` sorts before
+    every character of a label. So made-up names below a domain fall into the few gaps between
+    them, and the two neighbours of a name tell which of its ancestors exist.
     """
-    return ".".join(name.split(".")[::-1])
+    return "!".join(name.split(".")[::-1])
+
+
+def from_ordered(key: str) -> str:
+    """The name that stands at this place of the order."""
+    return ".".join(key.split("!")[::-1])
 
 
 def _normalised(text: str) -> str:

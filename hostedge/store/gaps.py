@@ -27,6 +27,13 @@ class Gaps:
         index = bisect_left(self._starts, key) - 1
         return index >= 0 and key < self._ends[index]
 
+    def around(self, key: str) -> tuple[str, str] | None:
+        """The names between which this one is known to have no other, as they were learnt."""
+        index = bisect_left(self._starts, key) - 1
+        if index >= 0 and key < self._ends[index]:
+            return self._starts[index], self._ends[index]
+        return None
+
     def learn(self, start: str, end: str) -> None:
         """Nothing lies between these two; whatever was known about parts of it is replaced."""
         if start >= end:

@@ -14,9 +14,9 @@ from typing import Any
 from attrs import frozen
 
 from hostedge.errors import ConfigError
-from hostedge.model.keys import account_key, domain_key, names_of, owned_key
+from hostedge.model.keys import account_key, domain_key, names_of, owned_key, zone_key
 from hostedge.model.parse import Object, Words, object_document
-from hostedge.model.site import Certificate, Domain, Site
+from hostedge.model.site import Certificate, Domain, Site, Zone
 
 # `json.dumps` would make an encoder for each of them
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -35,14 +35,18 @@ class Change:
         return self.key.partition("/")[0]
 
 
+# The domain that a host name leads to, and the account that has both.
+Holder = tuple[str, str]
+
+
 @frozen
 class Moves:
-    """Which host names are taken away, and which are given to which domain."""
+    """Which host names are taken away, and which are given to whom."""
 
-    # name -> domain that has it now
-    lost: dict[str, str]
-    # name -> domain that gets it
-    gained: dict[str, str]
+    # name -> who has it now
+    lost: dict[str, Holder]
+    # name -> who gets it
+    gained: dict[str, Holder]
 
 
 def objects_of(site: Site) -> Iterator[tuple[str, Object]]:
@@ -57,12 +61,14 @@ def objects_of(site: Site) -> Iterator[tuple[str, Object]]:
         yield domain_key(domain.name), domain
     for certificate in site.certificates:
         yield owned_key("certificate", account, certificate.name), certificate
+    for zone in site.zones:
+        yield zone_key(zone.name), zone
 
 
 def body_of(value: Object, account: str, words: Words) -> str:
     """An object as its row; one object has one text, so that texts can be compared."""
     document = object_document(value, words)
-    if isinstance(value, Domain):
+    if isinstance(value, Domain | Zone):
         document = {"account": account, **document}
     return _ENCODE(document)
 
@@ -113,20 +119,21 @@ def taken(account: str, name: str, other: str) -> ConfigError:
 
 def moves(changes: Iterable[Change]) -> Moves:
     """Which host names the changed domains lose and gain."""
-    old: dict[str, str] = {}
-    new: dict[str, str] = {}
+    old: dict[str, Holder] = {}
+    new: dict[str, Holder] = {}
     for change in changes:
         if change.kind == "domain":
             _names(change.before, old)
             _names(change.after, new)
     return Moves(
-        {name: domain for name, domain in old.items() if new.get(name) != domain},
-        {name: domain for name, domain in new.items() if old.get(name) != domain},
+        {name: holder for name, holder in old.items() if new.get(name) != holder},
+        {name: holder for name, holder in new.items() if old.get(name) != holder},
     )
 
 
-def _names(body: str | None, names: dict[str, str]) -> None:
+def _names(body: str | None, names: dict[str, Holder]) -> None:
     if body is not None:
         document: dict[str, Any] = json.loads(body)
+        holder = document["name"], document["account"]
         for name in (document["name"], *document.get("aliases", ())):
-            names[name] = document["name"]
+            names[name] = holder

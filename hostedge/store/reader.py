@@ -19,9 +19,18 @@ from typing import Any, cast
 from attrs import frozen
 
 from hostedge.errors import ConfigError
-from hostedge.model.keys import account_key, domain_key, name_key, named_by, names_of, owned_key
+from hostedge.model.keys import (
+    account_key,
+    domain_key,
+    name_key,
+    named_by,
+    names_of,
+    owned_key,
+    zone_key,
+)
 from hostedge.model.parse import Words, parse_object
-from hostedge.model.site import Account, App, Domain, Found, Pool
+from hostedge.model.records import zone_of_row
+from hostedge.model.site import Account, App, Domain, Found, FoundZone, Pool
 from hostedge.routes.hostname import ordered, wildcard_of
 
 # Before and after every name in normal form.
@@ -43,6 +52,11 @@ _ACCOUNT = "SELECT body FROM accounts WHERE name = ?"
 _SERVED = "SELECT 1 FROM names WHERE name IN (?, ?) LIMIT 1"
 _BEFORE = "SELECT name FROM names WHERE name <= ? ORDER BY name DESC LIMIT 1"
 _AFTER = "SELECT name FROM names WHERE name >= ? ORDER BY name LIMIT 1"
+_BEFORE_OF = "SELECT name FROM names WHERE account = ? AND name <= ? ORDER BY name DESC LIMIT 1"
+_AFTER_OF = "SELECT name FROM names WHERE account = ? AND name >= ? ORDER BY name LIMIT 1"
+_ZONE = "SELECT body, account, serial FROM zones WHERE name = ?"
+_ZONE_BEFORE = "SELECT place FROM zones WHERE place <= ? ORDER BY place DESC LIMIT 1"
+_ZONE_AFTER = "SELECT place FROM zones WHERE place >= ? ORDER BY place LIMIT 1"
 _OWN_CERTIFICATE = (
     "SELECT json_extract(c.body, '$.chain'), s.value, n.not_after FROM certificate_names n"
     " JOIN certificates c ON c.account = n.account AND c.name = n.certificate"
@@ -123,10 +137,27 @@ class StoreReader:
         The neighbours between which no name lies, in the form of `ordered`; both are the name
         itself if it exists.
         """
-        key = ordered(name)
+        return self._neighbours(_BEFORE, _AFTER, ordered(name))
+
+    def hosted_gap(self, name: str, account: str | None) -> tuple[str, str]:
+        """The same among the host names of one account's domains; None: of every account's."""
+        if account is None:
+            return self.gap(name)
+        return self._neighbours(_BEFORE_OF, _AFTER_OF, account, ordered(name))
+
+    def zone(self, name: str) -> FoundZone | None:
+        """The zone of exactly this name."""
         with self._snapshot():
-            before, after = self._one(_BEFORE, key), self._one(_AFTER, key)
-        return before[0] if before else FIRST, after[0] if after else LAST
+            revision = self.revision()
+            row = self._one(_ZONE, name)
+        if row is None:
+            return None
+        body, account, serial = row
+        return FoundZone(self._made(zone_key(name), body), account, serial, revision)
+
+    def zone_gap(self, name: str) -> tuple[str, str]:
+        """The neighbours between which no zone lies, as `gap` has them for host names."""
+        return self._neighbours(_ZONE_BEFORE, _ZONE_AFTER, ordered(name))
 
     def served(self, name: str) -> bool:
         """Say whether the name belongs to a domain of ours."""
@@ -209,6 +240,11 @@ class StoreReader:
                     found[name] = self._made(owned_key(kind, owner, name), row[0])
         return apps, pools
 
+    def _neighbours(self, before: str, after: str, *values: str) -> tuple[str, str]:
+        with self._snapshot():
+            first, last = self._one(before, *values), self._one(after, *values)
+        return first[0] if first else FIRST, last[0] if last else LAST
+
     def _one(self, statement: str, *values: str) -> Any:
         return self._connection.execute(statement, values).fetchone()
 
@@ -225,8 +261,10 @@ class StoreReader:
 
 
 def object_of_row(key: str, body: str, words: Words) -> Any:
-    """The object that a row's body is; a domain's owner stands beside it."""
+    """The object that a row's body is; the owner of a domain or zone stands beside it."""
     document = json.loads(body)
+    if key.startswith("zone/"):
+        return zone_of_row(document)
     if key.startswith("domain/"):
         document.pop("account", None)
     return parse_object(key, document, words)
@@ -235,13 +273,16 @@ def object_of_row(key: str, body: str, words: Words) -> Any:
 def _moved_names(key: str, before: str | None, after: str | None) -> set[str]:
     old, new = (_names_in(key, body) for body in (before, after))
     # Other contents of a domain are found by its key; a certificate is only found by name.
-    return old | new if key.startswith("certificate/") else old ^ new
+    moved = old | new if key.startswith("certificate/") else old ^ new
+    return {name for name, _ in moved}
 
 
-def _names_in(key: str, body: str | None) -> set[str]:
+def _names_in(key: str, body: str | None) -> set[tuple[str, str]]:
+    """The names in a domain or certificate, each with the account that has it."""
     if body is None:
         return set()
     document = json.loads(body)
     if key.startswith("domain/"):
-        return set(names_of(Domain(document["name"], tuple(document.get("aliases", ())))))
-    return set(document["names"])
+        names = names_of(Domain(document["name"], tuple(document.get("aliases", ()))))
+        return {(name, document["account"]) for name in names}
+    return {(name, "") for name in document["names"]}

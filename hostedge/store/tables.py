@@ -6,11 +6,12 @@ Out: SQLAlchemy metadata. Readers use plain SQL (`store.reader`); the names must
 
 Objects, one row each, `body` the object as JSON; history in `changes`:
 
-    accounts apps pools domains certificates
+    accounts apps pools domains certificates zones
 
 Found by name, derived of the objects and written with them:
 
-    names               every name and alias, labels turned round -> domain
+    names               every name and alias, labels turned round -> domain and its account
+    names_lost          which domain a name was taken from, and when: what it led to before
     certificate_names   what customers' own certificates are good for
 
 State, outside history, export and undo:
@@ -20,7 +21,7 @@ State, outside history, export and undo:
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, Table, Text
 
 METADATA = MetaData()
 
@@ -37,6 +38,23 @@ DOMAINS = Table(
     Column("account", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("domains_by_account", "account"),
+)
+
+ZONES = Table(
+    "zones",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    # `routes.hostname.ordered`, as in `names`
+    Column("place", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    # whether host names of other accounts change its answers as well
+    Column("shared", Boolean, nullable=False),
+    # the revision at which its answers may have changed last
+    Column("serial", Integer, nullable=False),
+    # a zone is large: what is looked for is read without it
+    Column("body", Text, nullable=False),
+    Index("zones_by_place", "place", unique=True),
+    Index("zones_by_account", "account"),
 )
 
 
@@ -59,6 +77,18 @@ NAMES = Table(
     METADATA,
     # `routes.hostname.ordered`: the neighbours of a name are the gap it lies in
     Column("name", Text, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Index("names_by_account", "account", "name"),
+    sqlite_with_rowid=False,
+)
+NAMES_LOST = Table(
+    "names_lost",
+    METADATA,
+    # as in `names`
+    Column("name", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    # had it until this revision
     Column("domain", Text, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -107,4 +137,5 @@ OBJECTS = {
     "pool": POOLS,
     "domain": DOMAINS,
     "certificate": CERTIFICATES,
+    "zone": ZONES,
 }

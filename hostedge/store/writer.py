@@ -22,29 +22,26 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hostedge.errors import ConfigError
 from hostedge.model.chain import Chain, public_key_of, read_chain
-from hostedge.model.keys import account_key, domain_key, owned_key, secret_reference
+from hostedge.model.keys import account_key, domain_key, owned_key, secret_reference, zone_key
 from hostedge.model.parse import Words
 from hostedge.model.site import Certificate, Site
 from hostedge.routes.hostname import ordered
-from hostedge.store.plan import Change, moves, plan, taken
+from hostedge.store.history import Entry, History
+from hostedge.store.plan import Change, Holder, moves, plan, taken
 from hostedge.store.reader import object_of_row, open_read_only
 from hostedge.store.tables import (
     CERTIFICATE_NAMES,
     CERTIFICATES_ISSUED,
     CHANGES,
-    DOMAINS,
     NAMES,
+    NAMES_LOST,
     OBJECTS,
     SECRETS,
 )
 from hostedge.store.upgrade import open_engine, upgrade
+from hostedge.store.zones import check_zones, touch_zones, zone_row
 
 CHUNK = 500  # values of one IN (…); SQLite takes 32,766 parameters a statement
-
-_HISTORY = (
-    "SELECT revision, time, who, key, before, after FROM changes"
-    " WHERE revision > ? AND substr(key, 1, ?) = ? ORDER BY revision, sequence"
-)
 
 
 @frozen
@@ -53,16 +50,6 @@ class Outcome:
 
     revision: int
     changes: tuple[Change, ...]
-
-
-@frozen
-class Entry:
-    """One line of history."""
-
-    revision: int
-    time: float
-    who: str
-    change: Change
 
 
 class RouteStore:
@@ -99,13 +86,9 @@ class RouteStore:
             current = _current(connection, accounts)
             changes, certificates = plan(sites, current, self._words)
             revision = _revision(connection)
-            owners = {
-                domain_key(domain.name): site.account.name
-                for site in sites
-                for domain in site.domains
-            }
             moved = moves(changes)
-            _check_free(connection, moved.lost, moved.gained, owners)
+            _check_free(connection, moved.lost, moved.gained)
+            check_zones(connection, changes)
             chains = _check_keys(connection, certificates)
             if not changes:
                 return Outcome(revision, ())
@@ -113,8 +96,9 @@ class RouteStore:
             if dry_run:
                 transaction.rollback()
                 return Outcome(revision - 1, tuple(changes))
-            _write_objects(connection, changes, owners)
-            _write_names(connection, moved.lost, moved.gained)
+            _write_objects(connection, changes, revision)
+            _write_names(connection, moved.lost, moved.gained, revision)
+            touch_zones(connection, changes, moved, revision)
             _write_certificate_names(connection, changes, certificates, chains)
             _write_history(connection, changes, revision, self._clock(), who)
         return Outcome(revision, tuple(changes))
@@ -131,10 +115,7 @@ class RouteStore:
 
     def changes(self, since: int = 0, prefix: str = "") -> Iterator[Entry]:
         """History after a revision, oldest first; `prefix` is how the keys begin."""
-        with closing(open_read_only(self._path)) as reading:
-            rows = reading.execute(_HISTORY, (since, len(prefix), prefix))
-            for revision, time, who, key, before, after in rows:
-                yield Entry(revision, time, who, Change(key, before, after))
+        return History(self._path).entries(prefix, since)
 
     def backup(self, destination: Path) -> None:
         """
@@ -178,7 +159,7 @@ class RouteStore:
 
     def _site(self, reading: sqlite3.Connection, account: str, body: str) -> Site:
         parts: dict[str, Any] = {}
-        for table in ("apps", "pools", "domains", "certificates"):
+        for table in ("apps", "pools", "domains", "certificates", "zones"):
             query = f"SELECT name, body FROM {table} WHERE account = ? ORDER BY name"  # noqa: S608
             parts[table] = tuple(
                 object_of_row(_key(table[:-1], account, name), text, self._words)
@@ -188,7 +169,9 @@ class RouteStore:
 
 
 def _key(kind: str, account: str, name: str) -> str:
-    return domain_key(name) if kind == "domain" else owned_key(kind, account, name)
+    if kind == "domain":
+        return domain_key(name)
+    return zone_key(name) if kind == "zone" else owned_key(kind, account, name)
 
 
 def _revision(connection: Connection) -> int:
@@ -205,7 +188,7 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
 def _current(connection: Connection, accounts: Sequence[str]) -> dict[str, str]:
     """The rows of everything these accounts have, by key; what stands on others comes first."""
     rows: dict[str, str] = {}
-    for kind in ("certificate", "domain", "pool", "app", "account"):
+    for kind in ("zone", "certificate", "domain", "pool", "app", "account"):
         table = OBJECTS[kind]
         owner = table.c.name if kind == "account" else table.c.account
         query = select(owner, table.c.name, table.c.body)
@@ -217,19 +200,16 @@ def _current(connection: Connection, accounts: Sequence[str]) -> dict[str, str]:
 
 
 def _check_free(
-    connection: Connection,
-    lost: Mapping[str, str],
-    gained: Mapping[str, str],
-    owners: Mapping[str, str],
+    connection: Connection, lost: Mapping[str, Holder], gained: Mapping[str, Holder]
 ) -> None:
     """Refuse names that stay with a domain which this call does not change."""
-    there = select(NAMES.c.name, DOMAINS.c.account).join(DOMAINS, DOMAINS.c.name == NAMES.c.domain)
+    there = select(NAMES.c.name, NAMES.c.account)
     by_order = {ordered(name): name for name in gained if name not in lost}
     for chunk in _chunks(by_order):
         row = connection.execute(there.where(NAMES.c.name.in_(chunk)).limit(1)).first()
         if row is not None:
             name = by_order[row[0]]
-            raise taken(owners[domain_key(gained[name])], name, row[1])
+            raise taken(gained[name][1], name, row[1])
 
 
 def _check_keys(
@@ -260,9 +240,7 @@ def _check_keys(
     return chains
 
 
-def _write_objects(
-    connection: Connection, changes: Iterable[Change], owners: Mapping[str, str]
-) -> None:
+def _write_objects(connection: Connection, changes: Iterable[Change], revision: int) -> None:
     """Bring the rows of the objects up to date, with one statement a table and verb."""
     gone: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
     put: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
@@ -273,7 +251,9 @@ def _write_objects(
         if body is None:
             gone[kind].append(place)
         elif kind == "domain":
-            put[kind].append((*place, owners[change.key], body))
+            put[kind].append((*place, json.loads(body)["account"], body))
+        elif kind == "zone":
+            put[kind].append(zone_row(body, revision))
         else:
             put[kind].append((*place, body))
     for kind, table in OBJECTS.items():
@@ -300,10 +280,14 @@ def _many(
 
 
 def _write_names(
-    connection: Connection, lost: Mapping[str, str], gained: Mapping[str, str]
+    connection: Connection, lost: Mapping[str, Holder], gained: Mapping[str, Holder], revision: int
 ) -> None:
     _many(connection, _delete_by_key(NAMES), [(ordered(name),) for name in lost])
-    _many(connection, insert(NAMES), [(ordered(name), domain) for name, domain in gained.items()])
+    traces: list[tuple[object, ...]] = [
+        (ordered(name), revision, domain) for name, (domain, _) in lost.items()
+    ]
+    _many(connection, insert(NAMES_LOST), traces)
+    _many(connection, insert(NAMES), [(ordered(name), *holder) for name, holder in gained.items()])
 
 
 def _write_certificate_names(

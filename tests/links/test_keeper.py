@@ -152,7 +152,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
         self.reactor = MemoryReactorClock()
         self.links = EdgeLinks(self.reactor, nowhere, 0)
-        self.links.introduce(self.edge, self.apps)  # type: ignore[arg-type]
+        self.links.introduce(self.edge, self.apps, None)  # type: ignore[arg-type]
         self.peer, self.pump = self.connect()
 
     def connect(self) -> tuple[EdgeEnd, IOPump]:

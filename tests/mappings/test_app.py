@@ -15,8 +15,8 @@ FOUND = Found("a.test", Domain("a.test"), Account("demo"), {"hello": HELLO}, {},
 class Recorder:
     """Parts that tell what they were asked for."""
 
-    def relay_to_app(self, account: str, app: App) -> object:
-        return account, app
+    def relay_to_app(self, account: str, app: App, websocket: bool) -> object:
+        return account, app, websocket
 
 
 class AppTests(SynchronousTestCase):
@@ -26,11 +26,16 @@ class AppTests(SynchronousTestCase):
         """The leaf relays to the account's app; the mapping may have another buffer."""
         kind = AppKind()
         self.assertEqual((kind.word, kind.value), ("app", ToApp))
-        self.assertEqual(kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO))
+        self.assertEqual(kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, False))
         self.assertEqual(
             kind.compile(ToApp("hello", "stream"), b"", FOUND, Recorder()),
-            ("demo", evolve(HELLO, buffer="stream")),
+            ("demo", evolve(HELLO, buffer="stream"), False),
         )
+
+    def test_websocket(self) -> None:
+        """Upgrades are forwarded where the mapping says so."""
+        to = ToApp("hello", websocket=True)
+        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, True))
 
     def test_unknown(self) -> None:
         """An app that the account does not have is a KeyError."""

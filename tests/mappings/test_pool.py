@@ -15,8 +15,8 @@ FOUND = Found("a.test", Domain("a.test"), Account("demo"), {}, {"legacy": LEGACY
 class Recorder:
     """Parts that tell what they were asked for."""
 
-    def relay_to_pool(self, account: str, pool: Pool) -> object:
-        return account, pool
+    def relay_to_pool(self, account: str, pool: Pool, websocket: bool) -> object:
+        return account, pool, websocket
 
 
 class PoolTests(SynchronousTestCase):
@@ -26,11 +26,16 @@ class PoolTests(SynchronousTestCase):
         """The leaf relays to the account's pool; the mapping may have another buffer."""
         kind = PoolKind()
         self.assertEqual((kind.word, kind.value), ("pool", ToPool))
-        self.assertEqual(kind.compile(ToPool("legacy"), b"", FOUND, Recorder()), ("demo", LEGACY))
+        self.assertEqual(kind.compile(ToPool("legacy"), b"", FOUND, Recorder()), ("demo", LEGACY, False))
         self.assertEqual(
             kind.compile(ToPool("legacy", "spool"), b"", FOUND, Recorder()),
-            ("demo", evolve(LEGACY, buffer="spool")),
+            ("demo", evolve(LEGACY, buffer="spool"), False),
         )
+
+    def test_websocket(self) -> None:
+        """Upgrades are forwarded where the mapping says so."""
+        to = ToPool("legacy", websocket=True)
+        self.assertEqual(PoolKind().compile(to, b"", FOUND, Recorder()), ("demo", LEGACY, True))
 
     def test_unknown(self) -> None:
         """A pool that the account does not have is a KeyError."""

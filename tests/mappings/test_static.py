@@ -44,7 +44,7 @@ class Parts(TestParts):
     app: AppLeaf = field(factory=AppLeaf)
     turns: list[Callable[[], None]] = field(factory=list)
 
-    def relay_to_app(self, account: str, app: App) -> Leaf:
+    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
         return self.app
 
     def home(self, account: str) -> str:

@@ -72,10 +72,10 @@ class UseAppKind:
 class TestParts:
     """Apps that say their own name."""
 
-    def relay_to_app(self, account: str, app: App) -> Leaf:
+    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
         return Asking(f"{account}/{app.name}")
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Leaf:
+    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf:
         return Saying(f"{account}/{pool.name}", b"")
 
     def home(self, account: str) -> str:

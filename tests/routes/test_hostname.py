@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.routes.hostname import is_address, ordered, parse_hostname, wildcard_of
+from hostedge.routes.hostname import from_ordered, is_address, ordered, parse_hostname, wildcard_of
 
 LONGEST = ".".join(["a" * 63] * 3 + ["b" * 61])
 
@@ -115,12 +115,12 @@ class OrderTests(SynchronousTestCase):
 
     def test_namesBelowADomainLieTogether(self) -> None:
         """
-        In this order nothing stands between a wildcard and the names that it covers but names
-        below the same domain.
+        In this order a name stands directly before its wildcard and all names below it, whatever
+        other names begin with it.
         """
         names = ["a.org", "*.a.org", "z.a.org", "x.z.a.org", "a-b.org", "aa.org", "b.net"]
         keys = sorted(map(ordered, names))
         self.assertEqual(
-            keys, ["net.b", "org.a", "org.a-b", "org.a.*", "org.a.z", "org.a.z.x", "org.aa"]
+            keys, ["net!b", "org!a", "org!a!*", "org!a!z", "org!a!z!x", "org!a-b", "org!aa"]
         )
-        self.assertEqual([ordered(key) for key in map(ordered, names)], names)
+        self.assertEqual([from_ordered(key) for key in map(ordered, names)], names)

@@ -77,5 +77,16 @@ class PlanTests(SynchronousTestCase):
             Change(key, before[key], after[key]) for key in before if key.startswith("domain/")
         ]
         moved = moves([*changes, Change("account/x", None, "{}")])
-        self.assertEqual(moved.lost, {"b.example": "a.example"})
-        self.assertEqual(moved.gained, {"b.example": "d.example", "e.example": "d.example"})
+        self.assertEqual(moved.lost, {"b.example": ("a.example", "one")})
+        holder = "d.example", "one"
+        self.assertEqual(moved.gained, {"b.example": holder, "e.example": holder})
+
+    def test_movesBetweenAccounts(self) -> None:
+        """
+        The names of a domain that changes hands move, though they lead to the same domain.
+        """
+        one, two = (rows(site(name, a_example=())) for name in ("one", "two"))
+        key = "domain/a.example"
+        moved = moves([Change(key, one[key], two[key])])
+        self.assertEqual(moved.lost, {"a.example": ("a.example", "one")})
+        self.assertEqual(moved.gained, {"a.example": ("a.example", "two")})

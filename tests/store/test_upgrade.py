@@ -16,6 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.errors import ConfigError
 from hostedge.store.tables import METADATA
 from hostedge.store.upgrade import open_engine, upgrade
+from hostedge.store.writer import RouteStore
+from tests.model.words import WORDS, site
 
 
 class UpgradeTests(SynchronousTestCase):
@@ -33,9 +35,30 @@ class UpgradeTests(SynchronousTestCase):
         with open_engine(self.path).connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             self.assertEqual(compare_metadata(context, METADATA), [])
-            self.assertEqual(context.get_current_revision(), "0001")
+            self.assertEqual(context.get_current_revision(), "0002")
             rowless = "SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"
-            self.assertEqual(connection.execute(text(rowless)).scalar(), 2)
+            self.assertEqual(connection.execute(text(rowless)).scalar(), 3)
+
+    def test_lostNamesOfOlderStores(self) -> None:
+        """
+        A store of an earlier version gets what its history says about names that moved.
+        """
+        store = RouteStore(self.path, WORDS, lambda: 1.0)
+        self.addCleanup(store.close)
+        store.apply([site("demo", a_example=("b.example", "c.example"), d_example=())], "me")
+        store.apply([site("demo", a_example=("c.example",), d_example=("b.example",))], "me")
+        store.apply([site("demo")], "me")
+        every = text("SELECT * FROM names_lost ORDER BY name, revision")
+        with open_engine(self.path).begin() as connection:
+            written = connection.execute(every).fetchall()
+            self.assertEqual(
+                written[1:3], [("example.b", 2, "a.example"), ("example.b", 3, "d.example")]
+            )
+            connection.execute(text("DROP TABLE names_lost"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        upgrade(self.path)
+        with open_engine(self.path).connect() as connection:
+            self.assertEqual(connection.execute(every).fetchall(), written)
 
     def test_modes(self) -> None:
         """

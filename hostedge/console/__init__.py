@@ -1,0 +1,1 @@
+"""The manhole: an operator's Python inside a running node."""

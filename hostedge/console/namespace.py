@@ -1,0 +1,198 @@
+"""
+What the manhole has to say: its verbs. None of them does what the API cannot.
+
+In:  `console.sessions` makes one set of names for each session.
+Out: questions to the other roles; answers that are laid out as the command line has them.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+
+from hostedge.cli.running import app_lines, explain_lines, listeners, processes, status_lines
+from hostedge.cli.table import table
+from hostedge.console.inside import NAMES
+from hostedge.console.layout import Answer, Printed, freeze
+from hostedge.console.remote import Remote
+from hostedge.console.stored import Stored
+from hostedge.errors import ConfigError
+from hostedge.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# how it is written, and what it does; all that `help()` says
+VERBS = (
+    ("status()", "the node's processes, listeners and counters"),
+    ("edges()", "the edges: connections, requests in flight, revision"),
+    ("daemons()", "the apps that were asked for, and how each is"),
+    ('explain("https://NAME/")', "what an edge would do with a request, and why"),
+    ('hosts(0, "shop")', "what edge 0 has compiled, names with `shop` in them"),
+    ('store.domain("NAME")', "the route store; also account, app, pool, zone, site, changes"),
+    ("edge(0)", "what there is to look at inside edge 0"),
+    ("edge(0).hosts.stats()", "an expression that is evaluated inside edge 0"),
+    ('edge(0)("len(counters)")', "the same, as a text; whatever Python can say"),
+    ("help(store)", "what an object is and can do"),
+    ("exit()", "leave, as Ctrl-D does"),
+)
+
+
+class Node(Protocol):
+    """The other roles, as control reaches them: `links.control.ControlLinks`."""
+
+    def status(self) -> Awaitable[dict[str, Any]]: ...
+
+    def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
+
+    def explain(self, url: str, method: str) -> Awaitable[list[dict[str, Any]]]: ...
+
+    def evaluate(self, index: int, source: str) -> Awaitable[str]: ...
+
+
+def asked(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Deferred[T]]:
+    """The verb begins when it is called, and its answer may be looked at more than once."""
+
+    @wraps(verb)
+    def begin(*values: P.args, **named: P.kwargs) -> Deferred[T]:
+        return Deferred.fromCoroutine(verb(*values, **named))
+
+    return begin
+
+
+class Verbs:
+    """Each is one function of the namespace; `store` and `edge` lead further."""
+
+    def __init__(self, node: Node, store: Stored, settings: Settings) -> None:
+        self._node = node
+        self._store = store
+        self._settings = settings
+
+    def names(self) -> dict[str, Any]:
+        """What a session begins with."""
+        return {
+            "status": self.status,
+            "edges": self.edges,
+            "daemons": self.daemons,
+            "explain": self.explain,
+            "hosts": self.hosts,
+            "store": self._store,
+            "edge": self.edge,
+            "help": self.help,
+            "exit": leave,
+            "quit": leave,
+        }
+
+    @asked
+    async def status(self) -> Answer:
+        """The node's processes, its listeners, and the counters that are not zero."""
+        report = await self._node.status()
+        report["processes"] = processes(self._settings)
+        report["listeners"] = listeners(self._settings)
+        return Answer(freeze(report), status_lines)
+
+    @asked
+    async def edges(self) -> Answer:
+        """The edges that live, and what each is doing."""
+        report = await self._node.status()
+        return Answer(freeze(report["edges"]), _edge_lines)
+
+    @asked
+    async def daemons(self) -> Answer:
+        """Every app that the keeper knows of; others are cold."""
+        return Answer(freeze(await self._node.daemons()), app_lines)
+
+    @asked
+    async def explain(self, url: str, method: str = "GET") -> Answer:
+        """What an edge would do with a request for this URL, step by step."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("explain", f"want http(s)://name/path, not {url!r}")
+        steps = await self._node.explain(url, method.upper())
+        answer = {"url": url, "method": method.upper(), "steps": steps}
+        return Answer(freeze(answer), explain_lines)
+
+    @asked
+    async def hosts(self, edge: int = 0, name: str = "") -> Answer | Printed:
+        """What an edge has compiled: host, account, revision and the paths that are mapped."""
+        text = await self._node.evaluate(edge, f"compiled({name!r})")
+        try:
+            return Answer(freeze(ast.literal_eval(text)), _host_lines)
+        except (ValueError, SyntaxError):
+            # the edge's own words for what went wrong
+            return Printed(text)
+
+    def edge(self, index: int) -> Remote:
+        """What is asked of this is evaluated inside an edge: edge(0).hosts.stats()"""
+
+        async def ask(source: str) -> str:
+            return await self._node.evaluate(index, source)
+
+        return Remote(ask)
+
+    # for Tab
+    edge.offers = tuple(NAMES)  # type: ignore[attr-defined]
+
+    def help(self, about: object = None) -> Printed:
+        """The verbs; or, of an object, what it is and can do."""
+        if about is None:
+            return Printed("\n".join(f"{how:<26} {what}" for how, what in VERBS))
+        return Printed("\n".join(_described(about)))
+
+
+def leave() -> None:
+    """End the session."""
+    raise SystemExit
+
+
+def _described(about: object) -> Iterator[str]:
+    """What a thing says of itself, and of what it has a name for."""
+    yield inspect.getdoc(about) or repr(about)
+    for name in dir(about):
+        member = getattr(type(about), name, None)
+        if name.startswith("_") or not inspect.isroutine(member):
+            continue
+        says = (inspect.getdoc(member) or "").strip().partition("\n")[0]
+        try:
+            how = name + str(inspect.signature(member)).replace("(self, ", "(").replace(
+                "(self", "("
+            )
+        except ValueError:
+            how = f"{name}(…)"
+        yield f"{how.partition(' -> ')[0]}\n    {says}".rstrip()
+
+
+def _edge_lines(edges: Any, width: int) -> Iterator[str]:
+    head = ("EDGE", "PID", "LINKED", "CONNECTIONS", "IN FLIGHT", "REVISION", "HOSTS")
+    rows = [
+        (
+            each["index"],
+            each["pid"],
+            "yes" if each["linked"] else "no",
+            each.get("connections"),
+            each.get("in_flight"),
+            each.get("revision"),
+            each.get("hosts", {}).get("hosts"),
+        )
+        for each in edges
+    ]
+    right = ("EDGE", "PID", "CONNECTIONS", "IN FLIGHT", "REVISION", "HOSTS")
+    yield from table(head, rows, right=right, width=width)
+
+
+def _host_lines(answer: Any, width: int) -> Iterator[str]:
+    hosts = answer["hosts"]
+    if hosts:
+        rows = [
+            (each["name"], each["account"], each["revision"], " ".join(each["mappings"]))
+            for each in hosts
+        ]
+        head = ("HOST", "ACCOUNT", "REVISION", "MAPPINGS")
+        yield from table(head, rows, right=("REVISION",), width=width)
+    yield f"{len(hosts)} of {answer['kept']} hosts that this edge has compiled."

@@ -1,0 +1,96 @@
+"""
+The sessions of the manhole: a few at once, each with names of its own.
+
+In:  `console.unix` and `console.ssh`, with whoever was let in.
+Out: a terminal or a pipe's reader, with an interpreter behind it; who came and went is logged.
+
+What a session needs is imported with the first one: control starts as fast without it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from hostedge.console.history import History
+from hostedge.net.identity import name_of_user
+from hostedge.settings import Settings
+
+if TYPE_CHECKING:
+    from hostedge.console.lines import Lines
+    from hostedge.console.lines import Reader as LinesReader
+    from hostedge.console.manhole import Terminal
+    from hostedge.console.namespace import Node
+    from hostedge.console.stored import Reader, Writer
+
+MOST = 8
+FULL = f"there are {MOST} sessions already; end one first"
+
+
+class Sessions:
+    """Whoever opens a session says when it has ended."""
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, node: Node, writer: Writer, reader: Reader) -> None:
+        self._settings = settings
+        self._node = node
+        self._writer = writer
+        self._reader = reader
+        self._history = History(settings.manhole_history)
+        self._loaded = False
+        self._open = 0
+        # logins over SSH
+        self.refused = 0
+
+    def admit(self, who: str) -> bool:
+        """Whether one more may begin; if so, `ended` has to follow."""
+        if self._open >= MOST:
+            self.log.warn("{who} finds the manhole full", who=who)
+            return False
+        self._open += 1
+        self.log.info("{who} enters the manhole", who=who)
+        return True
+
+    def ended(self, who: str) -> None:
+        self._open -= 1
+        self.log.info("{who} leaves the manhole", who=who)
+
+    def terminal(self, who: str, transport: Any, width: int, height: int) -> Terminal:
+        """A session at a terminal that `transport` writes to."""
+        from hostedge.console.interpreter import Interpreter
+        from hostedge.console.manhole import Manhole, Terminal
+
+        if not self._loaded:
+            self._loaded = True
+            self._history.load()
+        interpreter = Interpreter(self._names(), who, width)
+        terminal = Terminal(Manhole, interpreter, self._history, self._banner(who))
+        terminal.open(transport, width, height)
+        return terminal
+
+    def lines(self, who: str, reader: LinesReader, width: int) -> Lines:
+        """A session of lines that come one after the other."""
+        from hostedge.console.interpreter import Interpreter
+        from hostedge.console.lines import Lines
+
+        return Lines(Interpreter(self._names(), who, width), reader)
+
+    def _names(self) -> dict[str, Any]:
+        from hostedge.console.namespace import Verbs
+        from hostedge.console.stored import Stored
+
+        return Verbs(self._node, Stored(self._writer, self._reader), self._settings).names()
+
+    def _banner(self, who: str) -> str:
+        user = name_of_user(os.geteuid())
+        lines = [
+            f"hostedge: node {self._settings.name}, revision {self._reader.revision()}, as {who}.",
+            f"This is Python inside control: it can do whatever {user} can.",
+            "help() lists the verbs, Tab completes, Ctrl-D ends.",
+        ]
+        if self.refused:
+            lines.append(f"Logins over SSH that were refused: {self.refused}.")
+        return "\n".join(lines)

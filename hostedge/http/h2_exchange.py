@@ -1,0 +1,264 @@
+"""
+One request of an HTTP/2 connection, and the framing of its answer.
+
+In:  `http.h2` makes it; the leaf answers on it.
+Out: blocks and pieces of a body to the engine; the connection sends them.
+Spec: RFC 9113 section 8.1, RFC 9110 sections 8.6, 15.2-15.4.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from hostedge.http.exchange import BodyReceiver, Fields, Producer
+from hostedge.http.h1_exchange import CLIENT_GONE
+from hostedge.http.h2_head import Request
+from hostedge.http.h2_outflow import Stream
+from hostedge.http.refusal import make_refusal
+from hostedge.wire.h2_frame import INTERNAL_ERROR
+from hostedge.wire.header_block import make_block
+
+if TYPE_CHECKING:
+    from hostedge.http.h2 import H2
+
+_CONTINUE = make_block(100, [])
+_NOTHING: frozenset[bytes] = frozenset()
+_WITHOUT_BODY = frozenset((204, 304))
+
+
+class H2Exchange:
+    """
+    The facts of a request, and where its answer stands.
+
+    `pending` is what has come of the body and may not be told yet; `arrived` counts what came.
+    `head` waits for the first piece of the answer's body; `left` is what is still promised, None
+    when the length is not known; `ended`: the engine knows that nothing follows. `over` means
+    that nothing more can happen to the answer.
+    """
+
+    __slots__ = (
+        # the request
+        *("connection", "engine", "entrance", "stream", "method", "target", "path", "query"),
+        *("fields", "limited", "length", "host", "authority", "scheme", "id", "client"),
+        *("client_port", "local_port", "server_name", "revision", "expects"),
+        # its body
+        *("receiver", "pending", "arrived", "arrived_all", "complete", "paused"),
+        # when there was progress last, and what had come by then
+        *("marked_at", "marked"),
+        # the answer
+        *("status", "head", "left", "sent", "bodyless", "begun", "ended", "over", "whole"),
+        *("producer", "cause"),
+        # for the log
+        *("upstream", "started", "queued", "connected", "first_byte", "total"),
+    )
+
+    def __init__(self, connection: H2, stream: Stream, request: Request) -> None:
+        self.connection = connection
+        self.engine = connection.engine
+        self.entrance = entrance = connection.entrance
+        self.stream = stream
+        self.method = request.method
+        self.target = request.target
+        self.path = request.path
+        self.query = request.query
+        self.fields = request.fields
+        self.length = request.length
+        self.host = request.host
+        self.authority = request.authority
+        self.expects = request.expects
+        self.scheme = entrance.scheme
+        self.id = entrance.make_id()
+        self.client = connection.client
+        self.client_port = connection.client_port
+        self.local_port = connection.local_port
+        self.server_name = connection.server_name
+        self.limited: frozenset[bytes] = _NOTHING
+        self.arrived_all = self.complete = stream.remote_ended
+        self.bodyless = request.method == b"HEAD"
+        self.receiver: BodyReceiver | None = None
+        self.producer: Producer | None = None
+        self.pending: list[bytes] = []
+        self.left: int | None = None
+        self.head = b""
+        self.upstream = self.cause = ""
+        self.revision = self.status = self.sent = self.arrived = self.marked = 0
+        self.queued = self.connected = self.first_byte = self.total = self.marked_at = 0.0
+        self.whole = True
+        self.paused = self.begun = self.ended = self.over = False
+        self.started = monotonic()
+
+    # the request's body
+
+    def receive(self, receiver: BodyReceiver) -> None:
+        self.receiver = receiver
+        if self.complete:
+            receiver.body_end()
+        elif not self.paused:
+            self._want_body()
+
+    def pause_body(self) -> None:
+        self.paused = True
+
+    def resume_body(self) -> None:
+        if self.paused:
+            self.paused = False
+            if self.receiver is not None and not self.over:
+                self._want_body()
+
+    def _want_body(self) -> None:
+        if self.expects and not self.begun:
+            self.expects = False
+            if not self.arrived:
+                self.engine.answer(self.stream, _CONTINUE, False)
+        self._tell()
+        self.connection.flush()
+
+    def take_body(self, data: bytes, last: bool) -> None:
+        """A piece of the request's body, from the protocol; it has been counted."""
+        if data:
+            self.pending.append(data)
+        if last:
+            self.arrived_all = True
+        if self.receiver is not None:
+            if not self.paused:
+                self._tell()
+        elif self.begun:
+            # nobody asks for it
+            self._drop_body()
+
+    def _tell(self) -> None:
+        """Tell the receiver all that it may know; each piece may pause what follows."""
+        pending = self.pending
+        while self.receiver is not None and not self.paused:
+            if pending:
+                data = pending.pop(0)
+                self.receiver.body_data(data)
+                self.engine.read(self.stream, len(data))
+            elif self.arrived_all and not self.complete:
+                self.complete = True
+                self.receiver.body_end()
+            else:
+                return
+
+    def _drop_body(self) -> None:
+        for data in self.pending:
+            self.engine.read(self.stream, len(data))
+        self.pending.clear()
+
+    # the answer
+
+    def respond(self, status: int, fields: Fields, body: bytes) -> None:
+        self.begin(status, fields, len(body))
+        self.write(body)
+        self.finish()
+
+    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
+        if self.over:
+            return
+        self.entrance.counters[f"refused_{cause}"] += 1
+        self.cause = cause
+        if self.begun:
+            self.abort()
+            return
+        accept = [value for name, value in self.fields if name == b"accept"]
+        self.respond(*make_refusal(cause, accept, self.id, retry_after))
+
+    def begin(self, status: int, fields: Fields, length: int | None) -> None:
+        if self.over:
+            return
+        assert not self.begun, "an answer begins once"  # noqa: S101
+        self.begun = True
+        self.status = status
+        if status in _WITHOUT_BODY:
+            self.bodyless = True
+            length = None
+        fields = [*fields, (b"date", self.entrance.date())]
+        if length is not None:
+            fields.append((b"content-length", b"%d" % length))
+            self.left = length
+        self.head = make_block(status, fields)
+
+    def write(self, data: bytes) -> None:
+        if self.over:
+            return
+        if self.bodyless:
+            data = b""
+        elif data and self.left is not None:
+            self.left -= len(data)
+            if self.left < 0:
+                self.abort()
+                return
+        self._put(data, self.bodyless or self.left == 0)
+        self.connection.flush()
+
+    def finish(self) -> None:
+        if self.over:
+            return
+        if self.left and not self.bodyless:
+            self.abort()
+            return
+        self._put(b"", True)
+        self._end()
+        self.connection.flush()
+
+    def _put(self, data: bytes, last: bool) -> None:
+        if self.ended:
+            return
+        self.ended = last
+        engine, stream = self.engine, self.stream
+        if self.head:
+            stream.answering = True
+            engine.answer(stream, self.head, last and not data)
+            self.head = b""
+            if not data:
+                return
+        elif not data and not last:
+            return
+        self.sent += len(data)
+        if engine.send(stream, data, last) and self.producer is not None:
+            self.producer.pauseProducing()
+
+    def abort(self) -> None:
+        if self.over:
+            return
+        self.whole = False
+        self._end()
+        self.entrance.counters["http_aborted"] += 1
+        self.engine.reset(self.stream, INTERNAL_ERROR)
+        self.connection.flush()
+
+    def register_producer(self, producer: Producer) -> None:
+        if self.over:
+            producer.stopProducing()
+            return
+        self.producer = producer
+        if self.engine.is_crowded(self.stream):
+            producer.pauseProducing()
+
+    def room(self) -> None:
+        """From the protocol: what the producer was paused for has been sent."""
+        if self.producer is not None:
+            self.producer.resumeProducing()
+
+    def lose_client(self, status: int = CLIENT_GONE) -> None:
+        """Nobody waits for the answer any more; the protocol has ended the stream."""
+        if self.over:
+            return
+        if not self.begun:
+            self.status = status
+        self.whole = False
+        receiver = self.receiver
+        self._end()
+        if receiver is not None:
+            receiver.client_gone()
+
+    def _end(self) -> None:
+        self.over = True
+        # receivers hold their exchange, and this its stream: without this only the collector
+        # could free them
+        self.receiver = self.producer = None
+        self.stream.exchange = None
+        self._drop_body()
+        self.total = monotonic() - self.started
+        self.entrance.record(self)

@@ -1,0 +1,192 @@
+"""
+What a head of HTTP/2 asks for, by the rules that hold for HTTP/1.1 as well.
+
+In:  `http.h2`, with the fields of a header block.
+Out: the facts of an exchange; a head that is not valid is refused, or its stream is reset.
+Spec: RFC 9113 sections 8.2 and 8.3, RFC 9110 section 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from hostedge.errors import BadRequest
+from hostedge.http.exchange import Fields
+from hostedge.http.h1_reader import MAX_FIELD, MAX_FIELDS, MAX_SECTION, MAX_TARGET, read_target
+from hostedge.memo import Memo
+from hostedge.wire.fields import is_token
+from hostedge.wire.host import request_host, split_authority
+
+# what HTTP/1.1 clients may ask for here: RFC 9110, 5789, 4918, 3253, 3744, 5323, 5842, 4791,
+# 2068, UPnP, and PURGE
+METHODS = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH "
+    b"UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE "
+    b"UNSUBSCRIBE MKCALENDAR LINK UNLINK PURGE".split()
+)
+REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
+
+_OVERHEAD = 32  # what RFC 9113 section 6.5.2 adds for each field
+_PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
+_FORBIDDEN = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+)
+_PLAIN, _MALFORMED, _HOST, _LENGTH, _EXPECT, _COOKIE, _TE = range(7)
+_WATCHED = {
+    b"host": _HOST,
+    b"content-length": _LENGTH,
+    b"expect": _EXPECT,
+    b"cookie": _COOKIE,
+    b"te": _TE,
+    **dict.fromkeys(_FORBIDDEN, _MALFORMED),
+}
+_DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
+_is_bad_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_PORTS = {b"http": 80, b"https": 443}
+
+
+class Malformed(BadRequest):
+    """The message breaks HTTP/2 itself: its stream is reset."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("bad_request", detail)
+
+
+@frozen
+class Request:
+    """The facts; `length` as in exchanges."""
+
+    method: bytes
+    target: bytes
+    path: bytes
+    query: bytes | None
+    host: str
+    authority: bytes
+    fields: Fields
+    length: int | None
+    expects: bool
+
+
+def _kind(name: bytes) -> int:
+    if name != name.lower() or not is_token(name):
+        return _MALFORMED
+    return _WATCHED.get(name, _PLAIN)
+
+
+_kinds: Memo[bytes, int] = Memo(_kind)
+_hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
+
+
+def read_request(block: Fields, scheme: bytes, last: bool) -> Request:
+    """
+    Read a head; `scheme` is the connection's, `last`: no body follows.
+
+    Raises:
+        Malformed: the stream has to be reset.
+        BadRequest: with the cause of the refusal.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    for name, value in block:
+        if name[:1] != b":":
+            break
+        if name not in _PSEUDO or name in pseudo:
+            raise Malformed("a pseudo-field that is not for requests, or twice")
+        pseudo[name] = value
+    if len(block) > MAX_FIELDS or _is_large(block):
+        raise BadRequest("large_head")
+    fields, hosts, length, expectation = _read_fields(block[len(pseudo) :])
+    authority = pseudo.get(b":authority")
+    try:
+        method = pseudo[b":method"]
+        if method == b"CONNECT":
+            if authority is None:
+                raise Malformed("CONNECT to nowhere")
+            raise BadRequest("method")
+        target = pseudo[b":path"]
+        its_scheme = pseudo[b":scheme"]
+    except KeyError:
+        raise Malformed("a pseudo-field is missing") from None
+    if method not in METHODS:
+        raise BadRequest("method" if method in REFUSED_METHODS else "bad_request")
+    if its_scheme != scheme:
+        raise BadRequest("bad_request", "the scheme of another port")
+    if len(target) > MAX_TARGET:
+        raise BadRequest("long_target")
+    authority = _one_authority(authority, hosts, scheme)
+    host = _hosts[authority]
+    if target[:1] != b"/" and target != b"*":
+        raise BadRequest("bad_path", "no path")
+    target, path, query = read_target(method, target, scheme, authority)
+    if last:
+        if length:
+            raise BadRequest("bad_request", "a length without a body")
+        length = 0
+    if expectation and expectation.lower() != b"100-continue":
+        raise BadRequest("expectation")
+    expects = bool(expectation) and length != 0
+    return Request(method, target, path, query, host, authority, fields, length, expects)
+
+
+def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]:
+    """The fields without `Host`, the values of that, the length, and what is expected."""
+    if _is_bad_value(b"".join([value for _, value in block])) is not None:
+        raise Malformed("a control character in a value")
+    fields: Fields = []
+    hosts: list[bytes] = []
+    cookies: list[bytes] = []
+    length: int | None = None
+    expectation = b""
+    for item in block:
+        name, value = item
+        kind = _kinds[name]
+        if value[:1] in _BLANKS or value[-1:] in _BLANKS:
+            raise Malformed("blanks around a value")
+        if not kind:
+            fields.append(item)
+        elif kind == _HOST:
+            hosts.append(value)
+        elif kind == _COOKIE:
+            cookies.append(value)
+        elif kind == _LENGTH:
+            if length is not None or _DIGITS(value) is None:
+                raise Malformed("not one length")
+            length = int(value)
+            fields.append(item)
+        elif kind == _EXPECT:
+            expectation = value or b"nothing"
+            fields.append(item)
+        elif kind == _MALFORMED or value.lower() != b"trailers":
+            raise Malformed("a field that must not be in HTTP/2")
+        else:
+            fields.append(item)
+    if cookies:
+        # each may come by itself; RFC 9113 section 8.2.3
+        fields.append((b"cookie", b"; ".join(cookies)))
+    return fields, hosts, length, expectation
+
+
+_BLANKS = frozenset((b" ", b"\t"))
+
+
+def _is_large(block: Fields) -> bool:
+    sizes = [len(name) + len(value) for name, value in block]
+    if sum(sizes) + _OVERHEAD * len(sizes) > MAX_SECTION:
+        return True
+    return max(sizes, default=0) > MAX_FIELD
+
+
+def _one_authority(authority: bytes | None, hosts: list[bytes], scheme: bytes) -> bytes:
+    if len(hosts) > 1:
+        raise BadRequest("bad_host", "two Host fields")
+    if authority is None:
+        if not hosts:
+            raise BadRequest("bad_host", "no authority")
+        return hosts[0]
+    if hosts and hosts[0] != authority:
+        default = _PORTS[scheme]
+        mine, its = split_authority(authority), split_authority(hosts[0])
+        if (mine[0], mine[1] or default) != (its[0], its[1] or default):
+            raise BadRequest("bad_host", "two hosts")
+    return authority

@@ -1,0 +1,1 @@
+"""WebSocket connections through the node, with Autobahn on both sides."""
