@@ -61,12 +61,41 @@ class FindTests(StoreTestCase):
         self.assertEqual(self.reader.gap("x.example"), (FIRST, LAST))
         self.store.apply([site("demo", b_example=("*.b.example",), d_example=())], "me")
         for name, gap in (
-            ("a.example", (FIRST, "example.b")),
-            ("b.example", ("example.b", "example.b")),
-            ("x.y.b.example", ("example.b.*", "example.d")),
-            ("z.example", ("example.d", LAST)),
+            ("a.example", (FIRST, "example!b")),
+            ("b.example", ("example!b", "example!b")),
+            ("x.y.b.example", ("example!b!*", "example!d")),
+            ("z.example", ("example!d", LAST)),
         ):
             self.assertEqual(self.reader.gap(name), gap)
+
+    def test_ancestorsAreNeighbours(self) -> None:
+        """
+        The neighbours of a name tell which of the names above it are there.
+        """
+        names = {"a_example": (), "b_a_example": (), "c_b_a_example": (), "ab_example": ()}
+        self.store.apply([site("demo", **names)], "me")
+        for name, gap in (
+            ("x.a.example", ("example!a!b!c", "example!ab")),
+            ("a.b.a.example", ("example!a!b", "example!a!b!c")),
+            ("example", (FIRST, "example!a")),
+        ):
+            self.assertEqual(self.reader.gap(name), gap)
+
+    def test_hostedGap(self) -> None:
+        """
+        The same among the names of one account, or of all.
+        """
+        self.store.apply([site("one", b_example=()), site("two", a_example=("c.example",))], "me")
+        for account, gap in (
+            ("one", (FIRST, "example!b")),
+            ("two", ("example!a", "example!c")),
+            ("none", (FIRST, LAST)),
+            (None, ("example!a", "example!b")),
+        ):
+            self.assertEqual(self.reader.hosted_gap("aa.example", account), gap)
+        self.store.apply([site("one"), site("two", b_example=())], "me")
+        self.assertEqual(self.reader.hosted_gap("b.example", "two"), ("example!b",) * 2)
+        self.assertEqual(self.reader.hosted_gap("b.example", "one"), (FIRST, LAST))
 
     def test_app(self) -> None:
         """

@@ -151,6 +151,8 @@ class ExportTests(StoreTestCase):
             names = {n for d in one.domains for n in (d.name, *d.aliases)}
             kept.append(evolve(one, domains=()) if names & seen else one)
             seen |= names
+        # zones of several accounts have rules of their own
+        kept[1:] = [evolve(one, zones=()) for one in kept[1:]]
         former = [Site(one.account) for one in self.store.export()]
         self.store.apply(former, "clean")
         self.store.apply(kept, "me")
