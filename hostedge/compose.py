@@ -197,6 +197,7 @@ def edge(
     from hostedge.tls.contexts import POLICIES
     from hostedge.wire.date import DateLine
     from hostedge.wire.request_id import RequestIds
+    from hostedge.ws.passage import Sockets
 
     limits = settings.limits
     counters = make_counters()
@@ -205,7 +206,8 @@ def edge(
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     links = EdgeLinks(reactor, settings, index)
     backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
-    parts = EdgeParts(reactor, settings, backends)
+    sockets = Sockets(reactor, wheel, limits, counters)
+    parts = EdgeParts(reactor, settings, backends, sockets)
     reader = StoreReader(settings.store, WORDS)
     hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
     certificates = Certificates(

@@ -9,7 +9,7 @@ Spec: RFC 9112 sections 6 and 9, RFC 9110 sections 8.6, 15.2-15.4.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
 from hostedge.http.refusal import make_refusal, phrase
@@ -17,7 +17,6 @@ from hostedge.memo import Memo
 
 if TYPE_CHECKING:
     from hostedge.http.h1 import H1
-    from hostedge.net.eager import EagerConnection
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 UPGRADED = b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -216,7 +215,7 @@ class H1Exchange:
         self.producing = True
         self.connection.transport.registerProducer(producer, True)
 
-    def switch(self, fields: Fields, successor: Successor) -> tuple[EagerConnection, bytes]:
+    def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
         self.status = SWITCHING

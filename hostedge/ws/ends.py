@@ -26,7 +26,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket.protocol import WebSocketProtocol
-from autobahn.websocket.xormasker import create_xor_masker
+from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -111,15 +111,22 @@ def unmask(key: bytes, payload: bytes) -> bytes:
 
 
 @implementer(IPushProducer)
-class End(WebSocketAdapterProtocol, WebSocketProtocol):
+class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     """
     One end, from the opened handshake on; `couple` gives it what it works with.
 
-    As a producer it is the other one's transport that pauses it. `listening` until it has closed or broken the protocol. What comes while it is paused waits
-    in `_waiting`, and is no more than the reads that were under way.
+    As a producer it is paused by the other one's transport. What comes while it is paused waits
+    in `_waiting`, and is no more than the reads that were under way. `listening` until it has
+    closed or broken the protocol.
     """
 
     log = Quiet()
+    transport: Any
+    # set by Autobahn, from its factory and its handshake
+    maxFramePayloadSize: int  # noqa: N815
+    maxMessagePayloadSize: int  # noqa: N815
+    websocket_extensions_in_use: list[Any]
+    utf8validator: Any
     masked = False
 
     def connectionMade(self) -> None:
@@ -322,11 +329,11 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):
         self.made += len(data)
 
 
-class ClientEnd(End, WebSocketServerProtocol):
+class ClientEnd(End, WebSocketServerProtocol):  # type: ignore[misc]
     """The client's."""
 
     masked = True
 
 
-class AppEnd(End, WebSocketClientProtocol):
+class AppEnd(End, WebSocketClientProtocol):  # type: ignore[misc]
     """The app's, or a server's of a pool."""

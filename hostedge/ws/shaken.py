@@ -98,7 +98,7 @@ class Shaken:
         An offer that is not valid is as good as none: RFC 7692 section 5.1.
         """
         for extensions in (offers, b""):
-            end = self._clients.buildProtocol(None)
+            end: Any = self._clients.buildProtocol(None)
             transport = Listening()
             end.makeConnection(transport)
             line = b"Sec-WebSocket-Extensions: %b\r\n" % extensions if extensions else b""
@@ -109,7 +109,7 @@ class Shaken:
 
     def app(self, agreed: bytes) -> AppEnd | None:
         """Give the protocol for an app that has agreed to this; None: it cannot have."""
-        end = self._apps.buildProtocol(None)
+        end: Any = self._apps.buildProtocol(None)
         transport = Listening()
         end.makeConnection(transport)
         accept = accept_for(transport.field(b"sec-websocket-key"))

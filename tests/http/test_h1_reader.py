@@ -76,7 +76,7 @@ class ReaderTests(SynchronousTestCase):
         """The framing comes out of the fields; what cannot be framed is refused."""
         fields = [(b"host", b"a "), (b"content-length", b"3 "), (b"Connection", b"close, X-a")]
         head = (b"POST", b"/", fields, "1.1", True)
-        self.assertEqual(check_head(head), (b"a", 3, False, {b"x-a"}))
+        self.assertEqual(check_head(head), (b"a", 3, False, {b"x-a"}, ""))
         self.assertRaises(BadRequest, check_head, (b"POST", b"/", [], "1.1", True))
 
     def test_readTarget(self) -> None:
