@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 from twisted.logger import Logger
 
 from hostedge.dns.packets import Packets
-from hostedge.memo import Memo
 from hostedge.wire.dns_answer import (
     CUT,
     NOTHING,
@@ -41,12 +40,11 @@ from hostedge.wire.dns_message import (
     REFUSED,
     SERVFAIL,
     SHAPE,
+    SHAPES,
     SLOTS,
     WITH_EDNS,
     Query,
-    Shape,
     read_query,
-    read_shape,
 )
 from hostedge.wire.dns_name import Name
 from hostedge.wire.dns_zone import CompiledZone
@@ -121,7 +119,6 @@ class Responder:
         self._cookie = Cookies(secret, seconds)
         self._packets: Packets[Packet] = Packets()
         self._young = self._packets.young
-        self._shapes: Memo[bytes, Shape] = Memo(read_shape)
         self._quiet_until = 0.0
         self._failures = 0
         zones.subscribe(self._changed)
@@ -147,7 +144,7 @@ class Responder:
                         limit = MIN_SIZE
                 else:
                     rest = packet[end:]
-                    shape = self._shapes[rest[:SHAPE]]
+                    shape = SHAPES[rest[:SHAPE]]
                     if shape.length == len(rest):
                         limit = shape.limit
                         reply += shape.opt

@@ -50,10 +50,12 @@ class _Loaded:
     serial has changed as well.
     """
 
-    __slots__ = ("compiled", "gaps", "present", "records")
+    __slots__ = ("compiled", "alone", "gaps", "present", "records")
 
     def __init__(self) -> None:
         self.compiled: CompiledZone
+        # no zone lies below it: whatever does is its own
+        self.alone = False
         self.gaps = Gaps(MAX_GAPS)
         self.present: set[str] = set()
         self.records = 0
@@ -137,24 +139,36 @@ class Zones:
     def _enclosing(self, name: Name, skip: int) -> CompiledZone | None:
         """The zone with the longest name that this one ends in, its first labels left out."""
         wire, offsets, zones = name.wire, name.offsets, self._zones
-        key = name.key
-        labels = len(name.labels)
+        for offset in offsets[skip:] if skip else offsets:
+            apex = wire[offset:]
+            loaded = zones.get(apex)
+            if loaded is not None:
+                if not loaded.alone:
+                    break
+                # used last
+                zones[apex] = zones.pop(apex)
+                return loaded.compiled
+        return self._closest(name, skip)
+
+    def _closest(self, name: Name, skip: int) -> CompiledZone | None:
+        """The same where a zone may have to be loaded, or known not to be there."""
+        wire, offsets, key = name.wire, name.offsets, name.key()
+        text = key.text
         gap: tuple[str, str] | None = None
-        for number in range(len(offsets) - labels, len(offsets)):
+        for number in range(len(offsets) - len(key.labels), len(offsets)):
             apex = wire[offsets[number] :]
             if number >= skip:
-                loaded = zones.get(apex)
+                loaded = self._zones.get(apex)
                 if loaded is not None:
-                    # used last
-                    zones[apex] = zones.pop(apex)
+                    self._zones[apex] = self._zones.pop(apex)
                     return loaded.compiled
-                if gap is None or key <= gap[0]:
-                    gap = self._gap(key)
-                if not gap[0] < key < gap[1]:
-                    found = self._load(apex, key)
+                if gap is None or text <= gap[0]:
+                    gap = self._gap(text)
+                if not gap[0] < text < gap[1]:
+                    found = self._load(apex, text)
                     if found is not None:
                         return found
-            key = key.rpartition(SEPARATOR)[0]
+            text = text.rpartition(SEPARATOR)[0]
         return None
 
     def _gap(self, key: str) -> tuple[str, str]:
@@ -166,16 +180,22 @@ class Zones:
         return known
 
     def _load(self, apex: bytes, key: str) -> CompiledZone | None:
-        found = self._reader.zone(from_ordered(key))
+        name = from_ordered(key)
+        found = self._reader.zone(name)
         if found is None:
             return None
-        loaded = _Loaded()
         account = None if found.zone.shared else found.account
+        loaded = _Loaded()
+        # what would come directly behind, if it could be a name: a space is before all characters
+        below = key + SEPARATOR
+        loaded.alone = not self._reader.zone_gap(f" .{name}")[1].startswith(below)
+        before, after = self._reader.hosted_gap(name, account)
+        hostless = before != key and not after.startswith(below)
         loaded.compiled = CompiledZone(
             found.zone,
             apex_records(found.zone, self._nameservers, found.serial),
             self._addresses,
-            partial(self._neighbours, loaded, account),
+            None if hostless else partial(self._neighbours, loaded, account),
         )
         loaded.records = len(loaded.compiled)
         self._zones[apex] = loaded

@@ -198,8 +198,10 @@ def locate(zone: CompiledZone, name: Name, kind: int) -> Place:
         # what the parent says of a delegation is DS alone
         if child.cut and (at or kind != DS):
             return Place(CUT, child, False, b"")
-    hosted = _asks_host(node, kind) and name.whole and zone.neighbours(name.key)[0] == name.key
-    return Place(FOUND, node, hosted, b"")
+    if zone.neighbours is None or not _asks_host(node, kind):
+        return Place(FOUND, node, False, b"")
+    key = name.key()
+    return Place(FOUND, node, key.whole and zone.neighbours(key.text)[0] == key.text, b"")
 
 
 def _asks_host(node: Node | None, kind: int) -> bool:
@@ -211,12 +213,18 @@ def _asks_host(node: Node | None, kind: int) -> bool:
 
 def _beyond(zone: CompiledZone, name: Name, kind: int, depth: int) -> Place:
     """A name that the zone itself does not have; so many labels of it, it has."""
-    key, labels = name.key, name.labels
-    before, after = zone.neighbours(key)
-    if name.whole:
-        if before == key:
+    neighbours = zone.neighbours
+    if neighbours is None:
+        source = b"\1*" + name.wire[name.offsets[-depth] :]
+        node = zone.nodes.get(source)
+        return _NOWHERE if node is None else Place(FOUND, node, False, source)
+    key = name.key()
+    text, labels = key.text, key.labels
+    before, after = neighbours(text)
+    if key.whole:
+        if before == text:
             return Place(FOUND, None, True, b"")
-        if after.startswith(key + SEPARATOR):
+        if after.startswith(text + SEPARATOR):
             return Place(FOUND, None, False, b"")
     if len(labels) > zone.depth:
         depth = max(depth, labels_in_common(labels, before), labels_in_common(labels, after))
@@ -226,7 +234,7 @@ def _beyond(zone: CompiledZone, name: Name, kind: int, depth: int) -> Place:
     # no host name lies between the two neighbours, the wildcard neither
     star = SEPARATOR.join((*labels[:depth], "*"))
     if not before < star < after and _asks_host(node, kind):
-        hosted = before == star or zone.neighbours(star)[0] == star
+        hosted = before == star or neighbours(star)[0] == star
     if node is None and not hosted:
         return _NOWHERE
     return Place(FOUND, node, hosted, source)

@@ -97,18 +97,17 @@ class Query:
     for none at all beside a cookie; anything else is the answer.
     """
 
-    __slots__ = ("rcode", "question", "name", "kind", "slot", "edns", "tsig")
+    rcode = NOERROR
+    # the client's own bytes: whoever mixes upper and lower case wants them back
+    question = b""
+    name: Name | None = None
+    kind = 0
+    edns: Edns | None = None
+    # the record that tells the client that its key is not known
+    tsig = b""
 
     def __init__(self, slot: int) -> None:
-        self.rcode = NOERROR
-        # the client's own bytes: whoever mixes upper and lower case wants them back
-        self.question = b""
-        self.name: Name | None = None
-        self.kind = 0
         self.slot = slot
-        self.edns: Edns | None = None
-        # the record that tells the client that its key is not known
-        self.tsig = b""
 
 
 # Which of the eight heads of an answer is wanted
@@ -148,11 +147,35 @@ HEADS: Memo[tuple[int, int, int, int, int], tuple[bytes, ...]] = Memo(_make_head
 
 def read_query(packet: bytes) -> Query | None:
     """Read one packet; None: it wants no answer, whatever is in it."""
+    slot = SLOTS.get(packet[2:HEADER])
+    if slot is None:
+        return _read_unusual(packet)
+    query = Query(slot)
+    try:
+        at = _read_question(query, packet)
+        if slot & WITH_EDNS:
+            rest = packet[at:]
+            shape = SHAPES[rest[:SHAPE]]
+            if shape.length == len(rest) and not shape.cookie:
+                query.edns = shape.edns
+            elif _read_additional(query, packet, at, True) != len(packet):
+                raise Malformed
+        elif at != len(packet):
+            raise Malformed
+        query.rcode = _verdict(query)
+    except (Malformed, IndexError, error):
+        query.rcode = FORMERR
+        query.tsig = b""
+        if query.edns is None:
+            query.slot &= ~WITH_EDNS
+    return query
+
+
+def _read_unusual(packet: bytes) -> Query | None:
     if len(packet) < HEADER or packet[2] & 0x80:
         return None
     flags, questions, answers, authorities, additional = _COUNTS(packet, 2)
-    slot = (flags >> 8) & 1 | (_CD if flags & _CHECKING_DISABLED else 0)
-    query = Query(slot)
+    query = Query((flags >> 8) & 1 | (_CD if flags & _CHECKING_DISABLED else 0))
     try:
         at = _read_question(query, packet) if questions == 1 else HEADER
         if flags & 0x7800:
@@ -168,14 +191,14 @@ def read_query(packet: bytes) -> Query | None:
             at = _read_additional(query, packet, at, left == 1)
         if at != len(packet):
             raise Malformed
-        query.rcode = _verdict(query, packet)
+        query.rcode = _verdict(query)
     except (Malformed, IndexError, error):
         query.rcode = FORMERR
         query.tsig = b""
     return query
 
 
-def _verdict(query: Query, packet: bytes) -> int:
+def _verdict(query: Query) -> int:
     edns = query.edns
     if edns is not None and edns.version:
         return BADVERS
@@ -273,20 +296,21 @@ class Shape:
     says so. `opt` is ours, as far as the server's cookie.
     """
 
-    __slots__ = ("length", "limit", "cookie", "opt")
+    __slots__ = ("length", "edns", "limit", "cookie", "opt")
 
-    def __init__(self, length: int, limit: int, cookie: bool, opt: bytes) -> None:
+    def __init__(self, length: int, edns: Edns, cookie: bool, opt: bytes) -> None:
         self.length = length
-        self.limit = limit
+        self.edns = edns
+        self.limit = edns.limit
         self.cookie = cookie
         self.opt = opt
 
 
 SHAPE = 15  # bytes: OPT without data, and the head of its first option
-_OTHER = Shape(-1, 0, False, b"")
+_OTHER = Shape(-1, Edns(0, 0, 0), False, b"")
 
 
-def read_shape(start: bytes) -> Shape:
+def _read_shape(start: bytes) -> Shape:
     """
     Look at the first `SHAPE` bytes behind a question: one OPT record of version 0 with nothing or
     a cookie in it. Everything else is `read_query`'s; its shape has no possible length.
@@ -296,12 +320,16 @@ def read_shape(start: bytes) -> Shape:
     _, size, ttl, length = _RECORD(start, 1)
     edns = Edns(size, 0, ttl)
     if length == 0 and len(start) == 11:
-        return Shape(11, edns.limit, False, edns.opt(NOERROR, b""))
+        return Shape(11, edns, False, edns.opt(NOERROR, b""))
     if len(start) == SHAPE and length > 4:
         code, option = _PAIR(start, 11)
         whole = option == CLIENT or CLIENT + 8 <= option <= LONGEST
         if code == _COOKIE and length == option + 4 and whole:
             edns.client_cookie = bytes(CLIENT)
             opt = edns.opt(NOERROR, bytes(SERVER))[: -CLIENT - SERVER]
-            return Shape(11 + length, edns.limit, True, opt)
+            return Shape(11 + length, edns, True, opt)
     return _OTHER
+
+
+# Clients use few different ones.
+SHAPES: Memo[bytes, Shape] = Memo(_read_shape)

@@ -19,23 +19,18 @@ MAX_LABEL = 63
 SEPARATOR = "!"
 
 # labels such as the store has; no other character can come between two of its names by mistake
-_STORED = re.compile(r"[a-z0-9_*!-]*")
+_STORED = re.compile(r"[a-z0-9_*!-]*").fullmatch
 
 
-class Name:
+class Key:
     """
-    A name in lower case, taken apart once.
-
-    `labels` begin at the root, as far as the store could have such labels; `whole` says whether
-    that is all of them. `key` is the same as one text, in the form of `routes.hostname.ordered`.
+    A name as the store orders it: labels from the root on, as far as it could have such labels;
+    `whole` says whether that is all of them.
     """
 
-    __slots__ = ("wire", "offsets", "labels", "key", "whole")
+    __slots__ = ("labels", "text", "whole")
 
     def __init__(self, wire: bytes, offsets: Sequence[int]) -> None:
-        self.wire = wire
-        # where each label begins; the root is none
-        self.offsets = offsets
         text = wire.decode("latin-1")
         end = len(wire) - 1
         labels = []
@@ -43,18 +38,32 @@ class Name:
             labels.append(text[start + 1 : end])
             end = start
         self.labels = labels
-        self.key = key = SEPARATOR.join(labels)
-        self.whole = _STORED.fullmatch(key) is not None and key.count(SEPARATOR) < len(labels)
+        self.text = SEPARATOR.join(labels)
+        self.whole = self.text.count(SEPARATOR) < len(labels) and bool(_STORED(self.text))
         if not self.whole:
-            self._cut()
+            for count, label in enumerate(labels):
+                if SEPARATOR in label or not _STORED(label):
+                    del labels[count:]
+                    break
+            self.text = SEPARATOR.join(labels)
 
-    def _cut(self) -> None:
-        """Keep what is above the first label that the store cannot have."""
-        for count, label in enumerate(self.labels):
-            if SEPARATOR in label or not _STORED.fullmatch(label):
-                self.labels = self.labels[:count]
-                break
-        self.key = SEPARATOR.join(self.labels)
+
+class Name:
+    """A name in lower case; `offsets` says where its labels begin."""
+
+    __slots__ = ("wire", "offsets", "_key")
+
+    def __init__(self, wire: bytes, offsets: Sequence[int]) -> None:
+        self.wire = wire
+        self.offsets = offsets
+        self._key: Key | None = None
+
+    def key(self) -> Key:
+        """Worked out when it is first asked for: most questions need no look into the store."""
+        key = self._key
+        if key is None:
+            key = self._key = Key(self.wire, self.offsets)
+        return key
 
 
 def offsets_of(wire: bytes) -> list[int]:

@@ -76,7 +76,8 @@ class Node:
 class CompiledZone:
     """
     One zone at one serial. `hosted` are the address records of every host name that the store has
-    below the zone; `neighbours` finds these names, which are never loaded as a whole.
+    below the zone; `neighbours` finds these names, which are never loaded as a whole, and is None
+    if there are none.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class CompiledZone:
         zone: Zone,
         apex: Sequence[Record],
         addresses: Iterable[str],
-        neighbours: Neighbours,
+        neighbours: Neighbours | None,
     ) -> None:
         self.name = zone.name
         self.apex = wire_name(zone.name)

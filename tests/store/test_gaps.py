@@ -31,6 +31,15 @@ class GapsTests(SynchronousTestCase):
         covered = [key for key in ("a", "b", "b0", "c", "d", "e") if gaps.covers(key)]
         self.assertEqual(covered, ["b0", "c"])
 
+    def test_around(self) -> None:
+        """
+        What was learnt can be read back: between which names there is nothing.
+        """
+        gaps = Gaps(10)
+        gaps.learn("b", "d")
+        self.assertEqual(gaps.around("c"), ("b", "d"))
+        self.assertEqual([gaps.around(key) for key in ("a", "b", "d", "e")], [None] * 4)
+
     def test_existing(self) -> None:
         """
         Neighbours that are the name itself leave nothing between them.
