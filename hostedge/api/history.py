@@ -49,7 +49,7 @@ def read_revision(history: History, where: str, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         problem = f"want a revision's number, or a time like 2026-11-22T10:00Z, not {text!r}"
         raise Refused(400, where, problem) from None
     return history.at(seconds)

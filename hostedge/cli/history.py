@@ -28,6 +28,7 @@ from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
 PAGE = 500  # rows that are laid out together
+WIDTH = 70  # of YAML, past which a line ends with the next word
 NOWHERE = "/dev/null"
 
 _AGO = re.compile(r"(\d+)([smhd])")
@@ -108,8 +109,7 @@ def _lines(document: Any) -> list[str]:
     if document is None:
         return []
     stream = StringIO()
-    # one column is taken by what has become of the line
-    write_document(document, stream, start=False, width=78)
+    write_document(document, stream, start=False, width=WIDTH)
     return stream.getvalue().splitlines()
 
 

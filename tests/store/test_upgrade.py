@@ -35,7 +35,7 @@ class UpgradeTests(SynchronousTestCase):
         with open_engine(self.path).connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             self.assertEqual(compare_metadata(context, METADATA), [])
-            self.assertEqual(context.get_current_revision(), "0002")
+            self.assertEqual(context.get_current_revision(), "0003")
             rowless = "SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"
             self.assertEqual(connection.execute(text(rowless)).scalar(), 3)
 
@@ -52,10 +52,10 @@ class UpgradeTests(SynchronousTestCase):
         with open_engine(self.path).begin() as connection:
             written = connection.execute(every).fetchall()
             self.assertEqual(
-                written[1:3], [("example.b", 2, "a.example"), ("example.b", 3, "d.example")]
+                written[1:3], [("example!b", 2, "a.example"), ("example!b", 3, "d.example")]
             )
             connection.execute(text("DROP TABLE names_lost"))
-            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+            connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
         upgrade(self.path)
         with open_engine(self.path).connect() as connection:
             self.assertEqual(connection.execute(every).fetchall(), written)
