@@ -8,7 +8,7 @@ Out: `Site` and its parts, checked as a whole; `ConfigError` leads to the value 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -94,6 +94,14 @@ _DOMAIN = shape_of(Domain, {"name": site_name, "aliases": sequence(site_name)}, 
 _MORE = ("mappings",)
 
 Object = Account | App | Pool | Domain | Certificate | Zone
+# Where in a site objects stand, in the order of a site file.
+_PARTS: dict[type, str] = {
+    App: "apps",
+    Pool: "pools",
+    Domain: "domains",
+    Certificate: "certificates",
+    Zone: "zones",
+}
 
 
 @frozen
@@ -142,11 +150,29 @@ def parse_site(document: object, where: str, words: Words) -> Site:
         raise ConfigError(": ".join((where, *_joined(error.path))), error.problem) from None
 
 
+def whole_site(account: Account, objects: Iterable[Object], where: str) -> Site:
+    """
+    Put objects of one account together and check them against each other.
+
+    Raises:
+        ConfigError: naming `where` and what does not fit.
+    """
+    parts: dict[str, list[Object]] = {}
+    for each in objects:
+        parts.setdefault(_PARTS[type(each)], []).append(each)
+    site = Site(account, **{name: tuple(some) for name, some in parts.items()})  # type: ignore[arg-type]
+    try:
+        _check_whole(site)
+    except Misfit as error:
+        raise ConfigError(": ".join((where, *_joined(error.path))), error.problem) from None
+    return site
+
+
 def site_document(site: Site, words: Words) -> Document:
     """The same as keys and values for a site file: `parse_site` gives the same site back."""
     account = _ACCOUNT.write(site.account)
     document: Document = {"account": site.account.name if len(account) == 1 else account}
-    for name in ("apps", "pools", "domains", "certificates", "zones"):
+    for name in _PARTS.values():
         objects = getattr(site, name)
         if objects:
             document[name] = [object_document(each, words) for each in objects]
@@ -237,7 +263,7 @@ def _site(document: Document, words: Words) -> Site:
     if "account" not in values:
         raise Misfit("is missing", ("account",))
     site = Site(**values)
-    check_whole(site)
+    _check_whole(site)
     return site
 
 
@@ -329,13 +355,8 @@ def _certificate(document: object) -> Certificate:
     return made if made.names else evolve(made, names=chain.names)
 
 
-def check_whole(site: Site) -> None:
-    """
-    Check what no part can know alone: names that must differ, and names of each other.
-
-    Raises:
-        Misfit: with the path to what is wrong.
-    """
+def _check_whole(site: Site) -> None:
+    """Check what no part can know alone: names that must differ, and names of each other."""
     _unique("apps", (app.name for app in site.apps))
     _unique("pools", (pool.name for pool in site.pools))
     _unique("certificates", (each.name for each in site.certificates))

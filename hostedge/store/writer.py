@@ -23,9 +23,10 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from hostedge.errors import ConfigError
 from hostedge.model.chain import Chain, public_key_of, read_chain
 from hostedge.model.keys import account_key, domain_key, owned_key, secret_reference, zone_key
-from hostedge.model.parse import Words
+from hostedge.model.parse import Object, Words
 from hostedge.model.site import Certificate, Site
 from hostedge.routes.hostname import ordered
+from hostedge.store.amendment import Edits, amended
 from hostedge.store.history import Entry, History
 from hostedge.store.plan import Change, Holder, moves, plan, taken
 from hostedge.store.reader import object_of_row, open_read_only
@@ -81,21 +82,47 @@ class RouteStore:
             ConfigError: a name is another account's, or a certificate has no fitting key;
                 nothing has changed.
         """
-        with self._engine.connect() as connection, connection.begin() as transaction:
-            accounts = [site.account.name for site in sites]
-            current = _current(connection, accounts)
-            changes, certificates = plan(sites, current, self._words)
-            revision = _revision(connection)
-            moved = moves(changes)
-            _check_free(connection, moved.lost, moved.gained)
-            check_zones(connection, changes)
-            chains = _check_keys(connection, certificates)
-            if not changes:
-                return Outcome(revision, ())
+        with self._engine.begin() as connection:
+            current = _current(connection, [site.account.name for site in sites])
+            return self._bring(connection, sites, current, who, dry_run)
+
+    def amend(self, edits: Edits, who: str, dry_run: bool = False) -> Outcome:
+        """
+        Make it so that these accounts have these objects under these keys, or none there;
+        whatever else they have stays. A domain that changes hands is one edit of each of the
+        two accounts.
+
+        Raises:
+            ConfigError: as for `apply`, or what would be left does not fit together.
+        """
+        with self._engine.begin() as connection:
+            current = _current(connection, list(edits))
+            sites = amended(current, edits, self._words)
+            return self._bring(connection, sites, current, who, dry_run)
+
+    def put(
+        self, account: str, key: str, value: Object | None, who: str, dry_run: bool = False
+    ) -> Outcome:
+        """`amend` for one object of one account."""
+        return self.amend({account: {key: value}}, who, dry_run)
+
+    def _bring(
+        self,
+        connection: Connection,
+        sites: Sequence[Site],
+        current: Mapping[str, str],
+        who: str,
+        dry_run: bool,
+    ) -> Outcome:
+        """Bring the rows of some accounts to what their sites say; a dry run only checks."""
+        changes, certificates = plan(sites, current, self._words)
+        revision = _revision(connection)
+        moved = moves(changes)
+        _check_free(connection, moved.lost, moved.gained)
+        check_zones(connection, changes)
+        chains = _check_keys(connection, certificates)
+        if changes and not dry_run:
             revision += 1
-            if dry_run:
-                transaction.rollback()
-                return Outcome(revision - 1, tuple(changes))
             _write_objects(connection, changes, revision)
             _write_names(connection, moved.lost, moved.gained, revision)
             touch_zones(connection, changes, moved, revision)
