@@ -36,6 +36,7 @@ KINDS = {
     b"ecdsa-sha2-nistp521": (b"ecdsa-sha2-nistp521",),
     b"ssh-rsa": (b"rsa-sha2-512", b"rsa-sha2-256"),
 }
+ALGORITHMS = [algorithm for several in KINDS.values() for algorithm in several]
 RSA_BITS = 2048
 MOST = 1024 * 1024  # bytes of the file
 LONGEST = 32  # characters of a user name that are shown
@@ -86,7 +87,7 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[Operator]:
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         try:
             return succeed(self._check(credentials))
         except (ValidPublicKey, UnauthorizedLogin) as error:

@@ -79,7 +79,8 @@ def _laid_out(value: object, width: int, begins: int = 0, depth: int = 0) -> str
 
 
 def _brackets(kind: type) -> tuple[str, str]:
-    known = {list: "[]", tuple: "()", dict: "{}", set: "{}"}.get(kind)
+    brackets: dict[type, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}"}
+    known = brackets.get(kind)
     return (known[0], known[1]) if known else (f"{kind.__name__}(", ")")
 
 

@@ -34,7 +34,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer, provider
 
-from hostedge.console.keys import KeyFile, Operator, host_key
+from hostedge.console.keys import ALGORITHMS, KeyFile, Operator, host_key
 from hostedge.console.sessions import FULL, Sessions
 from hostedge.settings import Settings, parse_address
 
@@ -91,6 +91,10 @@ class Door(SSHServerTransport):
                 self.refused()
             self.transport.abortConnection()
 
+    def sendExtInfo(self, extensions: object) -> None:
+        # conch would name the algorithms of the host key: a client with RSA had none left
+        super().sendExtInfo([(b"server-sig-algs", b",".join(ALGORITHMS))])
+
     def refused(self) -> None:
         self.factory.refused(self.transport.getPeer().host)
 
@@ -146,6 +150,7 @@ class SshFactory(SSHFactory):
 
     protocol = Door
     noisy = False
+    _log = Logger(observer=_drop)
     log = Logger()
 
     def __init__(self, reactor: Any, key: Any, portal: Portal, sessions: Sessions) -> None:
@@ -230,7 +235,8 @@ class Shell:
         self._size: tuple[int, int] | None = None
         self._terminal: Any = None
         self._lines: Any = None
-        self._admitted = False
+        self._keys = _Keys()
+        self._admitted = self._complete = self._closed = False
 
     def getPty(self, term: bytes, windowSize: tuple[int, ...], modes: object) -> None:
         self._size = windowSize[1] or 80, windowSize[0] or 24
@@ -242,13 +248,19 @@ class Shell:
             self._terminal.terminalProtocol.draw()
 
     def openShell(self, proto: SSHSessionProcessProtocol) -> None:
-        # once the request is answered
-        self._reactor.callLater(0, self._begin, proto, None)
+        self._soon(proto, None)
 
     def execCommand(self, proto: SSHSessionProcessProtocol, command: bytes) -> None:
+        self._soon(proto, command)
+
+    def _soon(self, proto: SSHSessionProcessProtocol, command: bytes | None) -> None:
+        """Begin once the request is answered; what comes before that waits."""
+        proto.makeConnection(self._keys)
         self._reactor.callLater(0, self._begin, proto, command)
 
     def _begin(self, proto: SSHSessionProcessProtocol, command: bytes | None) -> None:
+        if self._closed:
+            return
         if not self._sessions.admit(self._who):
             proto.errReceived(f"{FULL}\r\n".encode())
             _end(proto, 1)
@@ -257,22 +269,29 @@ class Shell:
         if self._size is not None and command is None:
             screen = _Screen(proto)
             self._terminal = self._sessions.terminal(self._who, screen, *self._size)
-            proto.makeConnection(_Keys(self._terminal.dataReceived))
+            self._keys.heard_by(self._terminal.dataReceived)
+            if self._complete:
+                self._terminal.loseConnection()
             return
         width = self._size[0] if self._size else 80
         self._lines = self._sessions.lines(self._who, _Pipe(proto), width)
-        if command is None:
-            proto.makeConnection(_Keys(self._lines.feed))
-        else:
-            proto.makeConnection(_Keys(lambda data: None))
+        if command is not None:
             self._lines.feed(command)
+            self._lines.end()
+            return
+        self._keys.heard_by(self._lines.feed)
+        if self._complete:
             self._lines.end()
 
     def eofReceived(self) -> None:
+        self._complete = True
         if self._lines is not None:
             self._lines.end()
+        if self._terminal is not None:
+            self._terminal.loseConnection()
 
     def closed(self) -> None:
+        self._closed = True
         if not self._admitted:
             return
         self._admitted = False
@@ -284,10 +303,16 @@ class Shell:
 
 
 class _Keys:
-    """What conch writes to: the session's ear."""
+    """What conch writes to: the session's ear. Until that is open, keys wait in `early`."""
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    def __init__(self) -> None:
+        self._early: list[bytes] = []
+        self.write: Callable[[bytes], object] = self._early.append
+
+    def heard_by(self, write: Callable[[bytes], object]) -> None:
         self.write = write
+        for data in self._early:
+            write(data)
 
     def loseConnection(self) -> None:
         """The channel is closed; `Shell.closed` is told as well."""
