@@ -67,6 +67,8 @@ class Run:
             except NotMeasured as error:
                 peers.remove(peer)
                 self._give_up(f"{peer.name} in {case.name}", error)
+        if not peers:
+            return
         name, paced = case.name, f"{case.name}-paced"
         self.goals[name] = self.goals[paced] = case.goal
         self._drive(name, case, peers, lambda peer: case.flat(stage, peer, seconds))
