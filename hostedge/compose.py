@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from socket import AddressFamily
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -22,6 +23,7 @@ from twisted.python import log
 from twisted.python.runtime import seconds
 
 from hostedge.mappings.known import KINDS as MAPPINGS
+from hostedge.memo import Memo
 from hostedge.model.parse import Words
 from hostedge.runtimes.known import KINDS as RUNTIMES
 from hostedge.settings import Settings, read_settings
@@ -132,6 +134,10 @@ def control(reactor: Any, settings: Settings) -> IService:
 def import_edge() -> None:
     """Import all that an edge is made of, so that what is forked has it already."""
     import hostedge.console.inside
+    import hostedge.dns.responder
+    import hostedge.dns.tcp
+    import hostedge.dns.udp
+    import hostedge.dns.zones
     import hostedge.edge
     import hostedge.http.backends
     import hostedge.http.h1
@@ -159,6 +165,8 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     import_edge()
     settings = read_settings(file)
     ring = make_ring(POLICIES[settings.tls])
+    # a client's cookie is good on every edge; see dns.responder
+    secret = os.urandom(32)
     # what is there now lives as long as the process: an edge that collects garbage must not
     # write to these pages
     gc.collect()
@@ -169,22 +177,32 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
         reactor = install()
         tempfile.tempdir = str(settings.spool)
         log.startLogging(sys.stderr, setStdout=False)
-        edge(reactor, settings, index, listeners, ring).startService()
+        edge(reactor, settings, index, listeners, ring, secret).startService()
         reactor.run()
 
     return settings, run_edge
 
 
 def edge(
-    reactor: Any, settings: Settings, index: int, listeners: tuple[Any, ...], ring: Any
+    reactor: Any,
+    settings: Settings,
+    index: int,
+    listeners: tuple[Any, ...],
+    ring: Any,
+    secret: bytes,
 ) -> IService:
     """One edge; see `hostedge.edge`."""
     from hostedge.console.inside import Inside
+    from hostedge.dns.responder import Responder
+    from hostedge.dns.tcp import DnsStreams
+    from hostedge.dns.udp import UdpReader
+    from hostedge.dns.zones import Zones
     from hostedge.edge import Connector, CountedEntrance, Edge, EdgeParts, accept_plain, make_router
     from hostedge.http.backends import Backends
     from hostedge.http.h1 import H1
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
+    from hostedge.net.datagram import Batch
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
     from hostedge.net.page import SharedPage
@@ -199,7 +217,7 @@ def edge(
     from hostedge.wire.request_id import RequestIds
     from hostedge.ws.passage import Sockets
 
-    limits = settings.limits
+    limits, dns = settings.limits, settings.dns
     counters = make_counters()
     wheel = Wheel(reactor)
     share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
@@ -240,15 +258,35 @@ def edge(
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,
     )
+    zones = Zones(reader, dns.addresses, dns.nameservers or (settings.name,))
+    hosts.subscribe(zones.changed)
+    responder = Responder(zones, counters, seconds, secret)
+    streams = DnsStreams(
+        reactor,
+        responder.tcp,
+        wheel,
+        counters,
+        limits.dns_idle,
+        limits.dns_connections,
+        share.closed,
+    )
+    batches: Memo[AddressFamily, Batch] = Memo(Batch)
+    datagrams = tuple(
+        UdpReader(reactor, each, batches[each.socket.family], responder.udp, counters)
+        for each in listeners
+        if each.protocol == "dns-udp"
+    )
     connectors: dict[str, Connector] = {
         "http": partial(accept_plain, reactor, entrances["http"]),
         "https": terms.accept,
+        "dns-tcp": streams.accept,
     }
     whole = Edge(
         reactor,
         listeners,
         connectors,
-        tuple(entrances.values()),
+        datagrams,
+        (*entrances.values(), streams),
         share,
         hosts,
         certificates,

@@ -87,6 +87,23 @@ def accept_plain(
     protocol.makeConnection(transport)
 
 
+class Draining(Protocol):
+    """All connections of one kind: an entrance, or `dns.tcp.DnsStreams`."""
+
+    @property
+    def in_flight(self) -> int: ...
+
+    def drain(self) -> Deferred[None]: ...
+
+    def end(self) -> None: ...
+
+
+class Datagrams(Protocol):
+    """A reader of a socket that has no connections: `dns.udp.UdpReader`."""
+
+    def start(self) -> None: ...
+
+
 class EdgeParts:
     """What mappings build their leaves of."""
 
@@ -123,6 +140,9 @@ class EdgeParts:
 class Edge(Service):
     """
     Accepts from `startService` until `drain`; ends the process when the last request is done.
+
+    Datagrams are answered until then: to leave them unread would make every resolver wait that
+    asks meanwhile.
     """
 
     log = Logger()
@@ -132,7 +152,8 @@ class Edge(Service):
         reactor: Any,
         listeners: tuple[Listener, ...],
         connectors: dict[str, Connector],
-        entrances: Sequence[CountedEntrance],
+        datagrams: Sequence[Datagrams],
+        entrances: Sequence[Draining],
         share: Share,
         hosts: Hosts[HostRoutes],
         certificates: Certified,
@@ -142,6 +163,7 @@ class Edge(Service):
     ) -> None:
         self._reactor = reactor
         self.listeners = listeners
+        self._datagrams = datagrams
         self._entrances = entrances
         self._share = share
         self._hosts = hosts
@@ -150,7 +172,9 @@ class Edge(Service):
         self._links = links
         self._last = last
         self._acceptors = [
-            Acceptor(reactor, each, connectors[each.protocol], share) for each in listeners
+            Acceptor(reactor, each, connectors[each.protocol], share)
+            for each in listeners
+            if each.protocol in connectors
         ]
         self._draining = self._ended = False
         self._since = reactor.seconds()
@@ -161,6 +185,8 @@ class Edge(Service):
         self._links.service.startService()
         for acceptor in self._acceptors:
             acceptor.startReading()
+        for reader in self._datagrams:
+            reader.start()
 
     def _take_signals(self) -> None:
         def terminate(*_: object) -> None:
