@@ -30,6 +30,10 @@ edges = {edges}
 [listen]
 http = ["127.0.0.1:{http}"]
 https = ["127.0.0.1:{https}"]
+dns = ["127.0.0.1:0"]
+
+[dns]
+addresses = ["192.0.2.1"]
 """
 
 

@@ -14,8 +14,9 @@ from importlib.metadata import version
 from attrs import frozen
 
 from benchmarks.node import await_up, launch, prepare_node
-from benchmarks.peers.kind import Behind, Running
+from benchmarks.peers.kind import ECHO, Behind, Running
 from benchmarks.stage import HOST, Stage
+from benchmarks.zone import ZONE, site_records
 
 SITE = """\
 account: bench
@@ -23,16 +24,23 @@ pools:
   - name: origin
     servers: [{{address: "127.0.0.1:{origin}"}}]
     maxconn: 128
+  - name: echo
+    servers: [{{address: "127.0.0.1:{websocket}"}}]
+    maxconn: 128
 domains:
   - name: {host}
     mappings:
       - {{path: /, pool: origin}}
+      - {{path: {echo}, pool: echo, websocket: true}}
 certificates:
   - name: bench
     names: [{host}]
     chain: "file:{certificate}"
     key: "file:{key}"
-"""
+zones:
+  - name: {zone}
+    records:
+{records}"""
 
 
 @frozen
@@ -47,13 +55,24 @@ class Hostedge:
         await_up(stage, node, process)
         site = stage.folder / "site.yaml"
         site.write_text(
-            SITE.format(origin=behind.http, host=HOST, certificate=stage.certificate, key=stage.key)
+            SITE.format(
+                origin=behind.http,
+                websocket=behind.websocket,
+                echo=ECHO,
+                host=HOST,
+                certificate=stage.certificate,
+                key=stage.key,
+                zone=ZONE,
+                records=site_records(),
+            )
         )
         node.command(["apply", site], seconds=30)
-        return Running(
-            self.name,
-            f"hostedge {version('hostedge')}",
-            process,
-            node.doors(),
-            node.state / "log/access.log",
-        )
+        bound = node.doors()
+        doors = {
+            "http": bound["http"],
+            "https": bound["https"],
+            "websocket": bound["http"],
+            "dns": bound["dns-udp"],
+        }
+        log = node.state / "log/access.log"
+        return Running(self.name, f"hostedge {version('hostedge')}", process, doors, log)
