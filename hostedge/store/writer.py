@@ -123,7 +123,12 @@ class RouteStore:
         chains = _check_keys(connection, certificates)
         if changes and not dry_run:
             revision += 1
-            _write_objects(connection, changes, revision)
+            owners = {
+                domain_key(domain.name): site.account.name
+                for site in sites
+                for domain in site.domains
+            }
+            _write_objects(connection, changes, owners, revision)
             _write_names(connection, moved.lost, moved.gained, revision)
             touch_zones(connection, changes, moved, revision)
             _write_certificate_names(connection, changes, certificates, chains)
@@ -267,7 +272,9 @@ def _check_keys(
     return chains
 
 
-def _write_objects(connection: Connection, changes: Iterable[Change], revision: int) -> None:
+def _write_objects(
+    connection: Connection, changes: Iterable[Change], owners: Mapping[str, str], revision: int
+) -> None:
     """Bring the rows of the objects up to date, with one statement a table and verb."""
     gone: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
     put: dict[str, list[tuple[object, ...]]] = {kind: [] for kind in OBJECTS}
@@ -278,7 +285,7 @@ def _write_objects(connection: Connection, changes: Iterable[Change], revision: 
         if body is None:
             gone[kind].append(place)
         elif kind == "domain":
-            put[kind].append((*place, json.loads(body)["account"], body))
+            put[kind].append((*place, owners[change.key], body))
         elif kind == "zone":
             put[kind].append(zone_row(body, revision))
         else:
