@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # command to be found: package that has it
-PACKAGES = {"curl": "curl", "openssl": "openssl", "ip": "iproute2"}
+PACKAGES = {"curl": "curl", "openssl": "openssl", "ip": "iproute2", "knotd": "knot"}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 

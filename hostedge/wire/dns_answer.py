@@ -37,10 +37,10 @@ from hostedge.wire.dns_name import (
     labels_in_common,
     name_of,
 )
-from hostedge.wire.dns_zone import CompiledZone, Node, Pieces, RRset
+from hostedge.wire.dns_zone import HTTPS, SVCB, CompiledZone, Node, Pieces, RRset
 
-# Aliases that are followed; resolvers stop somewhere near.
-MAX_CHAIN = 20
+# Aliases that are followed, as many as by BIND; a resolver asks on from there.
+MAX_CHAIN = 11
 # Names whose addresses are added to what leads to them; a referral's are all added.
 MAX_TARGETS = 32
 
@@ -49,7 +49,9 @@ _POINTER = 0xC000
 _POINTER_SIZE = 2
 _SIZE = Struct(">H").pack
 _ADDRESSES = (A, AAAA)
-_LEADING = frozenset((NS, MX, SRV))
+_LEADING = frozenset((NS, MX, SRV, SVCB, HTTPS))
+# RRSIG and NSEC, which stand beside a CNAME: asked for, they are not what it leads to
+_BESIDE_CNAME = frozenset((46, 47))
 
 # the zone that answers for a name and type, if it is ours
 FindZone = Callable[[Name, int], CompiledZone | None]
@@ -85,7 +87,7 @@ class Place:
         node = self.node
         if node is not None:
             if kind == ANY and node.records:
-                kind = next(iter(node.records))
+                kind = min(node.records)
             found = zone.rrset(node, kind)
             if found is not None:
                 return found
@@ -290,9 +292,13 @@ def make_answer(
     """
     if place.how is FOUND:
         rrset = place.rrset(zone, kind)
-        if rrset is None and place.rrset(zone, CNAME) is None:
+        if rrset is None and _alias(zone, place, kind) is None:
             return None
     return _Chain(zone, find).follow(name, kind, place)
+
+
+def _alias(zone: CompiledZone, place: Place, kind: int) -> RRset | None:
+    return None if kind in _BESIDE_CNAME else place.rrset(zone, CNAME)
 
 
 class _Chain:
@@ -358,7 +364,7 @@ class _Chain:
                 self._answers += self._body.add(owner, zone, found)
                 self._add_addresses(zone, found)
                 return None
-            alias = place.rrset(zone, CNAME)
+            alias = _alias(zone, place, kind)
             if alias is not None:
                 self._answers += self._body.add(owner, zone, alias)
                 return alias.targets[0]
@@ -368,7 +374,7 @@ class _Chain:
         return None
 
     def _add_addresses(self, zone: CompiledZone, found: RRset) -> None:
-        """The addresses of the names that MX, NS and SRV lead to, as far as the zone has them."""
+        """The addresses of the names that MX and its like lead to, as far as the zone has them."""
         if int.from_bytes(found.head[:2]) not in _LEADING:
             return
         for target in dict.fromkeys(found.targets[:MAX_TARGETS]):

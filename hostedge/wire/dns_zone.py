@@ -21,7 +21,7 @@ from hostedge.model.site import Record, Zone
 from hostedge.wire.dns_message import AAAA, CNAME, MX, NS, SOA, SRV, A
 from hostedge.wire.dns_name import is_at_or_below, offsets_of, wire_name
 
-PTR = 12
+PTR, SVCB, HTTPS = 12, 64, 65
 # what `apex_records` says in the zone's place, or repeats of it
 _AT_APEX = ("SOA", "NS")
 
@@ -38,7 +38,7 @@ _HEAD = Struct(">HHI").pack
 # the first, how many.
 _COMPRESSED = {NS: (0, 1), CNAME: (0, 1), PTR: (0, 1), MX: (2, 1), SOA: (0, 2)}
 # …and those whose addresses are of use to whoever asks for the others
-_TARGETS = {NS: 0, CNAME: 0, MX: 2, SRV: 6}
+_TARGETS = {NS: 0, CNAME: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
 
 
 class RRset:
@@ -132,7 +132,8 @@ class CompiledZone:
         data = [from_text(IN, each.type, each.data).to_wire() or b"" for each in records]
         targets = []
         if kind in _TARGETS:
-            targets = [each[_TARGETS[kind] :].lower() for each in data]
+            start = _TARGETS[kind]
+            targets = [each[start : start + end_of_name(each[start:])].lower() for each in data]
         ttl = records[0].ttl
         return RRset(
             kind,
@@ -147,7 +148,7 @@ class CompiledZone:
         pieces = []
         begun, rest = data[:before], data[before:]
         for _ in range(names):
-            end = len(rest) if names == 1 else rest_of_name(rest)
+            end = len(rest) if names == 1 else end_of_name(rest)
             name, rest = rest[:end], rest[end:]
             if is_at_or_below(name.lower(), self.apex):
                 pieces.append(begun + name[: -len(self.apex)])
@@ -165,7 +166,7 @@ class CompiledZone:
         return RRset(SOA, min(ttl, minimum), soa.data)
 
 
-def rest_of_name(wire: bytes) -> int:
+def end_of_name(wire: bytes) -> int:
     """Where the first name in these bytes ends."""
     at = 0
     while wire[at]:

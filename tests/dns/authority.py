@@ -18,6 +18,7 @@ from hostedge.dns.responder import Responder
 from hostedge.dns.zones import Zones
 from hostedge.model.parse import parse_object
 from hostedge.model.site import FoundZone, Zone
+from hostedge.observe.counters import make_counters
 from hostedge.routes.hostname import ordered
 
 CLIENT = b"\x7f\0\0\1"
@@ -93,7 +94,7 @@ class Authority:
         for zone in zones:
             self.reader.add(zone)
         self.reader.hosts.update(dict.fromkeys(hosts, "demo"))
-        self.counters: dict[str, int] = defaultdict(int)
+        self.counters = make_counters()
         self.now = NOW
         self.zones = Zones(self.reader, addresses, NAMESERVERS)
         self.responder = Responder(self.zones, self.counters, lambda: self.now, b"secret")
