@@ -35,8 +35,8 @@ def draw(costs: Costs, cases: Mapping[str, tuple[str, Goal]], note: str, file: P
     figure, axes = pyplot.subplots(
         len(names),
         1,
-        figsize=(9, 1.1 + sum(0.7 + 0.44 * each for each in bars)),
-        height_ratios=[0.7 + 0.44 * each for each in bars],
+        figsize=(9, 1.1 + sum(0.8 + 0.42 * each for each in bars)),
+        height_ratios=bars,
         squeeze=False,
         layout="constrained",
     )
@@ -58,24 +58,27 @@ def _panel(
     axis: Any, title: str, goal: Goal, flat: Mapping[str, float], paced: Mapping[str, float]
 ) -> None:
     peers = list(flat)
-    longest = max([*flat.values(), *paced.values()])
+    limits = [goal.reach * each[goal.base] for each in (flat, paced) if each.get(goal.base)]
+    longest = max([*flat.values(), *paced.values(), *(limits if OURS in flat else [])])
     for place, peer in enumerate(peers):
         colours = HIGHLIGHT if peer == OURS else OTHERS
         for values, offset, colour in ((flat, -0.2, colours[0]), (paced, 0.2, colours[1])):
             if peer not in values:
                 continue
             cost = values[peer]
-            limit = 0.0
+            text_at = cost
             axis.barh(place + offset, cost, height=0.38, color=colour)
             text = f"{cost:.1f} µs"
             if values.get(goal.base) and peer != goal.base:
                 text += f"  ({cost / values[goal.base]:.1f} × {goal.title})"
             if peer == OURS and values.get(goal.base):
                 limit = goal.reach * values[goal.base]
+                # the text does not stand on the line
+                text_at = limit if cost < limit < cost + longest * 0.18 else cost
                 edges = (place + offset - 0.19, place + offset + 0.19)
                 axis.vlines(limit, *edges, color=LIMIT, linewidth=2, zorder=3)
             axis.text(
-                max(cost, limit) + longest * 0.008,
+                text_at + longest * 0.008,
                 place + offset,
                 text,
                 va="center",
