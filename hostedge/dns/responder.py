@@ -64,9 +64,8 @@ COUNTED = {
     BADCOOKIE: "dns_badcookie",
 }
 
-# "There is none of this type here" is kept by question for the types that are asked for a lot:
-# A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DS, DNSKEY, TLSA, SVCB, HTTPS, CAA. For the others
-# the zone has one answer.
+# That a name has none of a type is kept for the types that are asked for a lot: A, NS, CNAME, SOA,
+# PTR, MX, TXT, AAAA, SRV, DS, DNSKEY, TLSA, SVCB, HTTPS, CAA. Of the others there are 65,000.
 _COMMON = frozenset((1, 2, 5, 6, 12, 15, 16, 28, 33, 43, 48, 52, 64, 65, 257))
 
 # Answers for many names are kept under keys that no question begins with.
@@ -202,8 +201,10 @@ class Responder:
         answer = make_answer(zone, name, kind, place, self._zones.find)
         if answer is None:
             answer = self._kept(_NO_DATA + zone.apex, no_data, zone)
-            if place.source or kind not in _COMMON:
+            if place.source:
                 return answer
+        if kind not in _COMMON and place.rrset(zone, kind) is None:
+            return answer
         if not place.source:
             self._keep(key, question, answer)
         elif answer.general:

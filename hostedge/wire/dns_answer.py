@@ -321,7 +321,10 @@ class _Chain:
         seen = {name.wire}
         for _ in range(MAX_CHAIN):
             alias = self._say(zone, owner, kind, place)
-            if alias is None or alias in seen:
+            if alias is None:
+                break
+            if alias in seen:
+                general = False
                 break
             seen.add(alias)
             name = name_of(alias)
@@ -333,7 +336,7 @@ class _Chain:
                 self._zones.append(zone)
             place = locate(zone, name, kind)
             owner = alias
-            # if the name asked for were this one, it would be the end of the chain
+            # had this name been asked for, it would have been the end of the chain
             general = general and not (source and place.source == source)
         answer = Answer(
             self._rcode,

@@ -166,8 +166,9 @@ def read_query(packet: bytes) -> Query | None:
     except (Malformed, IndexError, error):
         query.rcode = FORMERR
         query.tsig = b""
-        if query.edns is None:
-            query.slot &= ~WITH_EDNS
+    if query.edns is None:
+        # the additional record was another one
+        query.slot &= ~WITH_EDNS
     return query
 
 

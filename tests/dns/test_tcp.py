@@ -301,9 +301,22 @@ class DnsStreamTests(SynchronousTestCase):
         self.assertEqual(drained, [])
         answers = self.read_all(reads, 100 * (2 + len(LARGE)))
         self.assertEqual(len(unframed(answers)), 100)
-        self.turn(3)
+        self.wait(2 * GRAIN)
         self.assertIsNone(self.read(reads))
         self.assertEqual(drained, [None])
+
+    def test_drainReadsOn(self) -> None:
+        """
+        Questions that wait in the kernel when a drain begins are answered, whatever their number.
+        """
+        client = self.connect()
+        client.send(framed(*[b"large"] * 400, *[b"a"] * 2000))
+        self.turn(20)
+        self.streams.drain()
+        wanted = 400 * (2 + len(LARGE)) + len(framed(*[b"a from 127.0.0.1"] * 2000))
+        self.assertEqual(len(unframed(self.read_all(client, wanted))), 2400)
+        self.wait(2 * GRAIN)
+        self.assertIsNone(self.read(client))
 
     def test_drainOfNothing(self) -> None:
         """
