@@ -116,7 +116,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     api = Api(store, history, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
-    sessions = Sessions(settings, links, store, reading)
+    sessions = Sessions(settings, links, store, history, reading)
     UnixConsole(reactor, settings.manhole_socket, sessions, allowed_uids()).setServiceParent(
         service
     )

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.conch.error import ValidPublicKey
 from twisted.conch.ssh.common import NS, getNS
-from twisted.conch.ssh.keys import FingerprintFormats, Key
+from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, FingerprintFormats, Key
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import ISSHPrivateKey
 from twisted.cred.error import UnauthorizedLogin
@@ -110,7 +110,8 @@ class KeyFile:
         if not key.verify(offered.signature, offered.sigData):
             raise UnauthorizedLogin("not signed with this key")
         user = printable(offered.username.decode(errors="replace").replace("\n", " "))
-        return Operator(user[:LONGEST], key.fingerprint(FingerprintFormats.SHA256_BASE64))
+        digest = key.fingerprint(FingerprintFormats.SHA256_BASE64).rstrip("=")
+        return Operator(user[:LONGEST], f"SHA256:{digest}")
 
     def _known(self) -> frozenset[bytes]:
         try:
@@ -130,6 +131,7 @@ def host_key(path: Path) -> Key:
 
     Raises:
         OSError: it cannot be read or written.
+        ValueError: there is a file, but no key in it.
     """
     if not path.exists():
         made = Ed25519PrivateKey.generate()
@@ -142,5 +144,9 @@ def host_key(path: Path) -> Key:
             file.flush()
             os.fsync(file.fileno())
         os.rename(part, path)
-    key: Key = Key.fromString(path.read_bytes())
+    try:
+        key: Key = Key.fromString(path.read_bytes())
+    except (BadKeyError, EncryptedKeyError):
+        # not replaced: clients know the one that was there
+        raise ValueError(f"{path} holds no key that can be read") from None
     return key

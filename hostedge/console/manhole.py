@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import codecs
 import re
-import tokenize
 from collections import deque
 from typing import Any
 
 from twisted.conch.insults import insults
-from twisted.conch.manhole import ColoredManhole, lastColorizedLine
+from twisted.conch.manhole import ColoredManhole
 from twisted.conch.recvline import HistoricRecvLine
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hostedge.console.colour import coloured
 from hostedge.console.complete import common, complete
 from hostedge.console.history import History
 from hostedge.console.interpreter import Interpreter, Outcome
@@ -33,7 +33,6 @@ NARROW = 20  # columns that are counted on
 ESCAPE = 64  # bytes of a key; there is none longer
 
 _SIZE = re.compile(rb"\x1b\[8;(\d{1,4});(\d{1,4})t")
-_COLOUR = re.compile(rb"\x1b\[[\d;]*m")
 
 
 class Terminal(insults.ServerProtocol):
@@ -347,7 +346,7 @@ class Manhole(ColoredManhole):
             self.terminal.nextLine()
             self._row_ended = True
         prompt = self.ps[self.pn]
-        self.terminal.write(prompt + self._coloured())
+        self.terminal.write(prompt + coloured(self.getSource().decode()).encode())
         end = len(prompt) + len(self.lineBuffer)
         if end % self.width == 0:
             # the cursor stands on the last column until something follows
@@ -359,13 +358,3 @@ class Manhole(ColoredManhole):
         if column:
             self.terminal.cursorForward(column)
         self._drawn, self._row = True, row
-
-    def _coloured(self) -> bytes:
-        line: bytes = b"".join(self.lineBuffer)
-        try:
-            coloured: bytes = lastColorizedLine(self.getSource())
-        except (tokenize.TokenError, SyntaxError, IndexError):
-            return line
-        coloured += line[len(line.rstrip()) :]
-        # the tokenizer leaves out what it has no word for
-        return coloured if _COLOUR.sub(b"", coloured) == line else line

@@ -35,7 +35,7 @@ VERBS = (
     ("daemons()", "the apps that were asked for, and how each is"),
     ('explain("https://NAME/")', "what an edge would do with a request, and why"),
     ('hosts(0, "shop")', "what edge 0 has compiled, names with `shop` in them"),
-    ('store.domain("NAME")', "the route store; also account, app, pool, zone, site, changes"),
+    ('store.domain("NAME")', "the route store; more: help(store)"),
     ("edge(0)", "what there is to look at inside edge 0"),
     ("edge(0).hosts.stats()", "an expression that is evaluated inside edge 0"),
     ('edge(0)("len(counters)")', "the same, as a text; whatever Python can say"),
@@ -121,7 +121,8 @@ class Verbs:
     @asked
     async def hosts(self, edge: int = 0, name: str = "") -> Answer | Printed:
         """What an edge has compiled: host, account, revision and the paths that are mapped."""
-        text = await self._node.evaluate(edge, f"compiled({name!r})")
+        # printed it is one line: laid out for a reader it would not go into an answer
+        text = await self._node.evaluate(edge, f"print(compiled({name!r}))")
         try:
             return Answer(freeze(ast.literal_eval(text)), _host_lines)
         except (ValueError, SyntaxError):

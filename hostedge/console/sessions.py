@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hostedge.console.lines import Reader as LinesReader
     from hostedge.console.manhole import Terminal
     from hostedge.console.namespace import Node
+    from hostedge.console.stored import History as Past
     from hostedge.console.stored import Reader, Writer
 
 MOST = 8
@@ -34,10 +35,13 @@ class Sessions:
 
     log = Logger()
 
-    def __init__(self, settings: Settings, node: Node, writer: Writer, reader: Reader) -> None:
+    def __init__(
+        self, settings: Settings, node: Node, writer: Writer, past: Past, reader: Reader
+    ) -> None:
         self._settings = settings
         self._node = node
         self._writer = writer
+        self._past = past
         self._reader = reader
         self._history = History(settings.manhole_history)
         self._loaded = False
@@ -82,7 +86,8 @@ class Sessions:
         from hostedge.console.namespace import Verbs
         from hostedge.console.stored import Stored
 
-        return Verbs(self._node, Stored(self._writer, self._reader), self._settings).names()
+        store = Stored(self._writer, self._past, self._reader)
+        return Verbs(self._node, store, self._settings).names()
 
     def _banner(self, who: str) -> str:
         user = name_of_user(os.geteuid())

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from hostedge.cli.table import table
 from hostedge.console.layout import Answer
 from hostedge.errors import ConfigError
-from hostedge.model.site import Account, App, Domain, Found, Pool, Site, Zone
+from hostedge.model.site import Account, App, Domain, Found, FoundZone, Pool, Site
 
 RECENT = 50  # revisions that `changes` looks back
 MOST = 500  # changes in one answer
@@ -52,7 +52,11 @@ class Writer(Protocol):
 
     def export(self, account: str | None = None) -> Iterator[Site]: ...
 
-    def changes(self, since: int = 0, prefix: str = "") -> Iterator[Entry]: ...
+
+class History(Protocol):
+    """What was: `store.history.History`."""
+
+    def entries(self, key: str = "", after: int = 0) -> Iterator[Entry]: ...
 
 
 class Reader(Protocol):
@@ -62,12 +66,15 @@ class Reader(Protocol):
 
     def find(self, name: str) -> Found | None: ...
 
+    def zone(self, name: str) -> FoundZone | None: ...
+
 
 class Stored:
     """Every call reads what is committed now; a call takes well under a millisecond."""
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
+    def __init__(self, writer: Writer, history: History, reader: Reader) -> None:
         self._writer = writer
+        self._history = history
         self._reader = reader
 
     def __repr__(self) -> str:
@@ -111,17 +118,21 @@ class Stored:
             raise ConfigError("store", f"no domain answers for {name}")
         return found
 
-    def zone(self, account: str, name: str) -> Zone:
-        """A zone of an account."""
-        found: Zone = _named(self.site(account).zones, "zone", name, account)
+    def zone(self, name: str) -> FoundZone:
+        """The zone of exactly this name, with its owner and serial number."""
+        found = self._reader.zone(name)
+        if found is None:
+            raise ConfigError("store", f"there is no zone {name}")
         return found
 
     def changes(self, since: int | None = None, key: str = "") -> Answer:
         """
-        History after a revision, or of the last ones; `key` is how the keys begin: `app/demo/`.
+        History after a revision, or of the last ones: of all, of an object, `app/demo/hello`, of
+        those below a prefix, `app/demo/`, or of a host name.
         """
-        after = max(0, self.revision() - RECENT) if since is None else since
-        entries = islice(self._writer.changes(after, key), MOST)
+        if since is None:
+            since = 0 if key else max(0, self.revision() - RECENT)
+        entries = islice(self._history.entries(key, since), MOST)
         return Answer(tuple(map(_entry, entries)), _change_lines)
 
 
