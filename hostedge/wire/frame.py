@@ -2,7 +2,7 @@
 WebSocket frames that need no more than a look: each one a whole message, not compressed.
 
 In:  `ws.ends` with what has come from a peer, between two messages.
-Out: how much of it is such frames, or that there is one that is not valid text.
+Out: how much of it is such frames, and whether the rest may become one.
 Spec: RFC 6455 sections 5.2, 5.3 and 8.1.
 
 Such a frame may pass as it came. Everything else (fragments, control frames, compression,
@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 # the first byte of a final frame of text, and of bytes
 _TEXT, _BINARY = 0x81, 0x82
+_KINDS = (b"\x81", b"\x82")
 # bytes up to which one big number is the cheaper way to unmask than a call into C
 SMALL = 2048
 
@@ -65,6 +66,25 @@ def plain_frames(
             break
         start = stop
     return start
+
+
+def begins_plain(data: bytes, masked: bool) -> bool:
+    """Whether this may be the beginning, not the whole, of a plain frame of less than 64 KiB."""
+    if data[:1] not in _KINDS:
+        return False
+    if len(data) == 1:
+        return True
+    length = data[1] ^ (0x80 if masked else 0)
+    at = 6 if masked else 2
+    if length == 126:
+        at += 2
+        if len(data) < 4:
+            return True
+        length = int.from_bytes(data[2:4])
+    elif length > 126:
+        # more than 64 KiB, or the wrong mask bit
+        return False
+    return len(data) < at + length
 
 
 def mask_small(key: bytes, payload: bytes) -> bytes:

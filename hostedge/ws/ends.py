@@ -31,7 +31,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hostedge.wire.frame import SMALL, mask_small, plain_frames
+from hostedge.wire.frame import SMALL, begins_plain, mask_small, plain_frames
 
 # Autobahn copies what is left after each frame: of more, ten thousand empty ones would be 300 MB
 FEED = 16_384
@@ -115,7 +115,8 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     """
     One end, from the opened handshake on; `couple` gives it what it works with.
 
-    As a producer it is paused by the other one's transport. What comes while it is paused waits
+    A plain frame is kept until it is whole, so that small messages are not fragmented where
+    the network has cut them. As a producer it is paused by the other one's transport. What comes while it is paused waits
     in `_waiting`, and is no more than the reads that were under way. `listening` until it has
     closed or broken the protocol.
     """
@@ -136,6 +137,9 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
         self.octets = self.passed = self.made = 0
         self._deaf_after = 0
         self._waiting = b""
+        # the beginning of a plain frame
+        self._part = b""
+        # of a message that Autobahn takes apart: what is known not to be its end yet
         self._piece = b""
         self._opcode = 0
         self._quick = self._compresses = False
@@ -164,6 +168,8 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
 
     def dataReceived(self, data: bytes) -> None:
         self.octets += len(data)
+        if self._part:
+            data, self._part = self._part + data, b""
         other = self.other
         if self._quick and not self.paused and other.state == OPEN:
             run = plain_frames(data, self.masked, self._most, unmask)
@@ -175,6 +181,9 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
                 other.transport.write(data[:run])
                 self.passed += run
                 data = data[run:]
+            if begins_plain(data, self.masked):
+                self._part = data
+                return
         if not self.listening:
             if self.octets > self._deaf_after:
                 self.bridge.too_much(self)

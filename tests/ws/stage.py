@@ -41,6 +41,8 @@ class Peer:
         self.ended = self.reset = False
         self.reads = True
         self.unsent = b""
+        # what came, as bytes
+        self.raw: list[bytes] = []
 
     def turn(self) -> None:
         """Send what is to be sent, take what has come."""
@@ -59,6 +61,7 @@ class Peer:
                 self.reset = self.ended = True
                 break
             if data:
+                self.raw.append(data)
                 self.protocol.receive_data(data)
             else:
                 self.ended = True
@@ -113,6 +116,7 @@ class Stage:
             its, _ = listener.accept()
         for each in (mine, its):
             each.setblocking(False)
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         protocol = H1(self.entrance)
         transport = EagerServer(its, protocol, ("192.0.2.1", 4000), None, 0, self.network)
         protocol.makeConnection(transport)
@@ -133,7 +137,7 @@ class Stage:
 
     def ask(self, **options: Any) -> Peer:
         """A client that has asked for a WebSocket."""
-        protocol = ClientProtocol(parse_uri("ws://a.test/chat?a=1"), **options)
+        protocol = ClientProtocol(parse_uri("ws://a.test/chat?a=1"), max_size=None, **options)
         protocol.send_request(protocol.connect())
         client = Peer(self.connect(), protocol)
         self.peers.append(client)
@@ -142,7 +146,7 @@ class Stage:
 
     def serve(self, **options: Any) -> Peer:
         """The app, which has got a request."""
-        app = Peer(self.app.accept(), ServerProtocol(**options))
+        app = Peer(self.app.accept(), ServerProtocol(max_size=None, **options))
         self.peers.append(app)
         self.turn()
         return app
