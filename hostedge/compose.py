@@ -141,10 +141,12 @@ def import_edge() -> None:
     import hostedge.edge
     import hostedge.http.backends
     import hostedge.http.h1
+    import hostedge.http.retrospect
     import hostedge.links.edge
     import hostedge.net.handshake
     import hostedge.observe.access_log
     import hostedge.store.hosts
+    import hostedge.store.past
     import hostedge.tls.certificates
     import hostedge.tls.template
     import hostedge.wire.request_id
@@ -197,9 +199,18 @@ def edge(
     from hostedge.dns.tcp import DnsStreams
     from hostedge.dns.udp import UdpReader
     from hostedge.dns.zones import Zones
-    from hostedge.edge import Connector, CountedEntrance, Edge, EdgeParts, accept_plain, make_router
+    from hostedge.edge import (
+        Connector,
+        CountedEntrance,
+        Edge,
+        EdgeParts,
+        accept_plain,
+        make_past,
+        make_router,
+    )
     from hostedge.http.backends import Backends
     from hostedge.http.h1 import H1
+    from hostedge.http.retrospect import Retrospect
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
     from hostedge.net.datagram import Batch
@@ -210,6 +221,7 @@ def edge(
     from hostedge.observe.counters import make_counters
     from hostedge.routes.compile import compile_host
     from hostedge.store.hosts import Hosts
+    from hostedge.store.past import Past
     from hostedge.store.reader import StoreReader
     from hostedge.tls.certificates import Certificates
     from hostedge.tls.contexts import POLICIES
@@ -228,6 +240,10 @@ def edge(
     parts = EdgeParts(reactor, settings, backends, sockets)
     reader = StoreReader(settings.store, WORDS)
     hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
+    then = EdgeParts(reactor, settings, Retrospect(backends), sockets)
+    routes_at = make_past(
+        Past(settings.store, WORDS).find, partial(compile_host, kinds=MAPPINGS, parts=then)
+    )
     certificates = Certificates(
         reader, links.certify, settings.name, POLICIES[settings.tls], ALPN, seconds
     )
@@ -289,6 +305,7 @@ def edge(
         (*entrances.values(), streams),
         share,
         hosts,
+        routes_at,
         certificates,
         counters,
         links,

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,11 +20,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from hostedge.http.backends import Backends
 from hostedge.http.entrance import Connection, Entrance
 from hostedge.http.exchange import Leaf
 from hostedge.http.h1 import H1
-from hostedge.model.site import App, Pool
+from hostedge.http.relay import Relay
+from hostedge.model.site import App, Found, Pool
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
 from hostedge.routes.compile import HostRoutes
@@ -62,6 +63,18 @@ def make_router(hosts: Hosts[HostRoutes]) -> Callable[[Any], Leaf | str]:
         return routes.only or routes.leaf(exchange.path) or "no_mapping"
 
     return route
+
+
+def make_past(
+    find: Callable[[str, int], Found | None], compile: Callable[[Found], HostRoutes]
+) -> Callable[[int, str], HostRoutes | None]:
+    """What answered under a name at a revision."""
+
+    def routes_at(revision: int, name: str) -> HostRoutes | None:
+        found = find(name, revision)
+        return None if found is None else compile(found)
+
+    return routes_at
 
 
 class CountedEntrance(Entrance):
@@ -104,23 +117,29 @@ class Datagrams(Protocol):
     def start(self) -> None: ...
 
 
+class Relays(Protocol):
+    """`http.backends.Backends`, or `http.retrospect.Retrospect` for what was."""
+
+    def relay_to_app(self, account: str, app: App) -> Relay: ...
+
+    def relay_to_pool(self, account: str, pool: Pool) -> Relay: ...
+
+
 class EdgeParts:
     """What mappings build their leaves of."""
 
-    def __init__(
-        self, reactor: Any, settings: Settings, backends: Backends, sockets: Sockets
-    ) -> None:
+    def __init__(self, reactor: Any, settings: Settings, relays: Relays, sockets: Sockets) -> None:
         self._reactor = reactor
         self._homes = settings.homes
-        self._backends = backends
+        self._relays = relays
         self._sockets = sockets
 
     def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
-        relay = self._backends.relay_to_app(account, app)
+        relay = self._relays.relay_to_app(account, app)
         return self._sockets.leaf(relay) if websocket else relay
 
     def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf:
-        relay = self._backends.relay_to_pool(account, pool)
+        relay = self._relays.relay_to_pool(account, pool)
         return self._sockets.leaf(relay) if websocket else relay
 
     def home(self, account: str) -> str:
@@ -156,6 +175,7 @@ class Edge(Service):
         entrances: Sequence[Draining],
         share: Share,
         hosts: Hosts[HostRoutes],
+        routes_at: Callable[[int, str], HostRoutes | None],
         certificates: Certified,
         counters: dict[str, int],
         links: Links,
@@ -167,6 +187,7 @@ class Edge(Service):
         self._entrances = entrances
         self._share = share
         self._hosts = hosts
+        self._routes_at = routes_at
         self._certificates = certificates
         self._counters = counters
         self._links = links
@@ -205,12 +226,19 @@ class Edge(Service):
     def revision(self) -> int:
         return self._hosts.revision
 
-    def explain(self, url: str, method: str) -> list[dict[str, object]]:
-        """Every step of a request for this URL, the certificate's first."""
-        steps = explain(url, method, self._hosts.lookup)
+    def explain(self, url: str, method: str, at: int = 0) -> list[dict[str, object]]:
+        """
+        Every step of a request for this URL, the certificate's first; with `at`, of one that
+        had come when the store was at that revision.
+        """
+        lookup = partial(self._routes_at, at) if at else self._hosts.lookup
+        steps = explain(url, method, lookup)
         parts = urlsplit(url)
         if parts.scheme == "https" and parts.hostname:
             reason = self._certificates.explain(parts.hostname)
+            if at:
+                # those issued by us are state, which has no history
+                reason = f"now: {reason}"
             steps.insert(0, Step("certificate", parts.hostname, reason))
         return [asdict(step) for step in steps]
 

@@ -26,6 +26,10 @@ class ConfigError(Exception):
         self.problem = problem
 
 
+class Conflict(ConfigError):
+    """It would be right, had somebody else not changed the same since."""
+
+
 @frozen
 class Cause:
     """What one kind of refusal looks like to a client."""

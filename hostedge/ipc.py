@@ -203,7 +203,12 @@ class Changed(Command):
 class Explain(Command):
     """What would happen to a request for this URL: JSON of `routes.explain`."""
 
-    arguments = [(b"url", Unicode()), (b"method", Unicode())]
+    arguments = [
+        (b"url", Unicode()),
+        (b"method", Unicode()),
+        # what would have happened when the store was at this revision; 0: now
+        (b"at", Integer()),
+    ]
     response = [(b"steps", String())]
 
 

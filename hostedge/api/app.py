@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ from hostedge.api.calls import Refused, json_line, query, read_body, read_call, 
 from hostedge.api.guard import JSON, error_body
 from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store
 from hostedge.api.stream import Lines, Stream, file_pieces
-from hostedge.errors import CAUSES, ConfigError
+from hostedge.errors import CAUSES, ConfigError, Conflict
 from hostedge.model.chain import public_key_of
 from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
@@ -47,6 +47,9 @@ from hostedge.model.parse import Words, parse_site, site_document
 JSON_LINES = b"application/jsonl"
 
 T = TypeVar("T")
+
+# Writes what a body says, in the name of somebody; whether it was a dry run, and what came of it.
+Write = Callable[[bytes, str], tuple[bool, Outcome]]
 
 
 @frozen
@@ -87,11 +90,18 @@ class Api:
 
     @app.route("/v1/apply", methods=["POST"])
     async def apply(self, request: Request) -> bytes:
-        body, who = read_body(request), self._caller(request)
-        return reply(request, await _to_the_end(self._apply(body, who)))
+        return await self._write(request, self._apply)
 
-    async def _apply(self, body: bytes, who: str) -> dict[str, Any]:
-        dry_run, outcome = await self._threads.writing(self._write, body, who)
+    @app.route("/v1/undo", methods=["POST"])
+    async def undo(self, request: Request) -> bytes:
+        return await self._write(request, self._undo)
+
+    async def _write(self, request: Request, write: Write) -> bytes:
+        writing = self._written(write, read_body(request), self._caller(request))
+        return reply(request, await _to_the_end(writing))
+
+    async def _written(self, write: Write, body: bytes, who: str) -> dict[str, Any]:
+        dry_run, outcome = await self._threads.writing(write, body, who)
         if not dry_run:
             # Also without a change: the one who made it may not have waited until it was live.
             await self._node.announce(outcome.revision)
@@ -101,7 +111,7 @@ class Api:
             "changes": [{"key": c.key, "what": history.what(c)} for c in outcome.changes],
         }
 
-    def _write(self, body: bytes, who: str) -> tuple[bool, Outcome]:
+    def _apply(self, body: bytes, who: str) -> tuple[bool, Outcome]:
         call = read_call(body, {"sites": list, "dry_run": bool}, required="sites")
         sites = [
             parse_site(document, f"sites[{number}]", self._words)
@@ -109,6 +119,12 @@ class Api:
         ]
         dry_run = call.get("dry_run", False)
         return dry_run, self._store.apply(sites, who, dry_run)
+
+    def _undo(self, body: bytes, who: str) -> tuple[bool, Outcome]:
+        call = read_call(body, {"revision": int, "dry_run": bool}, required="revision")
+        revision, dry_run = call["revision"], call.get("dry_run", False)
+        history.check_there("body: revision", revision, self._history.newest())
+        return dry_run, self._store.undo(revision, who, dry_run)
 
     @app.route("/v1/secrets", methods=["PUT"])
     async def put_secrets(self, request: Request) -> bytes:
@@ -196,8 +212,13 @@ class Api:
             raise Refused(400, "url", f"want http(s)://name/path, not {url!r}")
         if not method.isascii() or not method.isalpha() or len(method) > 20:
             raise Refused(400, "method", f"want a method of HTTP, not {method!r}")
-        steps = await _asked(self._node.explain(url, method.upper()))
-        return reply(request, {"url": url, "method": method.upper(), "steps": steps})
+        reading, then, at = self._threads.reading, query(request, "at"), 0
+        if then:
+            at = await reading(history.read_past, self._history, "at", then)
+        steps = await _asked(self._node.explain(url, method.upper(), at))
+        steps = await reading(history.blamed, self._history, steps, at)
+        about = {"at": at} if at else {}
+        return reply(request, {"url": url, "method": method.upper(), **about, "steps": steps})
 
     async def _send_lines(self, request: Request, lines: Iterator[str]) -> None:
         request.setHeader(b"content-type", JSON_LINES)
@@ -220,6 +241,8 @@ class Api:
     def answer_error(self, request: Any, failure: Failure) -> bytes:
         """The one place where a call that did not go well becomes an answer."""
         error: object = failure.value
+        if isinstance(error, Conflict):
+            return _error(request, 409, error.where, error.problem)
         if isinstance(error, ConfigError):
             return _error(request, 422, error.where, error.problem)
         if isinstance(error, Refused):

@@ -31,7 +31,7 @@ def difference(history: History, since: str, until: str, key: str) -> Iterator[s
     newest = history.newest()
     last = read_revision(history, "to", until) if until else newest
     first = read_revision(history, "from", since) if since else last - 1
-    _check_there("to", last, newest)
+    check_there("to", last, newest)
     if first >= last:
         raise Refused(400, "from", f"want a revision before {last}, not {first}")
     yield from _lines(history.difference(first, last, key))
@@ -65,11 +65,29 @@ def read_past(history: History, where: str, text: str) -> int:
     revision = read_revision(history, where, text)
     if not revision and not text.isdigit():
         raise Refused(404, where, f"nothing was in the store at {text}")
-    _check_there(where, revision, history.newest())
+    check_there(where, revision, history.newest())
     return revision
 
 
-def _check_there(where: str, revision: int, newest: int) -> None:
+def blamed(history: History, steps: list[dict[str, Any]], at: int) -> list[dict[str, Any]]:
+    """Steps of an explanation, those that an object has decided with its last change."""
+    until = at or history.newest()
+    told = []
+    for step in steps:
+        key = step.pop("key", "")
+        made = history.last(key, until) if key else None
+        if made is not None:
+            about = {"revision": made.revision, "time": made.time, "who": made.who}
+            step = {**step, "changed": {"key": key, **about}}
+        told.append(step)
+    return told
+
+
+def check_there(where: str, revision: int, newest: int) -> None:
+    """
+    Raises:
+        Refused: there is no such revision.
+    """
     if not 0 < revision <= newest:
         last = f"the newest is {newest}" if newest else "nothing was ever changed"
         raise Refused(404, where, f"there is no revision {revision}; {last}")

@@ -61,10 +61,29 @@ class Entry(Protocol):
     def change(self) -> Change: ...
 
 
+class Made(Protocol):
+    """When a revision came to be, and who made it."""
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def time(self) -> float: ...
+
+    @property
+    def who(self) -> str: ...
+
+
 class Store(Protocol):
-    """`store.writer.RouteStore`: `apply` and `put_secrets` write, the others only read."""
+    """`store.writer.RouteStore`: `apply`, `undo` and `put_secrets` write, the others only read."""
 
     def apply(self, sites: Sequence[Site], who: str, dry_run: bool = False) -> Outcome: ...
+
+    def undo(self, revision: int, who: str, dry_run: bool = False) -> Outcome:
+        """
+        Raises:
+            Conflict: what the revision has changed was changed again.
+        """
 
     def put_secrets(self, values: Sequence[str]) -> list[str]: ...
 
@@ -87,6 +106,9 @@ class History(Protocol):
         Raises:
             ConfigError: it is no key.
         """
+
+    def last(self, key: str, until: int) -> Made | None:
+        """When this object changed last, until a revision; None: it has not."""
 
     def newest(self) -> int: ...
 
@@ -111,4 +133,5 @@ class Node(Protocol):
     def restart(self, app: str) -> Awaitable[str]:
         """Empty, or why not: a cause of `errors.CAUSES` or a sentence."""
 
-    def explain(self, url: str, method: str) -> Awaitable[list[dict[str, Any]]]: ...
+    def explain(self, url: str, method: str, at: int) -> Awaitable[list[dict[str, Any]]]:
+        """`at` is a revision; 0: now."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from difflib import unified_diff
 from io import StringIO
 from pathlib import Path
@@ -24,15 +22,13 @@ from hostedge.cli.apply import Applied, shown
 from hostedge.cli.client import ApiClient
 from hostedge.cli.stored import write_document
 from hostedge.cli.table import table
+from hostedge.cli.times import clock, moment
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
 PAGE = 500  # rows that are laid out together
 WIDTH = 70  # of YAML, past which a line ends with the next word
 NOWHERE = "/dev/null"
-
-_AGO = re.compile(r"(\d+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _RESET = "\x1b[0m"
 # by how a line of a diff begins; the first that fits counts
@@ -60,7 +56,7 @@ def change_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
     some = False
     for each in entries:
         some = True
-        rows.append((each["revision"], clock(each), each["who"], each["what"], each["key"]))
+        rows.append((each["revision"], clock(each["time"]), each["who"], each["what"], each["key"]))
         if len(rows) == PAGE:
             yield from table(head, rows, right=("REVISION",))
             rows.clear()
@@ -92,7 +88,7 @@ def diff_lines(entries: Iterable[dict[str, Any]], words: str) -> Iterator[str]:
             yield ""
         if each["revision"] != revision:
             revision = each["revision"]
-            yield f"{words} {revision}, {clock(each)}, by {each['who']}"
+            yield f"{words} {revision}, {clock(each['time'])}, by {each['who']}"
             yield ""
         yield from object_diff(each["key"], each["before"], each["after"])
     if not revision:
@@ -131,22 +127,6 @@ def undo(options: Namespace) -> int:
     if options.json:
         return _print(_json_lines([answer]))
     return _print(shown(Applied(answer["revision"], answer["changes"]), options.dry_run))
-
-
-def moment(text: str) -> str:
-    """A revision or a time as the API takes it; `2h` is two hours before now."""
-    ago = _AGO.fullmatch(text)
-    if not ago:
-        return text
-    try:
-        return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
-    except OverflowError:
-        raise ConfigError(text, "is longer ago than there are dates") from None
-
-
-def clock(entry: dict[str, Any]) -> str:
-    """When it was, in UTC."""
-    return datetime.fromtimestamp(entry["time"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _json_lines(values: Iterable[object]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 from hostedge.cli.client import ApiClient
 from hostedge.cli.table import WIDTH, paragraph, span, table
+from hostedge.cli.times import clock, moment
 from hostedge.errors import ConfigError
 from hostedge.net.identity import process_started
 from hostedge.settings import Settings, read_settings
@@ -170,14 +171,21 @@ def restart(options: Namespace) -> int:
 
 def explain(options: Namespace) -> int:
     """Tell what an edge would do with a request."""
-    query = urlencode({"url": options.url, "method": options.method})
+    asked = {"url": options.url, "method": options.method}
+    query = urlencode({**asked, "at": moment(options.at)} if options.at else asked)
     answer = _ask(options, "GET", f"/v1/explain?{query}")
     return _print(options, answer, explain_lines(answer))
 
 
 def explain_lines(answer: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
-    yield f"{answer['method']} {answer['url']}"
+    at = f" at revision {answer['at']}" if "at" in answer else ""
+    yield f"{answer['method']} {answer['url']}{at}"
     for step in answer["steps"]:
         yield from paragraph(step["step"], step["answer"], STEP, width)
         if step["reason"]:
             yield from paragraph("", step["reason"], STEP, width)
+        if "changed" in step:
+            made = step["changed"]
+            last = f"{made['key']} changed at revision {made['revision']}"
+            about = f"{last}, {clock(made['time'])}, by {made['who']}"
+            yield from paragraph("", about, STEP, width)

@@ -57,7 +57,7 @@ class Backends:
         runtimes: Iterable[Runtime],
     ) -> None:
         capacities = {runtime.word: runtime.capacity for runtime in runtimes}
-        self._means = Means(
+        self.means = Means(
             reactor=reactor,
             clock=reactor,
             resolve=reactor.resolve,
@@ -85,7 +85,7 @@ class Backends:
         name = f"{account}/{app.name}"
         backend = self._apps.get(name)
         if backend is None:
-            backend = self._apps[name] = AppBackend(name, app, self._means)
+            backend = self._apps[name] = AppBackend(name, app, self.means)
             if self._lost:
                 backend.keeper_lost()
             if name in self._running:
@@ -106,19 +106,25 @@ class Backends:
         if backend is not None:
             backend.close()
             self._former.add(backend)
-        backend = self._pools[name] = PoolBackend(name, pool, self._means)
+        backend = self._pools[name] = PoolBackend(name, pool, self.means)
         return backend
 
     def relay_to_app(self, account: str, app: App) -> Relay:
         """A leaf that sends requests on to an app."""
-        backend, means = self.app(account, app), self._means
+        backend, means = self.app(account, app), self.means
         return Relay(backend, app.buffer, means.limits, means.counters, backend.name)
 
     def relay_to_pool(self, account: str, pool: Pool) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
-        return Relay(
-            self.pool(account, pool), pool.buffer, self._means.limits, self._means.counters
-        )
+        return Relay(self.pool(account, pool), pool.buffer, self.means.limits, self.means.counters)
+
+    def app_now(self, name: str) -> AppBackend | None:
+        """The backend of `account/app`, if there is one; none is made."""
+        return self._apps.get(name)
+
+    def pool_now(self, name: str) -> PoolBackend | None:
+        """The backend of `account/pool`, if there is one; none is made."""
+        return self._pools.get(name)
 
     # what the keeper says
 
@@ -165,7 +171,7 @@ class Backends:
         Fails with `UpstreamFailed`, or `CancelledError`.
         """
         self.stop_probe(app)
-        probe = Probe(self._means, address, host, held)
+        probe = Probe(self.means, address, host, held)
         answered = self._probes[app] = probe.answered
 
         def forget(result: None | Failure) -> None | Failure:

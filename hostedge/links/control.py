@@ -215,19 +215,19 @@ class ControlLinks:
         except LOST:
             raise ConfigError("keeper", "does not answer now; it is being restarted") from None
 
-    async def explain(self, url: str, method: str) -> list[dict[str, Any]]:
+    async def explain(self, url: str, method: str, at: int = 0) -> list[dict[str, Any]]:
         """
-        What an edge would do with a request for this URL.
+        What an edge would do with a request for this URL, or would have done at a revision.
 
         Raises:
             ConfigError: no edge is linked.
         """
         for peer in list(self._edges.values()):
-            asked = self._ask(peer.callRemote(Explain, url=url, method=method))
+            asked = self._ask(peer.callRemote(Explain, url=url, method=method, at=at))
             answer = await asked.addErrback(forget)
             if answer is not None:
                 steps: list[dict[str, Any]] = json.loads(answer["steps"])
-                return [await self._completed(step) for step in steps]
+                return [await self._completed(step, at) for step in steps]
         raise ConfigError("explain", "no edge has answered; try again")
 
     async def evaluate(self, index: int, source: str) -> str:
@@ -255,7 +255,7 @@ class ControlLinks:
             raise ConfigError(where, "ended before it answered; another takes its place") from None
         return str(answer["printed"])
 
-    async def _completed(self, step: dict[str, Any]) -> dict[str, Any]:
+    async def _completed(self, step: dict[str, Any], at: int) -> dict[str, Any]:
         """A step as it is, but that of a daemon with what the keeper knows of it."""
         if step["step"] != "daemon":
             return step
@@ -265,9 +265,12 @@ class ControlLinks:
         except LOST:
             return {**step, "reason": "the keeper does not answer; what runs goes on"}
         daemon = json.loads(answer["app"])
-        if daemon is None:
-            return {**step, "answer": f"{name}: COLD", "reason": "its first request starts it"}
-        return {**step, "answer": f"{name}: {daemon['state']}", "reason": _described(daemon)}
+        state, reason = "COLD", "its first request starts it"
+        if daemon is not None:
+            state, reason = daemon["state"], _described(daemon)
+        elif at:
+            reason = "it does not run, if there is such an app now"
+        return {**step, "answer": f"{name}: {state}", "reason": f"now: {reason}" if at else reason}
 
 
 def _described(daemon: dict[str, Any]) -> str:

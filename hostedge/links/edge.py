@@ -88,7 +88,7 @@ class Edge(Protocol):
     def revision(self) -> int:
         """What has been taken in."""
 
-    def explain(self, url: str, method: str) -> list[dict[str, object]]: ...
+    def explain(self, url: str, method: str, at: int) -> list[dict[str, object]]: ...
 
     def report(self) -> dict[str, object]: ...
 
@@ -162,8 +162,8 @@ class ControlPeer(LinkPeer):
         return {}
 
     @Explain.responder
-    def explain(self, url: str, method: str) -> dict[str, Any]:
-        return {"steps": json.dumps(self._links.edge.explain(url, method)).encode()}
+    def explain(self, url: str, method: str, at: int) -> dict[str, Any]:
+        return {"steps": json.dumps(self._links.edge.explain(url, method, at)).encode()}
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Deferred[dict[str, Any]]:

@@ -35,6 +35,8 @@ class HostRoutes:
 
     name: str
     account: str
+    # the domain that has this name
+    domain: str
     # the keys of all objects in the store that this was made of
     keys: frozenset[str]
     revision: int
@@ -88,6 +90,7 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
     return HostRoutes(
         name=found.name,
         account=account.name,
+        domain=found.domain.name,
         keys=frozenset(
             keys_named_by(found.domain, account.name)
             | {domain_key(found.domain.name), account_key(account.name)}

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from hostedge.errors import CAUSES, BadRequest
 from hostedge.http.exchange import OfApp
+from hostedge.model.keys import domain_key
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.match import Node, is_under, match
 from hostedge.wire.host import split_authority
@@ -28,6 +29,8 @@ class Step:
     step: str
     answer: str
     reason: str
+    # of the object in the store that has decided; empty: none has, or more than one
+    key: str = ""
 
 
 def explain(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) -> list[Step]:
@@ -60,7 +63,9 @@ def _steps(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) ->
     yield Step("target", path.decode("ascii"), reason)
     routes = lookup(host)
     if routes is None:
-        yield Step("host", "none", f"neither {host} nor a wildcard for it is a domain here")
+        reason = f"neither {host} nor a wildcard for it is a domain here"
+        # there may have been one
+        yield Step("host", "none", reason, domain_key(host))
         raise BadRequest("unknown_host")
     yield _host(host, routes)
     leaf = routes.leaf(path)
@@ -68,16 +73,16 @@ def _steps(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) ->
     if leaf is None:
         raise BadRequest("no_mapping")
     answer, *reasons = leaf.explain()
-    yield Step("answer", answer, "; ".join(reasons))
-    if isinstance(leaf, OfApp) and leaf.app:
-        yield Step("daemon", leaf.app, "")
+    app = leaf.app if isinstance(leaf, OfApp) else ""
+    yield Step("answer", answer, "; ".join(reasons), f"app/{app}" if app else "")
+    if app:
+        yield Step("daemon", app, "")
 
 
 def _host(host: str, routes: HostRoutes) -> Step:
     how = "the name itself" if routes.name == host else f"the wildcard covers {host}"
-    return Step(
-        "host", routes.name, f"{how}; of account {routes.account}, store revision {routes.revision}"
-    )
+    reason = f"{how}; of account {routes.account}, store revision {routes.revision}"
+    return Step("host", routes.name, reason, domain_key(routes.domain))
 
 
 def _mapping(routes: HostRoutes, path: bytes) -> Step:

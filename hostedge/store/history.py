@@ -37,6 +37,10 @@ _CHANGED = (
 )
 _NEWEST = "SELECT coalesce(max(revision), 0) FROM changes"
 _MADE = "SELECT time, who FROM changes WHERE revision = ? AND sequence = 0"
+_LAST = (
+    "SELECT revision, time, who FROM changes INDEXED BY changes_by_key"
+    " WHERE key = ? AND revision <= ? ORDER BY revision DESC LIMIT 1"
+)
 _HAS = "SELECT domain FROM names WHERE name = ?"
 _HAD = "SELECT DISTINCT domain FROM names_lost WHERE name = ?"
 
@@ -110,6 +114,12 @@ class History:
         with closing(open_read_only(self._path)) as reading:
             row = reading.execute(_MADE, (revision,)).fetchone()
         return None if row is None else Made(revision, *row)
+
+    def last(self, key: str, until: int = ALWAYS) -> Made | None:
+        """When this object changed last, until a revision; None: it has not."""
+        with closing(open_read_only(self._path)) as reading:
+            row = reading.execute(_LAST, (key, until)).fetchone()
+        return None if row is None else Made(*row)
 
     def at(self, time: float) -> int:
         """The newest revision that was there at a time; 0: none was."""

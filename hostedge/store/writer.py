@@ -39,6 +39,7 @@ from hostedge.store.tables import (
     OBJECTS,
     SECRETS,
 )
+from hostedge.store.undo import undoing
 from hostedge.store.upgrade import open_engine, upgrade
 from hostedge.store.zones import check_zones, touch_zones, zone_row
 
@@ -105,6 +106,20 @@ class RouteStore:
     ) -> Outcome:
         """`amend` for one object of one account."""
         return self.amend({account: {key: value}}, who, dry_run)
+
+    def undo(self, revision: int, who: str, dry_run: bool = False) -> Outcome:
+        """
+        Make every object that a revision has changed what it was before.
+
+        Raises:
+            Conflict: one of them has changed again since.
+            ConfigError: as for `amend`, or there is no such revision.
+        """
+        with self._engine.begin() as connection:
+            edits = undoing(connection, revision, self._words)
+            current = _current(connection, list(edits))
+            sites = amended(current, edits, self._words)
+            return self._bring(connection, sites, current, who, dry_run)
 
     def _bring(
         self,

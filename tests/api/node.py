@@ -98,5 +98,5 @@ class RecordedNode:
     async def restart(self, app: str) -> Any:
         return await self._answer(self.refusal, "restart", app)
 
-    async def explain(self, url: str, method: str) -> Any:
-        return await self._answer(self.steps, "explain", url, method)
+    async def explain(self, url: str, method: str, at: int) -> Any:
+        return await self._answer(self.steps, "explain", url, method, at)

@@ -198,6 +198,47 @@ class SecretTests(ApiTestCase):
         self.assertEqual((status, answer["references"]), (200, wanted))
 
 
+class UndoTests(ApiTestCase):
+    """What was changed is put back."""
+
+    def undo(self, revision: int, **more: object) -> Any:
+        status, answer = self.call("POST", "/v1/undo", {"revision": revision, **more})
+        self.assertEqual(status, 200, answer)
+        return answer
+
+    def test_undone(self) -> None:
+        """
+        The answer is that of `apply`; it comes once the new revision is announced.
+        """
+        self.apply(SITE)
+        self.apply({**SITE, "domains": []})
+        self.node.asked.clear()
+        created = [{"key": "domain/demo.test", "what": "created"}]
+        dry = self.undo(2, dry_run=True)
+        self.assertEqual(dry, {"revision": 2, "dry_run": True, "changes": created})
+        self.assertEqual((self.store.revision(), self.node.asked), (2, []))
+        self.assertEqual(self.undo(2), {"revision": 3, "dry_run": False, "changes": created})
+        self.assertEqual(self.node.asked, [("announce", 3)])
+        self.assertEqual(self.store.undo(3, "you").revision, 4)
+
+    def test_refused(self) -> None:
+        """
+        Somebody else's later change is a conflict; what never was is not found.
+        """
+        self.apply(SITE)
+        self.apply({**SITE, "domains": []})
+        refused = self.refused("POST", "/v1/undo", {"revision": 1})
+        self.assertEqual(refused[:2], (409, "revision 1"))
+        self.assertIn("domain/demo.test was changed again at revision 2", refused[2])
+        self.assertIn("by root", refused[2])
+        for revision in (0, 3, -1):
+            refused = self.refused("POST", "/v1/undo", {"revision": revision})
+            self.assertEqual(refused[:2], (404, "body: revision"))
+        wrong = self.refused("POST", "/v1/undo", {"revision": "1"})
+        self.assertEqual(wrong[:2], (400, "body: revision"))
+        self.assertEqual(self.store.revision(), 2)
+
+
 class ReadingTests(ApiTestCase):
     """What the store holds."""
 
@@ -243,6 +284,29 @@ class ReadingTests(ApiTestCase):
             },
         )
         self.assertEqual(len(self.call("GET", "/v1/changes")[1].splitlines()), 4)
+
+    def test_changesOfAKey(self) -> None:
+        """
+        One object's history, or that of all below a prefix; a mistake is refused.
+        """
+        self.apply(SITE)
+        self.apply({"account": "other"})
+        for key, count in (("app/demo/hello", 1), ("account/", 2), ("demo.test", 1)):
+            lines = self.call("GET", f"/v1/changes?key={key}")[1].splitlines()
+            self.assertEqual(len(lines), count)
+        self.assertEqual(self.refused("GET", "/v1/changes?key=apps/x")[:2], (400, "key"))
+
+    def test_diff(self) -> None:
+        """
+        From what to what a revision has changed its objects; there has to be one.
+        """
+        self.apply(SITE)
+        self.apply({**SITE, "domains": []})
+        (line,) = self.call("GET", "/v1/diff?to=2")[1].splitlines()
+        entry = json.loads(line)
+        self.assertEqual((entry["key"], entry["after"]), ("domain/demo.test", None))
+        self.assertEqual(entry["before"]["name"], "demo.test")
+        self.assertEqual(self.refused("GET", "/v1/diff?to=3")[:2], (404, "to"))
 
     def test_wrongQueries(self) -> None:
         """
@@ -297,7 +361,38 @@ class NodeTests(ApiTestCase):
         self.node.steps = [{"step": "host"}]
         status, answer = self.call("GET", "/v1/explain?url=https://demo.test/a%3Fb&method=post")
         self.assertEqual((status, answer["steps"]), (200, [{"step": "host"}]))
-        self.assertEqual(self.node.asked, [("explain", "https://demo.test/a?b", "POST")])
+        self.assertEqual(self.node.asked, [("explain", "https://demo.test/a?b", "POST", 0)])
+
+    def test_explainTellsWhoChangedIt(self) -> None:
+        """
+        A step that an object has decided comes with the object's last change.
+        """
+        self.apply(SITE)
+        self.apply({**SITE, "domains": []})
+        self.node.steps = [{"step": "host", "key": "domain/demo.test"}, {"step": "x", "key": ""}]
+        host, other = self.call("GET", "/v1/explain?url=http://demo.test/")[1]["steps"]
+        changed = {"key": "domain/demo.test", "revision": 2, "time": 1000.0, "who": "root"}
+        self.assertEqual(host, {"step": "host", "changed": changed})
+        self.assertEqual(other, {"step": "x"})
+
+    def test_explainThePast(self) -> None:
+        """
+        A revision, or a time, reaches the edge as a revision; later changes are not told.
+        """
+        self.apply(SITE)
+        self.apply({**SITE, "domains": []})
+        for at, revision in (("1", 1), ("2", 2), ("1970-01-01T00:16:40Z", 2)):
+            self.node.asked.clear()
+            self.node.steps = [{"step": "host", "key": "domain/demo.test"}]
+            answer = self.call("GET", f"/v1/explain?url=http://demo.test/&at={at}")[1]
+            self.assertEqual(self.node.asked, [("explain", "http://demo.test/", "GET", revision)])
+            self.assertEqual(answer["at"], revision)
+            self.assertEqual(answer["steps"][0]["changed"]["revision"], revision)
+        self.node.asked.clear()
+        for at, status in (("3", 404), ("0", 404), ("x", 400), ("1970-01-01", 404)):
+            refused = self.refused("GET", f"/v1/explain?url=http://demo.test/&at={at}")
+            self.assertEqual(refused[:2], (status, "at"))
+        self.assertEqual(self.node.asked, [])
 
     def test_explainOfNothing(self) -> None:
         """

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.history import change_lines, coloured, diff_lines, moment, object_diff
-from hostedge.errors import ConfigError
+from hostedge.cli.history import change_lines, coloured, diff_lines, object_diff
 
 APP = {"name": "hello", "runtime": "command", "command": ["run", "x " * 60], "idle": "1h"}
 
@@ -105,17 +103,3 @@ class DiffTests(SynchronousTestCase):
         for line, colour in (("+++ x", "1"), ("--- x", "1"), ("+x", "32"), ("-x", "31")):
             self.assertEqual(coloured(line), f"\x1b[{colour}m{line}\x1b[0m")
         self.assertEqual(coloured(" x"), " x")
-
-
-class MomentTests(SynchronousTestCase):
-    """Times as they are typed."""
-
-    def test_ago(self) -> None:
-        """
-        `2h` is two hours before now; what is no such thing goes to the node as it is.
-        """
-        then = datetime.fromisoformat(moment("2h"))
-        self.assertTrue(7200 <= (datetime.now(UTC) - then).total_seconds() < 7260)
-        for text in ("12", "2026-11-22", "2x", ""):
-            self.assertEqual(moment(text), text)
-        self.assertRaises(ConfigError, moment, "9999999999d")

@@ -52,9 +52,9 @@ class EdgeEnd(LinkPeer):
         return {"report": json.dumps({"in_flight": 3}).encode()}
 
     @Explain.responder
-    def explain(self, url: str, method: str) -> dict[str, Any]:
+    def explain(self, url: str, method: str, at: int) -> dict[str, Any]:
         steps = [
-            {"step": "host", "answer": url, "reason": ""},
+            {"step": "host", "answer": url, "reason": f"at {at}"},
             {"step": "daemon", "answer": "a/x", "reason": ""},
             {"step": "daemon", "answer": "a/y", "reason": ""},
         ]
@@ -267,7 +267,7 @@ class ControlLinksTests(SynchronousTestCase):
         """
         self.link_edge(10)
         steps = self.successResultOf(self.run_(self.links.explain("http://a/", "GET")))
-        self.assertEqual(steps[0], {"step": "host", "answer": "http://a/", "reason": ""})
+        self.assertEqual(steps[0], {"step": "host", "answer": "http://a/", "reason": "at 0"})
         self.assertEqual(
             [(step["answer"], step["reason"]) for step in steps[1:]],
             [(name, "the keeper does not answer; what runs goes on") for name in ("a/x", "a/y")],
@@ -285,6 +285,22 @@ class ControlLinksTests(SynchronousTestCase):
             [
                 ("a/x: BACKOFF", "for 61 s, generation 3, pid 77, exit status 1"),
                 ("a/y: COLD", "its first request starts it"),
+            ],
+        )
+
+    def test_explainThePast(self) -> None:
+        """
+        Which revision is meant reaches the edge; what the keeper knows is told to be of now.
+        """
+        self.link_keeper()
+        self.link_edge(10)
+        steps = self.successResultOf(self.run_(self.links.explain("http://a/", "GET", 7)))
+        self.assertEqual(
+            [(step["answer"], step["reason"]) for step in steps],
+            [
+                ("http://a/", "at 7"),
+                ("a/x: BACKOFF", "now: for 61 s, generation 3, pid 77, exit status 1"),
+                ("a/y: COLD", "now: it does not run, if there is such an app now"),
             ],
         )
 

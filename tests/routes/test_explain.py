@@ -57,6 +57,16 @@ class ExplainTests(SynchronousTestCase):
             ],
         )
 
+    def test_whoHasDecided(self) -> None:
+        """
+        The domain that has the name, and the app behind the leaf, are named by their keys.
+        """
+        keys = {step.step: step.key for step in explain("http://a.test/api", "GET", lookup)}
+        self.assertEqual(keys["host"], "domain/a.test")
+        self.assertEqual((keys["target"], keys["mapping"]), ("", ""))
+        gone = {step.step: step.key for step in explain("http://b.test/", "GET", lookup)}
+        self.assertEqual(gone, {"target": "", "host": "domain/b.test", "answer": ""})
+
     def test_wildcard(self) -> None:
         """
         A host found by its wildcard says so; no mapping is told with the status.

@@ -129,7 +129,7 @@ class DifferenceTests(HistoryTestCase):
         self.assertEqual(self.found(3, 4, "app/demo/"), [("app/demo/web", 4, False, True)])
         self.assertEqual(self.found(4, 5, "pool/"), [("pool/demo/legacy", 5, True, False)])
 
-    @settings(suppress_health_check=[HealthCheck.differing_executors])
+    @settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
     @given(st.lists(st.sampled_from(["a_example", "b_example", "c_example", ""]), max_size=6))
     def test_addsUp(self, steps: list[str]) -> None:
         """

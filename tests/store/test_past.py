@@ -62,7 +62,7 @@ class FindTests(StoreTestCase):
         super().setUp()
         self.past = Past(self.path, WORDS)
 
-    @settings(suppress_health_check=[HealthCheck.differing_executors])
+    @settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
     @given(calls)
     def test_asItWas(self, every: list[tuple[Site, ...]]) -> None:
         """
