@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import dns.message
 import dns.zone
@@ -29,7 +31,7 @@ from benchmarks.scale import Bound, table
 from benchmarks.scale_site import Crowd, text_of
 from benchmarks.sockets import find_inode
 from benchmarks.stage import NotMeasured, key_text, make_certificate
-from benchmarks.websocket_generator import KEY, check_handshake
+from benchmarks.websocket_generator import KEY, Echoed, check_handshake, flood
 
 ANSWER = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello"
 
@@ -212,6 +214,37 @@ class FrameTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             for _ in range(SAMPLE):
                 echo.receive(changed)
+
+    def make_echoed(self, change: bytes = b"") -> Echoed:
+        """Connect to an echo; it puts other bytes in the place of the payload's first ones."""
+        ours, theirs = socket.socketpair()
+        echo = self.make_echo()
+
+        def serve() -> None:
+            while echo.open and (data := theirs.recv(65536)):
+                answer = echo.receive(data)
+                theirs.sendall(answer[:2] + change + answer[2 + len(change) :])
+            theirs.close()
+
+        thread = Thread(target=serve)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(ours.close)
+        ours.setblocking(False)
+        return Echoed(ours, b"0123456789", b"mask")
+
+    def test_flood(self) -> None:
+        """A message is sent for each that has come back, until the time is over."""
+        connection = self.make_echoed()
+        seconds, took = flood([connection], 0.05)
+        self.assertGreaterEqual(seconds, 0.05)
+        self.assertGreater(len(took), 10)
+        self.assertLessEqual(sum(took), seconds)
+        connection.close()
+
+    def test_floodOfOtherBytes(self) -> None:
+        """An echo that is not what was sent stops the measurement."""
+        self.assertRaises(ValueError, flood, [self.make_echoed(b"01x")], 5.0)
 
     def test_echoCloses(self) -> None:
         """A close frame is answered with the same, and is the end."""

@@ -19,7 +19,7 @@ def _case(name: str, shown: str, size: int) -> Case:
         title=f"WebSocket messages of {shown}, there and back",
         door="websocket",
         goal=Goal(base="nginx", title="nginx", reach=4.0),
-        seconds=1.5,
+        seconds=1.2,
         check=check_echo,
         flat=lambda stage, peer, seconds: echoed(stage, peer, size, None, seconds),
         paced=lambda stage, peer, rate, seconds: echoed(stage, peer, size, rate, seconds),
