@@ -35,6 +35,7 @@ META = frozenset((OPT, 249, TSIG, IXFR, 252, 253, 254))
 
 # the two bytes of flags
 _RESPONSE = 0x8000
+_OPERATION = 0x7800
 AUTHORITATIVE = 0x0400
 TRUNCATED = 0x0200
 _RECURSION_DESIRED = 0x0100
@@ -47,7 +48,7 @@ _ANY_CLASS = 255
 # OPT and TSIG; nothing else is of use in a query, and each one more costs time
 _MAX_ADDITIONAL = 2
 
-_POINTER_TO_QUESTION = b"\xc0\x0c"
+_POINTER = 0xC0  # a length from here on is one
 
 _COUNTS = Struct(">HHHHH").unpack_from
 _PAIR = Struct(">HH").unpack_from
@@ -177,11 +178,12 @@ def _read_unusual(packet: bytes) -> Query | None:
         return None
     flags, questions, answers, authorities, additional = _COUNTS(packet, 2)
     query = Query((flags >> 8) & 1 | (_CD if flags & _CHECKING_DISABLED else 0))
+    if flags & _OPERATION:
+        # what the sections are then is not ours to know
+        query.rcode = NOTIMP
+        return query
     try:
         at = _read_question(query, packet) if questions == 1 else HEADER
-        if flags & 0x7800:
-            query.rcode = NOTIMP
-            return query
         if query.kind == IXFR and not answers:
             # with the serial that the client has, in the authority section
             query.rcode = REFUSED
@@ -236,6 +238,7 @@ def _read_question(query: Query, packet: bytes) -> int:
 def _read_additional(query: Query, packet: bytes, at: int, last: bool) -> int:
     start = at
     at = _skip_name(packet, at)
+    at += 2 if packet[at] else 1
     kind, size, ttl, length = _RECORD(packet, at)
     at += 10
     end: int = at + length
@@ -250,18 +253,17 @@ def _read_additional(query: Query, packet: bytes, at: int, last: bool) -> int:
     elif kind == TSIG:
         if not last:
             raise Malformed
-        query.tsig = _unknown_key(packet, start, at, end)
+        query.tsig = _unknown_key(query, packet, start, at, end)
     return end
 
 
-def _skip_name(packet: bytes, at: int, pointers: bool = True) -> int:
-    while size := packet[at]:
-        if size >= 0xC0 and pointers:
-            return at + 2
+def _skip_name(packet: bytes, at: int) -> int:
+    """Go to the end of a name, or to the pointer in it."""
+    while 0 < (size := packet[at]) < _POINTER:
         if size > MAX_LABEL:
             raise Malformed
         at += size + 1
-    return at + 1
+    return at
 
 
 def _read_options(edns: Edns, packet: bytes, at: int, end: int) -> None:
@@ -278,14 +280,19 @@ def _read_options(edns: Edns, packet: bytes, at: int, end: int) -> None:
             edns.server_cookie = packet[at - size + CLIENT : at]
 
 
-def _unknown_key(packet: bytes, start: int, at: int, end: int) -> bytes:
+def _unknown_key(query: Query, packet: bytes, start: int, at: int, end: int) -> bytes:
     """The TSIG record that says so: name, algorithm, time and fudge as they came, no MAC."""
-    _skip_name(packet, start, pointers=False)
-    algorithm_and_time = packet[at : _skip_name(packet, at, pointers=False) + 8]
-    mac: int = _SIZE(packet, at + len(algorithm_and_time))[0]
-    if at + len(algorithm_and_time) + 2 + mac + 6 > end:
+    pointer = _skip_name(packet, start)
+    if packet[pointer]:
+        # into the question, which is where it was in our answer, too
+        target = (_SIZE(packet, pointer)[0] & 0x3FFF) - HEADER
+        if query.name is None or target not in query.name.offsets:
+            raise Malformed
+    root = _skip_name(packet, at)
+    mac: int = _SIZE(packet, root + 9)[0]
+    if packet[root] or root + 11 + mac + 6 > end:
         raise Malformed
-    data = algorithm_and_time + b"\0\0" + packet[:2] + _BADKEY.to_bytes(2) + b"\0\0"
+    data = packet[at : root + 9] + b"\0\0" + packet[:2] + _BADKEY.to_bytes(2) + b"\0\0"
     return packet[start : at - 10] + _WRITE_RECORD(TSIG, _ANY_CLASS, 0, len(data)) + data
 
 

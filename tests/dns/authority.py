@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 
 import dns.flags
 import dns.message
+from dns.edns import GenericOption, Option, OptionType
 from dns.message import QueryMessage
 
 from hostedge.dns.responder import Responder
 from hostedge.dns.zones import Zones
-from hostedge.model.parse import parse_object
+from hostedge.model.records import parse_zone
 from hostedge.model.site import FoundZone, Zone
 from hostedge.observe.counters import make_counters
 from hostedge.routes.hostname import ordered
@@ -48,8 +49,12 @@ def zone_of(name: str, text: str, **options: object) -> Zone:
         kind, data = rest.split(None, 1)
         records.append({"name": words[0], "type": kind, "data": data, **ttl})
     document = {"name": name, "records": records, **options}
-    zone: Zone = parse_object(f"zone/{name}", document, None)  # type: ignore[arg-type]
-    return zone
+    return parse_zone(document)
+
+
+def option(code: int, data: bytes) -> Option:
+    """An EDNS option of any kind."""
+    return GenericOption(OptionType.make(code), data)
 
 
 class MemoryReader:

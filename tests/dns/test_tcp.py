@@ -307,12 +307,14 @@ class DnsStreamTests(SynchronousTestCase):
 
     def test_drainReadsOn(self) -> None:
         """
-        Questions that wait in the kernel when a drain begins are answered, whatever their number.
+        Questions that wait in the kernel when a drain begins are answered, whatever their number
+        and their answers' size.
         """
         client = self.connect()
+        self.streams.drain()
         client.send(framed(*[b"large"] * 400, *[b"a"] * 2000))
         self.turn(20)
-        self.streams.drain()
+        self.wait(2 * GRAIN)
         wanted = 400 * (2 + len(LARGE)) + len(framed(*[b"a from 127.0.0.1"] * 2000))
         self.assertEqual(len(unframed(self.read_all(client, wanted))), 2400)
         self.wait(2 * GRAIN)
