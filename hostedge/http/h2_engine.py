@@ -36,7 +36,6 @@ from hostedge.wire.h2_frame import (
     FRAME_SIZE_ERROR,
     HEAD,
     HEADER_TABLE_SIZE,
-    HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME,
@@ -89,8 +88,8 @@ GOODBYE = b"hostedge"
 class Owner(Protocol):
     """Whoever knows what a request is."""
 
-    def head(self, stream: Stream, fields: list[Field], last: bool) -> None:
-        """A request begins; `last`: it has no body."""
+    def head(self, stream: Stream, fields: list[Field], size: int, last: bool) -> None:
+        """A request begins; `size`: of the fields, with 32 for each; `last`: it has no body."""
 
     def body(self, stream: Stream, data: bytes, last: bool) -> None:
         """A piece of its body. `read` says when it has been dealt with."""
@@ -278,7 +277,7 @@ class Engine:
         stream = self.streams[number] = Stream(number, self._send_window, FIRST_WINDOW)
         stream.remote_ended = last
         self.opened += 1
-        self._owner.head(stream, fields, last)
+        self._owner.head(stream, fields, self._reader.unfolded, last)
 
     def _trailers(self, stream: Stream, fields: list[Field], last: bool) -> None:
         if stream.remote_ended:
@@ -445,11 +444,13 @@ class Engine:
         """Whether a producer should not even begin; if so, as with `send`."""
         return self._out.stop(stream)
 
-    def read(self, stream: Stream, size: int) -> None:
-        """So much of the request's body has been dealt with: the client may send more."""
+    def read(self, stream: Stream, size: int, wanted: bool = True) -> None:
+        """So much of the request's body has been dealt with; if `wanted`, there may be more."""
+        if stream.id not in self.streams:
+            return
         stream.unread -= size
         self._claim(size)
-        if stream.remote_ended or stream.id not in self.streams:
+        if stream.remote_ended or not wanted:
             return
         stream.unclaimed += size
         if stream.unclaimed >= stream.window_size // 2:

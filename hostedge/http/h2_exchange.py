@@ -9,9 +9,9 @@ Spec: RFC 9113 section 8.1, RFC 9110 sections 8.6, 15.2-15.4.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hostedge.http.exchange import BodyReceiver, Fields, Producer
+from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
 from hostedge.http.h1_exchange import CLIENT_GONE
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
@@ -41,7 +41,7 @@ class H2Exchange:
         # the request
         *("connection", "engine", "entrance", "stream", "method", "target", "path", "query"),
         *("fields", "limited", "length", "host", "authority", "scheme", "id", "client"),
-        *("client_port", "local_port", "server_name", "revision", "expects"),
+        *("client_port", "local_port", "server_name", "revision", "expects", "upgrade"),
         # its body
         *("receiver", "pending", "arrived", "arrived_all", "complete", "paused"),
         # when there was progress last, and what had come by then
@@ -81,7 +81,7 @@ class H2Exchange:
         self.pending: list[bytes] = []
         self.left: int | None = None
         self.head = b""
-        self.upstream = self.cause = ""
+        self.upstream = self.cause = self.upgrade = ""
         self.revision = self.status = self.sent = self.arrived = self.marked = 0
         self.queued = self.connected = self.first_byte = self.total = self.marked_at = 0.0
         self.whole = True
@@ -125,7 +125,7 @@ class H2Exchange:
                 self._tell()
         elif self.begun:
             # nobody asks for it
-            self._drop_body()
+            self._drop_body(True)
 
     def _tell(self) -> None:
         """Tell the receiver all that it may know; each piece may pause what follows."""
@@ -141,9 +141,9 @@ class H2Exchange:
             else:
                 return
 
-    def _drop_body(self) -> None:
+    def _drop_body(self, wanted: bool) -> None:
         for data in self.pending:
-            self.engine.read(self.stream, len(data))
+            self.engine.read(self.stream, len(data), wanted)
         self.pending.clear()
 
     # the answer
@@ -241,6 +241,12 @@ class H2Exchange:
         if self.producer is not None:
             self.producer.resumeProducing()
 
+    def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
+        raise AssertionError("`upgrade` is empty: nothing of HTTP/2 can be switched to")
+
+    def leave(self, sent: int, whole: bool, cause: str) -> None:
+        raise AssertionError("it was not switched")
+
     def lose_client(self, status: int = CLIENT_GONE) -> None:
         """Nobody waits for the answer any more; the protocol has ended the stream."""
         if self.over:
@@ -259,6 +265,6 @@ class H2Exchange:
         # could free them
         self.receiver = self.producer = None
         self.stream.exchange = None
-        self._drop_body()
+        self._drop_body(False)
         self.total = monotonic() - self.started
         self.entrance.record(self)

@@ -9,8 +9,7 @@ Spec: RFC 9113 sections 8.2 and 8.3, RFC 9110 section 7.2.
 from __future__ import annotations
 
 import re
-
-from attrs import frozen
+from typing import NamedTuple
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
@@ -28,7 +27,6 @@ METHODS = frozenset(
 )
 REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
 
-_OVERHEAD = 32  # what RFC 9113 section 6.5.2 adds for each field
 _PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
 _FORBIDDEN = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
@@ -54,8 +52,7 @@ class Malformed(BadRequest):
         super().__init__("bad_request", detail)
 
 
-@frozen
-class Request:
+class Request(NamedTuple):
     """The facts; `length` as in exchanges."""
 
     method: bytes
@@ -79,9 +76,9 @@ _kinds: Memo[bytes, int] = Memo(_kind)
 _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
 
-def read_request(block: Fields, scheme: bytes, last: bool) -> Request:
+def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request:
     """
-    Read a head; `scheme` is the connection's, `last`: no body follows.
+    Read a head of that size; `scheme` is the connection's, `last`: no body follows.
 
     Raises:
         Malformed: the stream has to be reset.
@@ -94,7 +91,7 @@ def read_request(block: Fields, scheme: bytes, last: bool) -> Request:
         if name not in _PSEUDO or name in pseudo:
             raise Malformed("a pseudo-field that is not for requests, or twice")
         pseudo[name] = value
-    if len(block) > MAX_FIELDS or _is_large(block):
+    if len(block) > MAX_FIELDS or (size > MAX_FIELD and _is_large(block, size)):
         raise BadRequest("large_head")
     fields, hosts, length, expectation = _read_fields(block[len(pseudo) :])
     authority = pseudo.get(b":authority")
@@ -170,11 +167,8 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
 _BLANKS = frozenset((b" ", b"\t"))
 
 
-def _is_large(block: Fields) -> bool:
-    sizes = [len(name) + len(value) for name, value in block]
-    if sum(sizes) + _OVERHEAD * len(sizes) > MAX_SECTION:
-        return True
-    return max(sizes, default=0) > MAX_FIELD
+def _is_large(block: Fields, size: int) -> bool:
+    return size > MAX_SECTION or max(len(name) + len(value) for name, value in block) > MAX_FIELD
 
 
 def _one_authority(authority: bytes | None, hosts: list[bytes], scheme: bytes) -> bytes:

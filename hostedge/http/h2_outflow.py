@@ -12,6 +12,8 @@ Nothing is tried again before one of the three has opened.
 
 from __future__ import annotations
 
+from math import inf
+
 from hostedge.wire.h2_frame import DEFAULT_WINDOW, MAX_FRAME, MAX_WINDOW, data_head
 
 # bytes of bodies put together for one write; the transport can say stop after each
@@ -50,7 +52,7 @@ class Stream:
         self.waiting: bytes | memoryview = b""
         self.last = self.stopped = False
         self.sent = self.marked = 0
-        self.marked_at = 0.0
+        self.marked_at = inf
 
 
 class Outflow:

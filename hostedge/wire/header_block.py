@@ -30,6 +30,7 @@ _OVERHEAD = 32  # RFC 7541 section 4.1
 
 _STATIC: list[Field] = [(b"", b""), *HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC)
+_NEARLY_DYNAMIC = 0x80 | _FIRST_DYNAMIC
 
 # what an encoder says that will never use the dynamic table
 NO_TABLE = b"\x20"
@@ -54,6 +55,8 @@ class BlockReader:
         self._table: deque[Field] = deque()
         self._size = 0
         self._limit = MAX_TABLE
+        # of the fields of the last block, as RFC 9113 section 6.5.2 counts
+        self.unfolded = 0
 
     def read(self, block: bytes) -> list[Field]:
         """
@@ -69,7 +72,10 @@ class BlockReader:
         try:
             while position < end:
                 first = block[position]
-                if first >= 0x80:
+                if 0x80 < first < _NEARLY_DYNAMIC:
+                    field = _STATIC[first & 0x7F]
+                    position += 1
+                elif first >= 0x80:
                     index, position = _integer(block, position, 0x7F)
                     field = self._at(index)
                 elif first >= 0x40:
@@ -92,6 +98,7 @@ class BlockReader:
                 fields.append(field)
         except IndexError:
             raise BadBlock("it ends too early") from None
+        self.unfolded = size
         return fields
 
     def _at(self, index: int) -> Field:

@@ -1,0 +1,446 @@
+"""
+HTTP/2 for clients: many requests at once on one connection.
+
+In:  a transport's `dataReceived`; TLS listeners make one protocol for each client that asks for it.
+Out: exchanges for the leaves that the entrance's router names; malformed input is refused here.
+Spec: RFC 9113.
+
+    <- bytes              the engine finds heads and pieces of bodies in them
+    -> exchange to leaf   once all that came together was read: what is cancelled at once is none
+    <- exchange.write     the engine cuts it into frames, as far as windows are open
+    -> transport          one write for all that a turn brought
+    || producers stop     while the client's windows are shut, or the transport is full
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hostedge.errors import BadRequest
+from hostedge.http.entrance import Entrance
+from hostedge.http.exchange import Fields
+from hostedge.http.h1 import CHECK, LINGER, LINGER_SIZE
+from hostedge.http.h2_engine import Engine, Terms
+from hostedge.http.h2_exchange import H2Exchange
+from hostedge.http.h2_head import Malformed, read_request
+from hostedge.http.h2_outflow import Stream
+from hostedge.http.refusal import ALLOW, make_refusal
+from hostedge.http.wheel import NEVER
+from hostedge.net.eager import EagerConnection
+from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
+from hostedge.wire.header_block import make_block
+
+# seconds in which a client should have heard the first half of a goodbye
+GOODBYE = 1.0
+# bytes the kernel has not taken: beyond, the client has to read before it is read from
+MAX_UNSENT = 262_144
+# bytes that count as progress: in `body_timeout` and `write_timeout`, fewer are a trickle
+LEAST_BODY = 5_000
+LEAST_READ = 7_500
+
+# where a connection stands
+OPEN, LINGERING, ENDED = range(3)
+
+
+@implementer(IPushProducer)
+class H2(Protocol):
+    """
+    One client's connection.
+
+    To its transport it is the producer of everything; to the leaves' producers the engine says
+    when to stop. `_arrived` are requests that no leaf has seen yet.
+    """
+
+    _log = Logger()
+
+    transport: EagerConnection
+    deadline = NEVER
+    due = 0
+
+    def __init__(self, entrance: Entrance) -> None:
+        self.entrance = entrance
+        self.client = self.server_name = ""
+        self.client_port = self.local_port = 0
+        self.engine = Engine(self, Terms(streams=entrance.limits.h2_streams))
+        self._wheel = entrance.wheel
+        self._state = OPEN
+        self._arrived: list[H2Exchange] = []
+        # the engine is being fed or emptied: whoever does that sends what comes of it
+        self._inside = False
+        self._reading = True
+        self._busy = False
+        self._began = self._idle_since = 0.0
+        # when a header block began to come that is not whole, and how many there were before
+        self._partial: tuple[float, int] | None = None
+        # the client's side: bytes written, what was unsent and when that last changed
+        self._written = 0
+        self._stuck = (0, 0.0)
+        self._lingered = 0
+
+    # what the transport says
+
+    def connectionMade(self) -> None:
+        transport = self.transport
+        peer = transport.getPeer()
+        # UNIX peers and the addresses of tests have neither
+        self.client, self.client_port = getattr(peer, "host", ""), getattr(peer, "port", 0)
+        self.local_port = getattr(transport.getHost(), "port", 0)
+        self.server_name = getattr(transport, "server_name", "") or ""
+        entrance = self.entrance
+        entrance.counters["http_connections"] += 1
+        entrance.counters["h2_connections"] += 1
+        entrance.add(self)
+        transport.registerProducer(self, True)
+        now = self._began = self._idle_since = self._wheel.now
+        self._partial = (now, 0)
+        self.deadline = now + entrance.limits.header_timeout
+        self._wheel.watch(self)
+        self.flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._state != OPEN:
+            self._linger_on(len(data))
+            return
+        engine, now = self.engine, self._wheel.now
+        self._inside = True
+        try:
+            engine.feed(data, now)
+            if self._arrived and not engine.broken:
+                self._hand_over()
+        finally:
+            self._inside = False
+        if engine.broken:
+            self._break_off()
+            return
+        self.flush()
+        if engine.unfinished:
+            if self._partial is None or self._partial[1] != engine.blocks:
+                self._partial = (now, engine.blocks)
+                self._look_by(now + self.entrance.limits.header_timeout)
+        else:
+            self._partial = None
+
+    def pauseProducing(self) -> None:
+        """The kernel takes no more; the engine keeps bodies back."""
+        self.engine.hold(True)
+
+    def resumeProducing(self) -> None:
+        self.engine.hold(False)
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        self.flush()
+
+    def stopProducing(self) -> None:
+        """The connection is gone, and says so next."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._state = ENDED
+        self._leave()
+        self._wheel.forget(self)
+        self.entrance.remove(self)
+
+    # what the engine says
+
+    def head(self, stream: Stream, fields: Fields, size: int, last: bool) -> None:
+        entrance = self.entrance
+        self._busy = True
+        self.deadline = min(self.deadline, self._wheel.now + CHECK)
+        try:
+            request = read_request(fields, size, entrance.scheme, last)
+            if request.length is not None and request.length > entrance.limits.body_size:
+                raise BadRequest("too_large")
+        except Malformed:
+            self._fault(stream)
+        except BadRequest as bad:
+            self._reject(stream, bad.cause, fields)
+        else:
+            exchange = H2Exchange(self, stream, request)
+            stream.exchange = exchange
+            entrance.counters["http_requests"] += 1
+            self._arrived.append(exchange)
+
+    def body(self, stream: Stream, data: bytes, last: bool) -> None:
+        exchange = cast("H2Exchange | None", stream.exchange)
+        if exchange is None:
+            # it was refused, or answered without this
+            self.engine.read(stream, len(data), False)
+            return
+        exchange.arrived = arrived = exchange.arrived + len(data)
+        length = exchange.length
+        if length is not None and (arrived > length or (last and arrived < length)):
+            self._fault(stream)
+        elif arrived > self.entrance.limits.body_size:
+            self._cut_off(exchange, "too_large")
+        else:
+            exchange.take_body(data, last)
+
+    def gone(self, stream: Stream) -> None:
+        exchange = cast("H2Exchange | None", stream.exchange)
+        if exchange is None:
+            return
+        if exchange in self._arrived:
+            # no leaf has seen it
+            self._arrived.remove(exchange)
+            stream.exchange = None
+            self.entrance.counters["h2_cancelled"] += 1
+            return
+        self.entrance.counters["http_client_gone"] += 1
+        exchange.lose_client()
+
+    def refused(self) -> None:
+        self.entrance.counters["h2_refused_streams"] += 1
+
+    # requests
+
+    def _hand_over(self) -> None:
+        """Give what has come to the leaves."""
+        arrived = self._arrived
+        while arrived:
+            exchange = arrived.pop(0)
+            if exchange.arrived_all and exchange.length is None:
+                # all of it is here
+                exchange.length = exchange.arrived
+            exchange.complete = exchange.arrived_all and not exchange.arrived
+            exchange.marked_at = self._wheel.now
+            try:
+                leaf = self.entrance.router(exchange)
+                if type(leaf) is str:
+                    exchange.refuse(leaf)
+                else:
+                    leaf.answer(exchange)  # type: ignore[union-attr]
+            except Exception:  # noqa: BLE001 - the outermost shell; the stream must not hang
+                self._log.failure("request {id} failed", id=exchange.id)
+                exchange.refuse("internal")
+        if self.engine.opened >= self.entrance.limits.h2_requests:
+            self._say_goodbye()
+
+    def _fault(self, stream: Stream) -> None:
+        """The request breaks the rules of HTTP/2; called while the engine is fed."""
+        self.entrance.counters["h2_malformed"] += 1
+        self.engine.fault(stream, PROTOCOL_ERROR)
+
+    def _reject(self, stream: Stream, cause: str, asked: Fields) -> None:
+        """Answer what never became an exchange."""
+        self.entrance.counters[f"refused_{cause}"] += 1
+        accept = [value for name, value in asked if name == b"accept"]
+        status, fields, body = make_refusal(cause, accept, self.entrance.make_id())
+        if cause == "method":
+            fields.append((b"allow", ALLOW))
+        fields.append((b"date", self.entrance.date()))
+        fields.append((b"content-length", b"%d" % len(body)))
+        stream.answering = True
+        if (b":method", b"HEAD") in asked:
+            body = b""
+        self.engine.answer(stream, make_block(status, fields), not body)
+        if body:
+            self.engine.send(stream, body, True)
+
+    def _cut_off(self, exchange: H2Exchange, cause: str) -> None:
+        """The rest of this request will not be read: refuse it, or end what is being answered."""
+        if exchange.begun:
+            self.entrance.counters[f"refused_{cause}"] += 1
+            exchange.abort()
+            return
+        receiver, exchange.receiver = exchange.receiver, None
+        if exchange in self._arrived:
+            self._arrived.remove(exchange)
+        if receiver is not None:
+            receiver.client_gone()
+        exchange.refuse(cause)
+
+    # bytes
+
+    def flush(self) -> None:
+        """Send what may go now, and let producers go on that were stopped."""
+        if self._inside or self._state != OPEN:
+            return
+        engine = self.engine
+        self._inside = True
+        try:
+            while True:
+                data = engine.take()
+                if data:
+                    self._put(data)
+                relieved = engine.relieved
+                if relieved:
+                    streams, relieved[:] = relieved[:], []
+                    for stream in streams:
+                        if stream.exchange is not None:
+                            cast(H2Exchange, stream.exchange).room()
+                elif not data:
+                    break
+        finally:
+            self._inside = False
+        if not engine.streams:
+            self._rest()
+
+    def _put(self, data: bytes) -> None:
+        self._written += len(data)
+        self.transport.write(data)
+        if self._reading and getattr(self.transport, "unsent", 0) > MAX_UNSENT:
+            self._reading = False
+            self.transport.pauseProducing()
+
+    def _rest(self) -> None:
+        """No stream is open."""
+        if self._busy:
+            self._busy = False
+            self._idle_since = self._wheel.now
+        engine = self.engine
+        if engine.closed or engine.left:
+            self._close()
+
+    # time
+
+    def timed_out(self) -> None:
+        now = self._wheel.now
+        unsent = getattr(self.transport, "unsent", 0)
+        if self._state == LINGERING:
+            self.transport.loseConnection()
+        elif self._state == ENDED or (unsent and self._is_stuck(unsent, now)):
+            self.end()
+        elif self._partial and now - self._partial[0] >= self.entrance.limits.header_timeout:
+            self.entrance.counters["refused_header_timeout"] += 1
+            self.engine.close(PROTOCOL_ERROR)
+            self._break_off()
+        else:
+            self._look_at_streams(now)
+
+    def _look_at_streams(self, now: float) -> None:
+        limits, engine = self.entrance.limits, self.engine
+        for stream in list(engine.streams.values()):
+            exchange = cast("H2Exchange | None", stream.exchange)
+            if exchange is not None and not exchange.arrived_all:
+                self._check_body(exchange, now)
+            if stream.waiting:
+                self._check_reading(stream, now)
+            else:
+                stream.marked_at = NEVER
+        self.flush()
+        if self._state != OPEN:
+            return
+        if engine.leaving:
+            # the client has had time to hear it
+            engine.close()
+            self.flush()
+        elif now - self._began >= limits.h2_age * (0.9 + self.client_port % 201 / 1000):
+            # not all at once that were made at once
+            self._say_goodbye()
+        elif not engine.streams and now - self._idle_since >= limits.h2_keepalive_timeout:
+            engine.close()
+            self.flush()
+        if self._state == OPEN:
+            self._plan(now)
+
+    def _plan(self, now: float) -> None:
+        """When to look again."""
+        limits, engine = self.entrance.limits, self.engine
+        soon = now + CHECK
+        if self._partial:
+            soon = min(soon, self._partial[0] + limits.header_timeout)
+        elif not engine.streams and not engine.leaving and not getattr(self.transport, "unsent", 0):
+            soon = self._idle_since + limits.h2_keepalive_timeout
+        self._look_by(soon)
+
+    def _look_by(self, moment: float) -> None:
+        if moment < self.deadline:
+            self.deadline = moment
+            self._wheel.hasten(self)
+
+    def _check_body(self, exchange: H2Exchange, now: float) -> None:
+        """Refuse a request whose body has stopped coming."""
+        if exchange.paused or exchange.pending or exchange.arrived - exchange.marked >= LEAST_BODY:
+            exchange.marked, exchange.marked_at = exchange.arrived, now
+        elif now - exchange.marked_at >= self.entrance.limits.body_timeout:
+            self._cut_off(exchange, "body_timeout")
+
+    def _check_reading(self, stream: Stream, now: float) -> None:
+        """Reset a stream whose answer nobody takes."""
+        if stream.marked_at == NEVER or stream.sent - stream.marked >= LEAST_READ:
+            stream.marked, stream.marked_at = stream.sent, now
+        elif now - stream.marked_at >= self.entrance.limits.write_timeout:
+            self.entrance.counters["http_write_stalled"] += 1
+            self.engine.reset(stream, CANCEL)
+            exchange = cast("H2Exchange | None", stream.exchange)
+            if exchange is not None:
+                exchange.lose_client()
+
+    def _is_stuck(self, unsent: int, now: float) -> bool:
+        """Whether the client has taken nothing of the connection for too long."""
+        delivered = self._written - unsent
+        if delivered != self._stuck[0]:
+            self._stuck = (delivered, now)
+        elif now - self._stuck[1] >= self.entrance.limits.write_timeout:
+            self.entrance.counters["http_write_stalled"] += 1
+            return True
+        return False
+
+    # how it ends
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.engine.streams)
+
+    def drain(self) -> None:
+        if self._state == OPEN:
+            self._say_goodbye()
+            self.flush()
+
+    def end(self) -> None:
+        self._state = ENDED
+        self._leave()
+        self.transport.abortConnection()
+
+    def _say_goodbye(self) -> None:
+        if not self.engine.leaving:
+            self.engine.leave()
+            self._look_by(self._wheel.now + GOODBYE)
+
+    def _leave(self) -> None:
+        """Nobody is there any more."""
+        for exchange in self._arrived[:]:
+            self.gone(exchange.stream)
+        for stream in list(self.engine.streams.values()):
+            self.gone(stream)
+
+    def _close(self) -> None:
+        self._state = ENDED
+        self.deadline = self._wheel.now + self.entrance.limits.write_timeout
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def _break_off(self) -> None:
+        """
+        Nothing more is read; the client is told why, and has a moment to hear it.
+
+        A socket that is closed with unread bytes resets the connection.
+        """
+        engine = self.engine
+        if engine.broken:
+            flood = engine.broken_by == ENHANCE_YOUR_CALM
+            self.entrance.counters["h2_floods" if flood else "h2_broken"] += 1
+        self._state = LINGERING
+        self._leave()
+        engine.hold(True)
+        self._put(engine.take())
+        self.transport.unregisterProducer()
+        if not self._reading:
+            self._reading = True
+            self.transport.resumeProducing()
+        half_close = getattr(self.transport, "loseWriteConnection", None)
+        if half_close is not None:
+            half_close()
+        self.deadline = self._wheel.now + LINGER
+        self._wheel.hasten(self)
+
+    def _linger_on(self, size: int) -> None:
+        self._lingered += size
+        if self._lingered > LINGER_SIZE and self._state == LINGERING:
+            self.end()

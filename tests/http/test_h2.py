@@ -1,0 +1,639 @@
+"""A client's HTTP/2 connection: case files at every split, windows, time, limits, ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.exchange import Exchange, Leaf
+from hostedge.http.h1 import LINGER, LINGER_SIZE
+from hostedge.http.h2 import MAX_UNSENT
+from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, GOODBYE, WINDOW
+from tests.http.h2_parts import (
+    HELLO,
+    H2Scene,
+    Heard,
+    asked,
+    block,
+    frame,
+    read_case,
+    request,
+)
+from tests.http.parts import EchoLeaf, Waiting, with_limits
+
+CASES = Path(__file__).parent.parent / "cases" / "h2"
+
+
+class Forked:
+    """A router: what is asked for below `/wait` is answered never, all else at once."""
+
+    def __init__(self) -> None:
+        self.echo = EchoLeaf()
+        self.waiting = Waiting()
+
+    def __call__(self, exchange: Exchange) -> Leaf:
+        return self.waiting if exchange.path == b"/wait" else self.echo
+
+    @property
+    def reached(self) -> int:
+        return len(self.echo.exchanges) + len(self.waiting.exchanges)
+
+
+class CaseTests(SynchronousTestCase):
+    """Each file is one input and what has to come of it."""
+
+    def outcome(self, pieces: list[bytes]) -> tuple[list[str], dict[str, int], int]:
+        router = Forked()
+        scene = H2Scene(router)
+        protocol, client, heard = scene.meet(b"")
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        scene.hear(client, heard)
+        self.assertEqual(client.ended, bool(heard.goodbyes))
+        counters = scene.changed_counters()
+        del counters["http_connections"], counters["h2_connections"]
+        return heard.words(), counters, router.reached
+
+    def test_cases(self) -> None:
+        """In one piece and cut at every position, a case has its outcome; a fault counts once."""
+        paths = sorted(CASES.glob("*.case"))
+        self.assertGreater(len(paths), 140)
+        for path in paths:
+            raw, (*wanted, names) = read_case(path)
+            words, counters, reached = self.outcome([raw])
+            self.assertEqual(words, wanted, path.name)
+            self.assertEqual(sorted(counters), names.split()[1:], path.name)
+            faults = set(counters) - {"http_requests", "h2_cancelled", "h2_refused_streams"}
+            self.assertLessEqual(sum(counters[name] for name in faults), 1, path.name)
+            # what was reset in the same breath has reached nobody
+            came = counters.get("http_requests", 0) - counters.get("h2_cancelled", 0)
+            self.assertEqual(reached, came, path.name)
+            step = max(1, len(raw) // 100)
+            for cut in range(1, len(raw), step):
+                got = self.outcome([raw[:cut], raw[cut:]])[0]
+                self.assertEqual(got, wanted, (path.name, cut))
+            if len(raw) < 1000:
+                bytewise = [raw[i : i + 1] for i in range(len(raw))]
+                self.assertEqual(self.outcome(bytewise)[0], wanted, path.name)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class ConnectionTests(SynchronousTestCase):
+    """One connection, step by step."""
+
+    def setUp(self) -> None:
+        self.leaf = Waiting()
+        self.scene = H2Scene(self.leaf)
+        self.protocol, self.client, self.heard = self.scene.meet()
+
+    def tell(self, *frames: bytes) -> list[tuple[str, int, int, bytes]]:
+        self.protocol.dataReceived(b"".join(frames))
+        return self.scene.hear(self.client, self.heard)
+
+    def hear(self) -> list[tuple[str, int, int, bytes]]:
+        return self.scene.hear(self.client, self.heard)
+
+    # answers
+
+    def test_oneWriteForATurn(self) -> None:
+        """All that comes of one read leaves in one write, also for many streams."""
+        writes: list[bytes] = []
+        self.client.write = writes.append  # type: ignore[method-assign]
+        self.leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
+        self.protocol.dataReceived(b"".join(request(n) for n in (1, 3, 5)))
+        self.assertEqual(len(writes), 1)
+        self.heard.take(writes[0])
+        self.assertEqual(self.heard.bodies, {1: b"ok", 3: b"ok", 5: b"ok"})
+
+    def test_answersInAnyOrder(self) -> None:
+        """A request that waits holds up no other one."""
+        self.tell(request(1), request(3))
+        first, second = self.leaf.exchanges
+        second.respond(200, [(b"X-Upper", b"Kept")], b"second")
+        self.hear()
+        self.assertEqual((self.heard.bodies, self.heard.ended), ({3: b"second"}, {3}))
+        self.assertIn((b"x-upper", b"Kept"), self.heard.fields[3])
+        first.respond(404, [], b"first")
+        self.hear()
+        self.assertEqual(self.heard.words(), ["1 404 first", "3 200 second"])
+        self.assertEqual([each.status for each in self.scene.recorded], [200, 404])  # type: ignore[attr-defined]
+
+    def test_headHasNoBody(self) -> None:
+        """HEAD, 204 and 304 end with their heads; a length is said only for HEAD."""
+        self.tell(request(1, "HEAD"), request(3), request(5))
+        head, nothing, same = self.leaf.exchanges
+        head.respond(200, [], b"not sent")
+        nothing.respond(204, [], b"")
+        same.begin(304, [], None)
+        same.finish()
+        frames = self.hear()
+        self.assertEqual([kind for kind, *_ in frames], ["HEADERS"] * 3)
+        self.assertEqual(self.heard.ended, {1, 3, 5})
+        self.assertIn((b"content-length", b"8"), self.heard.fields[1])
+        self.assertNotIn(b"content-length", dict(self.heard.fields[3]))
+
+    def test_headOfAStreamLeavesFirst(self) -> None:
+        """An empty piece sends the head alone; the end comes by itself if nothing was said."""
+        self.tell(request(1))
+        (exchange,) = self.leaf.exchanges
+        exchange.begin(200, [], None)
+        exchange.write(b"")
+        self.assertEqual([f[:2] for f in self.hear()], [("HEADERS", 0x4)])
+        exchange.write(b"event")
+        exchange.write(b"")
+        self.assertEqual([f[:2] for f in self.hear()], [("DATA", 0)])
+        exchange.finish()
+        self.assertEqual(self.hear(), [("DATA", 1, 1, b"")])
+
+    def test_promisedLengthEndsTheStream(self) -> None:
+        """The last promised byte carries the end, and one more is an abort of the stream."""
+        self.tell(request(1), request(3), request(5))
+        for exchange, size in zip(self.leaf.exchanges, (3, 2, 4), strict=True):
+            exchange.begin(200, [], 3)
+            exchange.write(b"x" * size)
+            exchange.finish()
+        self.hear()
+        self.assertEqual((self.heard.ended, self.heard.reset[3]), ({1}, "INTERNAL_ERROR"))
+        self.assertEqual(self.heard.reset[5], "INTERNAL_ERROR")
+        self.assertEqual(self.scene.counters["http_aborted"], 2)
+        self.assertTrue(self.client.connected)
+
+    def test_largeAnswerHead(self) -> None:
+        """A head over one frame goes on in others, and nothing comes between."""
+        self.tell(request(1), request(3))
+        for exchange in self.leaf.exchanges:
+            exchange.respond(200, [(b"x", b"y" * 40_000)], b"ok")
+        kinds = [kind for kind, *_ in self.hear()]
+        self.assertEqual(kinds, ["HEADERS", "CONTINUATION", "CONTINUATION", "DATA"] * 2)
+        self.assertIn((b"x", b"y" * 40_000), self.heard.fields[3])
+
+    def test_tableOfAClientThatHasNone(self) -> None:
+        """A client that takes no table is told that there is none, once."""
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000100000000")))
+        self.heard.decoder.max_allowed_table_size = 0
+        for number in (1, 3):
+            self.tell(request(number))
+            self.leaf.exchanges[-1].respond(200, [], b"ok")
+            payload = self.hear()[0][3]
+            self.assertEqual(payload[:1] == b"\x20", number == 1)
+
+    def test_earlyAnswer(self) -> None:
+        """An answer to half a request is whole; the rest is not wanted and nobody is blamed."""
+        self.tell(request(1, "POST", end=False), frame("DATA", 0, 1, b"x" * 100))
+        self.leaf.exchanges[0].respond(403, [], b"no")
+        frames = self.hear()
+        self.assertEqual([f[0] for f in frames], ["HEADERS", "DATA", "RST_STREAM"])
+        self.assertEqual(self.heard.reset, {1: "NO_ERROR"})
+        # still on its way
+        self.tell(frame("DATA", 0, 1, b"y" * 100), frame("DATA", 1, 1, b"z"), request(3))
+        self.assertEqual((len(self.leaf.exchanges), self.heard.goodbyes), (2, []))
+
+    def test_expectation(self) -> None:
+        """100 is sent when the body is wanted, not before, and not after the answer has begun."""
+        post = block(asked("POST", "/", ("expect", "100-continue"), ("content-length", "2")))
+        self.leaf.answer = self.leaf.exchanges.append  # type: ignore[method-assign]
+        self.tell(frame("HEADERS", 0x4, 1, post), frame("HEADERS", 0x4, 3, post))
+        self.assertEqual(self.heard.statuses, {})
+        first, second = self.leaf.exchanges
+        first.pause_body()
+        first.receive(self.leaf)
+        self.assertEqual(self.hear(), [])
+        first.resume_body()
+        second.respond(200, [], b"")
+        self.hear()
+        self.assertEqual(self.heard.statuses, {1: [100], 3: [200]})
+        self.tell(frame("DATA", 1, 1, b"ab"))
+        self.assertEqual(self.leaf.heard, [b"ab", "end"])
+
+    def test_routerThatFails(self) -> None:
+        """A fault of ours is 500 for one stream, a line in the log, and nothing to the others."""
+        self.scene.entrance.router = lambda exchange: {}[1] if exchange.path == b"/b" else self.leaf  # type: ignore[assignment,return-value,index]
+        self.tell(request(1, "GET", "/b"), request(3))
+        self.assertEqual(self.heard.words(), ["1 500 internal"])
+        self.assertEqual((len(self.leaf.exchanges), len(self.flushLoggedErrors(KeyError))), (1, 1))
+
+    # bodies of requests
+
+    def test_bodyWaitsForItsReader(self) -> None:
+        """Windows open as the leaf reads; what it does not read stays within the first window."""
+        self.leaf.answer = self.leaf.exchanges.append  # type: ignore[method-assign]
+        self.tell(request(1, "POST", end=False))
+        piece = b"x" * 16_384
+        sent = 0
+        while sent + len(piece) <= FIRST_WINDOW:
+            self.tell(frame("DATA", 0, 1, piece))
+            sent += len(piece)
+        self.assertEqual((self.heard.updates.get(1), self.heard.updates[0]), (None, 983_041))
+        (exchange,) = self.leaf.exchanges
+        exchange.receive(self.leaf)
+        self.hear()
+        self.assertEqual(len(self.leaf.heard), 3)
+        # it is read, so more may be on its way
+        self.assertEqual(self.heard.updates[1], 32_768 + WINDOW - FIRST_WINDOW)
+
+    def test_connectionWindowGrowsBack(self) -> None:
+        """A body larger than all windows arrives, piece by piece, and nothing is lost."""
+        self.tell(request(1, "POST", end=False))
+        room = {0: CONNECTION_WINDOW, 1: FIRST_WINDOW}
+        self.heard.updates = {}
+        for _ in range(300):
+            self.assertGreaterEqual(min(room.values()), 10_000)
+            self.tell(frame("DATA", 0, 1, b"x" * 10_000))
+            for key in room:
+                room[key] += self.heard.updates.pop(key, 0) - 10_000
+        self.tell(frame("DATA", 1, 1))
+        self.assertEqual((len(self.leaf.heard), self.leaf.heard[-1]), (301, "end"))
+
+    def test_overrunWindow(self) -> None:
+        """A stream over its window is reset; the others go on."""
+        self.leaf.answer = self.leaf.exchanges.append  # type: ignore[method-assign]
+        self.tell(request(1, "POST", end=False), request(3))
+        self.tell(*[frame("DATA", 0, 1, b"x" * 16_384)] * 4)
+        self.assertEqual(self.heard.reset, {1: "FLOW_CONTROL_ERROR"})
+        self.assertEqual(self.scene.counters["http_client_gone"], 1)
+        self.leaf.exchanges[1].respond(200, [], b"")
+        self.hear()
+        self.assertEqual(self.heard.statuses, {3: [200]})
+
+    def test_overrunConnection(self) -> None:
+        """All streams together over the connection's window end it."""
+        self.leaf.answer = self.leaf.exchanges.append  # type: ignore[method-assign]
+        for number in range(1, 80, 2):
+            self.tell(request(number, "POST", end=False))
+            self.tell(*[frame("DATA", 0, number, b"x" * 16_000)] * 4)
+        self.assertEqual(self.heard.goodbyes[0][0], "FLOW_CONTROL_ERROR")
+
+    def test_pausedBody(self) -> None:
+        """A paused body comes in order afterwards; its end as well."""
+        self.tell(request(1, "POST", end=False), frame("DATA", 0, 1, b"ab"))
+        (exchange,) = self.leaf.exchanges
+        exchange.pause_body()
+        self.tell(frame("DATA", 0, 1, b"cd"), frame("DATA", 1, 1, b"ef"))
+        self.assertEqual(self.leaf.heard, [b"ab"])
+        exchange.resume_body()
+        self.assertEqual(self.leaf.heard, [b"ab", b"cd", b"ef", "end"])
+
+    def test_bodyThatIsAllThere(self) -> None:
+        """What came with its end at once has a length, although none was said."""
+        self.tell(request(1, "POST", end=False), frame("DATA", 1, 1, b"abc"))
+        self.tell(request(3, end=False), frame("DATA", 1, 3))
+        self.tell(request(5, "POST", end=False))
+        self.assertEqual([each.length for each in self.leaf.exchanges], [3, 0, None])
+
+    def test_undrainedBody(self) -> None:
+        """A body that nobody asks for is read away once the answer has begun."""
+        self.leaf.answer = lambda exchange: exchange.begin(200, [], None)  # type: ignore[method-assign]
+        self.tell(request(1, "POST", end=False))
+        for _ in range(20):
+            self.tell(frame("DATA", 0, 1, b"x" * 16_000))
+        self.assertGreater(self.heard.updates[1], 200_000)
+
+    def test_bodyTooLarge(self) -> None:
+        """A body that grows over the limit is refused, and its receiver told."""
+        self.scene.entrance.limits = with_limits(body_size=10)
+        self.tell(request(1, "POST", end=False), frame("DATA", 0, 1, b"x" * 8))
+        self.tell(frame("DATA", 0, 1, b"x" * 8))
+        self.assertEqual(self.heard.words(), ["1 413 too_large", "1 reset NO_ERROR"])
+        self.assertEqual(self.leaf.heard, [b"x" * 8, "gone"])
+        self.assertEqual(self.scene.counters["refused_too_large"], 1)
+
+    # windows of answers
+
+    def test_shutWindowStopsTheProducer(self) -> None:
+        """While a client takes nothing, its producer is paused; nothing else happens."""
+        self.tell(request(1))
+        (exchange,) = self.leaf.exchanges
+        producer = Counting(exchange)
+        exchange.begin(200, [], None)
+        exchange.register_producer(producer)
+        producer.resumeProducing()
+        self.hear()
+        self.assertEqual(len(self.heard.bodies[1]), 65_535)
+        self.assertTrue(producer.paused)
+        written = producer.written
+        self.assertLess(written, 65_535 + 2 * 65_536)
+        self.scene.pass_time(20)
+        self.assertEqual((producer.written, self.hear()), (written, []))
+        # the window of the stream alone opens nothing, both do
+        self.tell(frame("WINDOW_UPDATE", 0, 1, (100_000).to_bytes(4, "big")))
+        self.assertEqual(len(self.heard.bodies[1]), 65_535)
+        self.tell(frame("WINDOW_UPDATE", 0, 0, (100_000).to_bytes(4, "big")))
+        self.assertEqual(len(self.heard.bodies[1]), 165_535)
+        self.assertGreater(producer.written, written)
+        self.assertEqual(self.heard.bodies[1], bytes(producer.sent[:165_535]))
+
+    def test_windowBySettings(self) -> None:
+        """A larger first window opens streams that wait; a smaller one shuts them."""
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000400000000")), request(1), request(3))
+        for exchange in self.leaf.exchanges:
+            exchange.respond(200, [], b"x" * 30)
+        self.hear()
+        self.assertEqual((self.heard.bodies, len(self.heard.statuses)), ({}, 2))
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("00040000000a")))
+        self.assertEqual(self.heard.bodies, {1: b"x" * 10, 3: b"x" * 10})
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000400000005")))
+        self.tell(frame("WINDOW_UPDATE", 0, 1, (6).to_bytes(4, "big")))
+        self.assertEqual(len(self.heard.bodies[1]), 11)
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000400000100")))
+        self.assertEqual(self.heard.ended, {1, 3})
+
+    def test_oneByteAtATime(self) -> None:
+        """A client whose window is one byte gets one byte for each update."""
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000400000001")), request(1))
+        self.leaf.exchanges[0].respond(200, [], b"abcdef")
+        self.hear()
+        for size in range(1, 6):
+            self.assertEqual(self.heard.bodies[1], b"abcdef"[:size])
+            self.tell(frame("WINDOW_UPDATE", 0, 1, (1).to_bytes(4, "big")))
+        self.assertEqual((self.heard.bodies[1], self.heard.ended), (b"abcdef", {1}))
+
+    def test_streamsTakeTurns(self) -> None:
+        """Large answers share what the connection carries, frame by frame."""
+        self.tell(frame("SETTINGS", 0, 0, bytes.fromhex("000400100000")), *map(request, (1, 3, 5)))
+        for exchange in self.leaf.exchanges:
+            exchange.respond(200, [], b"x" * 100_000)
+        self.hear()
+        self.tell(frame("WINDOW_UPDATE", 0, 0, (98_304).to_bytes(4, "big")))
+        sizes = [len(self.heard.bodies[number]) for number in (1, 3, 5)]
+        self.assertEqual(sum(sizes), 65_535 + 98_304)
+        order = [f[2] for f in self.tell(frame("WINDOW_UPDATE", 0, 0, (98_304).to_bytes(4, "big")))]
+        self.assertEqual(sorted(set(order[:3])), [1, 3, 5])
+        self.tell(frame("WINDOW_UPDATE", 0, 0, (98_304).to_bytes(4, "big")))
+        self.assertEqual(self.heard.ended, {1, 3, 5})
+
+    def test_fullTransport(self) -> None:
+        """While the kernel takes nothing, heads still queue up and bodies do not."""
+        self.protocol.pauseProducing()
+        self.tell(request(1), request(3))
+        for exchange in self.leaf.exchanges:
+            exchange.respond(200, [], b"body")
+        self.assertEqual([f[0] for f in self.hear()], ["HEADERS", "HEADERS"])
+        self.protocol.resumeProducing()
+        self.hear()
+        self.assertEqual(self.heard.bodies, {1: b"body", 3: b"body"})
+
+    def test_clientThatOnlyTalks(self) -> None:
+        """One that does not read what it asks for is not read from either."""
+        self.protocol.pauseProducing()
+        self.client.unsent = MAX_UNSENT + 1
+        self.tell(frame("PING", 0, 0, bytes(8)))
+        self.assertEqual(self.client.producerState, "paused")
+        self.client.unsent = 0
+        self.protocol.resumeProducing()
+        self.assertEqual(self.client.producerState, "producing")
+
+    # time
+
+    def test_silentClient(self) -> None:
+        """One that says nothing, or only half a greeting, is not waited for."""
+        for hello in (b"", HELLO[:10], HELLO[:24], HELLO[:30]):
+            protocol, client, _ = self.scene.meet(hello)
+            self.scene.pass_time(self.scene.limits.header_timeout - 1)
+            self.assertTrue(client.connected)
+            self.scene.pass_time(3 + LINGER + 1)
+            self.assertFalse(client.connected, len(hello))
+        self.assertEqual(self.scene.counters["refused_header_timeout"], 4)
+
+    def test_headThatTrickles(self) -> None:
+        """The time for a head is absolute: bytes that trickle in do not move it."""
+        head = request(1)
+        for octet in head[:-1]:
+            self.protocol.dataReceived(bytes((octet,)))
+            self.scene.pass_time(1)
+            if self.client.ended:
+                break
+        self.assertTrue(self.client.ended)
+        self.assertEqual(self.scene.counters["refused_header_timeout"], 1)
+        self.assertEqual(self.leaf.exchanges, [])
+
+    def test_headsOneAfterTheOther(self) -> None:
+        """Many heads, each cut somewhere, each have their own time."""
+        data = b"".join(request(number) for number in range(1, 41, 2))
+        cut = len(request(1)) // 2
+        self.protocol.dataReceived(data[:cut])
+        for start in range(cut, len(data), len(request(1))):
+            self.scene.pass_time(1)
+            self.protocol.dataReceived(data[start : start + len(request(1))])
+        self.assertEqual((len(self.leaf.exchanges), self.client.ended), (20, False))
+
+    def test_idle(self) -> None:
+        """Without a request a connection ends politely, however often the client pings."""
+        for _ in range(6):
+            self.scene.pass_time(29)
+            self.tell(frame("PING", 0, 0, bytes(8)))
+        self.assertTrue(self.client.connected)
+        self.scene.pass_time(12)
+        self.hear()
+        self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 0)])
+        self.assertFalse(self.client.connected)
+
+    def test_busyIsNotIdle(self) -> None:
+        """A stream that is answered slowly keeps the connection."""
+        self.tell(request(1))
+        self.scene.pass_time(600)
+        self.leaf.exchanges[0].respond(200, [], b"late")
+        self.hear()
+        self.assertEqual(self.heard.bodies, {1: b"late"})
+        self.assertTrue(self.client.connected)
+
+    def test_bodyThatStops(self) -> None:
+        """A body that stops, or trickles, is refused; other streams do not notice."""
+        self.tell(request(1, "POST", end=False), request(3))
+        for _ in range(40):
+            self.scene.pass_time(1)
+            self.tell(frame("DATA", 0, 1, b"x"))
+        self.assertEqual(self.heard.words(), ["1 408 body_timeout", "1 reset NO_ERROR"])
+        self.assertEqual(self.leaf.heard[-1], "gone")
+        self.leaf.exchanges[1].respond(200, [], b"")
+        self.assertTrue(self.client.connected)
+
+    def test_pausedBodyIsNotLate(self) -> None:
+        """While a body is paused the client owes nothing."""
+        self.tell(request(1, "POST", end=False))
+        self.leaf.exchanges[0].pause_body()
+        self.scene.pass_time(100)
+        self.assertEqual(self.heard.words(), [])
+
+    def test_answerThatNobodyTakes(self) -> None:
+        """A stream whose window stays shut is reset in the end; the others live on."""
+        self.tell(request(1), request(3))
+        exchange = self.leaf.exchanges[0]
+        exchange.begin(200, [], None)
+        exchange.write(b"x" * 100_000)
+        for _ in range(7):
+            self.scene.pass_time(10)
+            self.tell(frame("WINDOW_UPDATE", 0, 1, (1).to_bytes(4, "big")))
+        self.hear()
+        self.assertEqual(self.heard.reset, {1: "CANCEL"})
+        self.assertEqual(self.leaf.heard, ["end", "end", "gone"])
+        self.assertEqual(self.scene.counters["http_write_stalled"], 1)
+        self.assertTrue(self.client.connected)
+
+    def test_finishedAnswerThatNobodyTakes(self) -> None:
+        """The same when the leaf has long finished."""
+        self.tell(request(1))
+        self.leaf.exchanges[0].respond(200, [], b"x" * 100_000)
+        self.scene.pass_time(80)
+        self.hear()
+        self.assertEqual(self.heard.reset, {1: "CANCEL"})
+
+    def test_connectionThatNobodyReads(self) -> None:
+        """A connection on which the kernel gets rid of nothing is cut."""
+        self.tell(request(1))
+        self.leaf.exchanges[0].respond(200, [], b"x")
+        self.client.unsent = 10
+        self.scene.pass_time(90)
+        self.assertTrue(self.client.aborted)
+        self.assertEqual(self.scene.counters["http_write_stalled"], 1)
+
+    # ends
+
+    def test_clientCancels(self) -> None:
+        """A request that a leaf has is cancelled there; one that none has seen is none."""
+        self.tell(request(1))
+        self.tell(frame("RST_STREAM", 0, 1, bytes.fromhex("00000008")))
+        self.assertEqual(self.leaf.heard, ["end", "gone"])
+        self.assertEqual(self.scene.counters["http_client_gone"], 1)
+        self.leaf.exchanges[0].respond(200, [], b"late")
+        self.assertEqual(self.hear(), [])
+        self.tell(request(3), frame("RST_STREAM", 0, 3, bytes.fromhex("00000008")))
+        self.assertEqual((len(self.leaf.exchanges), self.scene.counters["h2_cancelled"]), (1, 1))
+        self.assertEqual([each.status for each in self.scene.recorded], [499])  # type: ignore[attr-defined]
+
+    def test_connectionLost(self) -> None:
+        """All that was asked hears that nobody waits, once each."""
+        self.tell(request(1), request(3))
+        self.client.loseConnection()
+        self.assertEqual(self.leaf.heard, ["end", "end", "gone", "gone"])
+        self.assertEqual(self.scene.entrance.connections, set())
+        for exchange in self.leaf.exchanges:
+            exchange.respond(200, [], b"late")
+        self.assertEqual(len(self.scene.recorded), 2)
+
+    def test_drain(self) -> None:
+        """A goodbye in two steps: what is on its way is still answered, what comes later is not."""
+        self.tell(request(1))
+        drained = self.scene.entrance.drain()
+        self.hear()
+        self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 2**31 - 1)])
+        self.tell(request(3))
+        self.tell(frame("PING", 1, 0, GOODBYE))
+        self.assertEqual(self.heard.goodbyes[1:], [("NO_ERROR", 3)])
+        self.tell(request(5), frame("DATA", 0, 5, b"x"))
+        self.assertEqual(len(self.leaf.exchanges), 2)
+        for exchange in self.leaf.exchanges:
+            self.assertNoResult(drained)
+            exchange.respond(200, [], b"ok")
+        self.hear()
+        self.assertEqual(self.heard.ended, {1, 3})
+        self.assertIsNone(self.successResultOf(drained))
+        self.assertFalse(self.client.connected)
+
+    def test_drainOfADeafClient(self) -> None:
+        """The second step does not wait for long."""
+        drained = self.scene.entrance.drain()
+        self.scene.pass_time(3)
+        self.hear()
+        self.assertEqual(len(self.heard.goodbyes), 2)
+        self.assertIsNone(self.successResultOf(drained))
+
+    def test_endOfAnEntrance(self) -> None:
+        """What drain still waits for can be broken off."""
+        self.tell(request(1))
+        self.scene.entrance.drain()
+        self.scene.entrance.end()
+        self.assertTrue(self.client.aborted)
+        self.assertEqual(self.leaf.heard, ["end", "gone"])
+
+    def test_clientSaysGoodbye(self) -> None:
+        """A client's goodbye ends the connection once its requests are answered."""
+        self.tell(request(1), frame("GOAWAY", 0, 0, bytes(8)))
+        self.assertTrue(self.client.connected)
+        self.leaf.exchanges[0].respond(200, [], b"ok")
+        self.hear()
+        self.assertEqual(self.heard.ended, {1})
+        self.assertFalse(self.client.connected)
+
+    def test_enoughRequests(self) -> None:
+        """After so many requests a connection is renewed, and none is lost."""
+        self.scene.entrance.limits = with_limits(h2_requests=3)
+        self.leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
+        for number in (1, 3, 5, 7):
+            self.tell(request(number))
+        self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 2**31 - 1)])
+        self.assertEqual(self.heard.ended, {1, 3, 5, 7})
+        self.scene.pass_time(3)
+        self.assertFalse(self.client.connected)
+
+    def test_oldConnection(self) -> None:
+        """A connection that is old enough is renewed as well."""
+        self.leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
+        for number in range(1, 120, 2):
+            self.scene.pass_time(80)
+            if not self.client.connected:
+                break
+            self.tell(request(number))
+        self.hear()
+        self.assertEqual([last for _, last in self.heard.goodbyes][:1], [2**31 - 1])
+        self.assertFalse(self.client.connected)
+
+    def test_lingeringIsBounded(self) -> None:
+        """After a fault the client may read why; one that goes on sending is cut off."""
+        self.tell(frame("DATA", 0, 0, b"x"))
+        self.assertTrue(self.client.half_closed)
+        for _ in range(LINGER_SIZE // 16384 + 1):
+            self.protocol.dataReceived(b"x" * 16384)
+        self.assertFalse(self.client.connected)
+
+    def test_faultTellsTheLeaves(self) -> None:
+        """A connection that breaks takes its requests with it."""
+        self.tell(request(1))
+        self.tell(frame("PING", 0, 0, b"x"))
+        self.assertEqual(self.leaf.heard, ["end", "gone"])
+        self.assertEqual(self.heard.goodbyes, [("FRAME_SIZE_ERROR", 1)])
+
+    def test_nothingIsKept(self) -> None:
+        """After all streams have ended nothing of them is left."""
+        self.leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
+        for number in range(1, 2001, 2):
+            self.tell(request(number, "POST", end=False), frame("DATA", 1, number, b"abc"))
+        self.assertEqual(len(self.heard.ended), 1000)
+        engine = self.protocol.engine
+        self.assertEqual((engine.streams, engine._out.waiting, engine._reset), ({}, 0, {}))
+
+
+class Counting:
+    """A producer that writes 16 KiB pieces until it is stopped."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.paused = False
+        self.sent = bytearray()
+
+    @property
+    def written(self) -> int:
+        return len(self.sent)
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        while not self.paused:
+            piece = bytes(((self.written >> 14) & 0xFF,)) * 16_384
+            self.sent += piece
+            self.exchange.write(piece)
+
+    def stopProducing(self) -> None:
+        self.paused = True
+
+
+class HeardTests(SynchronousTestCase):
+    """The tests' own ears."""
+
+    def test_framesAfterTheEnd(self) -> None:
+        """Data on a stream that has ended would be noticed."""
+        heard = Heard()
+        heard.take(frame("HEADERS", 0x5, 1, b"\x88"))
+        self.assertRaises(AssertionError, heard.take, frame("DATA", 0, 1, b"x"))

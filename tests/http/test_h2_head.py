@@ -1,0 +1,102 @@
+"""Heads of HTTP/2 beside those of HTTP/1.1; the refused ones are case files of `test_h2`."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.errors import BadRequest
+from hostedge.http.h1_reader import RequestReader, check_head, read_target
+from hostedge.http.h2_head import METHODS, Malformed, Request, read_request
+from hostedge.wire.host import request_host
+from tests.http.h2_parts import asked
+
+TEXT = st.text(st.characters(codec="latin-1"), max_size=12).map(lambda text: text.encode("latin-1"))
+
+
+def read(method: str = "GET", path: str = "/", last: bool = True, **more: str) -> Request:
+    fields = [(name.replace("_", "-"), value) for name, value in more.items()]
+    return read_request(asked(method, path, *fields), 100, b"http", last)
+
+
+class HeadTests(SynchronousTestCase):
+    """Facts of valid heads."""
+
+    def test_facts(self) -> None:
+        """All parts of a head, each in its place."""
+        got = read("POST", "/a/%62?q=1", last=False, content_length="3", accept="x", host="a.test")
+        self.assertEqual(
+            got,
+            Request(
+                method=b"POST",
+                target=b"/a/%62?q=1",
+                path=b"/a/b",
+                query=b"q=1",
+                host="a.test",
+                authority=b"a.test",
+                fields=[(b"content-length", b"3"), (b"accept", b"x")],
+                length=3,
+                expects=False,
+            ),
+        )
+
+    def test_lengths(self) -> None:
+        """Unknown only while more is to come."""
+        self.assertEqual(read().length, 0)
+        self.assertIsNone(read(last=False).length)
+        self.assertEqual(read(last=False, content_length="0").length, 0)
+
+    def test_expectations(self) -> None:
+        """Only whoever has a body can wait with it."""
+        self.assertTrue(read("POST", last=False, expect="100-Continue").expects)
+        self.assertFalse(read("POST", expect="100-continue").expects)
+
+    def test_crumbs(self) -> None:
+        """Cookies that came one by one are one field."""
+        block = [*asked(), (b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")]
+        fields = read_request(block, 100, b"http", True).fields
+        self.assertEqual(fields, [(b"x", b"y"), (b"cookie", b"a=1; b=2")])
+
+    def test_asterisk(self) -> None:
+        """`*` is for OPTIONS."""
+        self.assertEqual(read("OPTIONS", "*").target, b"*")
+        self.assertRaises(BadRequest, read, "GET", "*")
+
+    def test_methods(self) -> None:
+        """What the parser of HTTP/1 knows as a method is one here."""
+        for method in METHODS:
+            reader = RequestReader()
+            reader.feed(method + b" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            known = type(reader.events[0]) is tuple
+            # the newest ones it may not know yet
+            self.assertTrue(known or method == b"QUERY", method)
+
+    @given(st.sampled_from([b"GET", b"POST", b"FOO", b"G T"]), TEXT, TEXT, TEXT)
+    def test_asStrictAsHTTP1(self, method: bytes, path: bytes, host: bytes, value: bytes) -> None:
+        """What HTTP/1.1 refuses is refused here, and what both take means the same."""
+        target = b"/" + path
+        block = [(b":method", method), (b":scheme", b"http"), (b":path", target)]
+        block += [(b":authority", host), (b"x-a", value)]
+        try:
+            two = read_request(block, 100, b"http", True)
+        except BadRequest:
+            return
+        reader = RequestReader()
+        reader.feed(
+            b"%b %b HTTP/1.1\r\nHost: %b\r\nx-a: %b\r\n\r\n" % (method, target, host, value)
+        )
+        head = reader.events[0]
+        assert type(head) is tuple, head
+        authority, length = check_head(head)[:2]
+        self.assertEqual((authority, length), (two.authority, two.length))
+        self.assertEqual(request_host([authority]), two.host)
+        self.assertEqual(
+            read_target(method, head[1], b"http", authority), (two.target, two.path, two.query)
+        )
+        self.assertIn((b"x-a", value), head[2])
+
+    def test_malformed(self) -> None:
+        """A fault of HTTP/2's own is told apart from a request that is refused."""
+        self.assertRaises(Malformed, read, connection="close")
+        self.assertNotIsInstance(self.assertRaises(BadRequest, read, "GET", "x"), Malformed)
