@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -33,6 +35,8 @@ Respond = Callable[[bytes, bytes], bytes | None]
 
 READ = 4096  # bytes read a turn, some 100 questions: nobody else waits for long
 FLUSH = 16_384  # bytes of answers that are sent together
+
+_NOTHING = bytes(4)  # an int of C
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
@@ -97,17 +101,19 @@ class DnsStream(Protocol):
 
     def pauseProducing(self) -> None:
         self._paused = True
+        # it has time to read, also when it was about to end
+        self.deadline = self._streams.until
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         self._paused = False
+        self.deadline = self._streams.until
         self._answer()
         if self._paused:
             return
+        self.transport.resumeProducing()
         if self._ending:
-            self.end()
-        else:
-            self.transport.resumeProducing()
+            self._end_soon()
 
     def stopProducing(self) -> None:
         """The connection is lost; `connectionLost` follows."""
@@ -116,15 +122,18 @@ class DnsStream(Protocol):
 
     def readConnectionLost(self) -> None:
         """The client asks no more, and may still be reading."""
-        self._ending = True
-        if not self._paused:
-            self.end()
+        self.end()
 
     def writeConnectionLost(self) -> None:
         """We never end only our side."""
 
     def timed_out(self) -> None:
-        if self.transport.unsent and (self.transport.disconnecting or not self._ending):
+        if self._ending and not self._paused and not self.transport.disconnecting:
+            if self._has_more():
+                self._end_soon()
+            else:
+                self.end()
+        elif self.transport.unsent:
             self._streams.counters["dns_tcp_stalled"] += 1
             self.transport.abortConnection()
         else:
@@ -133,11 +142,16 @@ class DnsStream(Protocol):
     def drain(self) -> None:
         """Answer what has come and what is on its way, until the wheel comes by; then end."""
         self._ending = True
-        if not self.transport.unsent:
-            self.deadline = self._streams.wheel.now
-            self._streams.wheel.hasten(self)
-        elif not self._paused:
-            self.end()
+        if not self._paused:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        self.deadline = self._streams.wheel.now
+        self._streams.wheel.hasten(self)
+
+    def _has_more(self) -> bool:
+        """Whether something has come: to close now would be a reset, and cost answers."""
+        return ioctl(self.transport.fileno(), FIONREAD, _NOTHING) != _NOTHING
 
     def end(self) -> None:
         """Take no more questions; what is answered is still sent, if the client reads it."""
