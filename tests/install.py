@@ -16,7 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # command to be found: package that has it
-PACKAGES = {"curl": "curl", "openssl": "openssl", "ip": "iproute2", "knotd": "knot"}
+PACKAGES = {
+    "curl": "curl",
+    "openssl": "openssl",
+    "ip": "iproute2",
+    "dig": "bind9-dnsutils",
+    "kdig": "knot-dnsutils",
+    "knotd": "knot",
+    "unbound": "unbound",
+}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 
