@@ -90,6 +90,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     from hostedge.links.control import ControlLinks
     from hostedge.net.link import LinkServer
     from hostedge.store.history import History
+    from hostedge.store.served import ServedZones
     from hostedge.store.reader import StoreReader
     from hostedge.store.writer import RouteStore
     from hostedge.tls.authority import Authority
@@ -113,7 +114,10 @@ def control(reactor: Any, settings: Settings) -> IService:
     links.keeper.setServiceParent(service)
     threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
     history = History(settings.store)
-    api = Api(store, history, links, WORDS, threads, caller_of, settings.state)
+    dns = settings.dns
+    nameservers = dns.nameservers or (settings.name,)
+    zones = ServedZones(settings.store, WORDS, nameservers, dns.addresses)
+    api = Api(store, history, zones, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
     sessions = Sessions(settings, links, store, history, reading)

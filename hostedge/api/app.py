@@ -5,6 +5,8 @@ In:  `api.server` with requests that were let in; the `hostedge` command makes t
 Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
 
     POST /v1/apply     {"sites": […], "dry_run": false}   revision and changes, once live
+    PUT  /v1/zones/NAME {"account": …, "zone": {…}, "dry_run": false}  the same
+    GET  /v1/zones/NAME                                   a zone, and what is served of it
     POST /v1/undo      {"revision": N, "dry_run": false}  the same
     GET  /v1/export    ?account=                          a site a line
     GET  /v1/changes   ?since=&key=                       a change a line
@@ -20,6 +22,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -34,10 +37,10 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from hostedge.api import history
+from hostedge.api import history, zones
 from hostedge.api.calls import Refused, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
-from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store
+from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store, Zones
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError, Conflict
 from hostedge.model.chain import public_key_of
@@ -70,6 +73,7 @@ class Api:
         self,
         store: Store,
         past: History,
+        served: Zones,
         node: Node,
         words: Words,
         threads: Threads,
@@ -78,6 +82,7 @@ class Api:
     ) -> None:
         self._store = store
         self._history = past
+        self._zones = served
         self._node = node
         self._words = words
         self._threads = threads
@@ -125,6 +130,14 @@ class Api:
         revision, dry_run = call["revision"], call.get("dry_run", False)
         history.check_there("body: revision", revision, self._history.newest())
         return dry_run, self._store.undo(revision, who, dry_run)
+
+    @app.route("/v1/zones/<name>", methods=["PUT"])
+    async def put_zone(self, request: Request, name: str) -> bytes:
+        return await self._write(request, partial(zones.put, self._store, self._words, name))
+
+    @app.route("/v1/zones/<name>", methods=["GET"])
+    async def zone(self, request: Request, name: str) -> bytes:
+        return reply(request, await self._threads.reading(zones.show, self._zones, name))
 
     @app.route("/v1/secrets", methods=["PUT"])
     async def put_secrets(self, request: Request) -> bytes:

@@ -14,6 +14,14 @@ from twisted.web.server import Request
 
 from hostedge.api.guard import JSON
 
+_TYPES = {
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+    int: "a number",
+    str: "a text",
+}
+
 
 class Refused(Exception):
     """A call that is answered with an error of this status."""
@@ -42,8 +50,7 @@ def read_call(body: bytes, known: dict[str, type], required: str) -> dict[str, A
         if key not in known:
             raise Refused(400, f"body: {key}", f"is not known here; known: {', '.join(known)}")
         if type(value) is not known[key]:
-            names = {list: "a list", bool: "true or false", int: "a number", str: "a text"}
-            raise Refused(400, f"body: {key}", f"want {names[known[key]]}")
+            raise Refused(400, f"body: {key}", f"want {_TYPES[known[key]]}")
     if required not in call:
         raise Refused(400, f"body: {required}", "is missing")
     return call

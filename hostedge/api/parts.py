@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-from hostedge.model.site import Site
+from hostedge.model.parse import Object
+from hostedge.model.site import FoundZone, Record, Site
 
 # Runs a function outside the reactor's thread; fires with what it returns.
 InThread = Callable[..., Deferred[Any]]
@@ -85,11 +86,43 @@ class Store(Protocol):
             Conflict: what the revision has changed was changed again.
         """
 
+    def put(
+        self, account: str, key: str, value: Object | None, who: str, dry_run: bool = False
+    ) -> Outcome: ...
+
     def put_secrets(self, values: Sequence[str]) -> list[str]: ...
 
     def export(self, account: str | None = None) -> Iterator[Site]: ...
 
     def backup(self, destination: Path) -> None: ...
+
+
+class Served(Protocol):
+    """A zone with everything that is served of it."""
+
+    @property
+    def found(self) -> FoundZone: ...
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """With the SOA and NS that the node makes."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Names of domains that are answered with the node's addresses."""
+
+    @property
+    def more(self) -> bool:
+        """Whether there are more of these."""
+
+    @property
+    def addresses(self) -> Sequence[str]: ...
+
+
+class Zones(Protocol):
+    """`store.served.ServedZones`; may be asked in any thread."""
+
+    def read(self, name: str) -> Served | None: ...
 
 
 class History(Protocol):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 SYSTEM_SETTINGS = "/etc/hostedge/hostedge.toml"
@@ -81,12 +81,36 @@ def make_parser() -> ArgumentParser:
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")
     added.add_argument("--at", metavar="REVISION", default="", help=f"as it was then; {WHEN}")
+    _add_zone(verb, general)
     added = verb("manhole", "manhole:manhole", "look inside the node, in Python; help() there")
     added.add_argument("-c", dest="command", metavar="SOURCE", help="run this, then leave")
     verb("doctor", "doctor:doctor", "check the machine, the settings and the state folder")
     added = verb("demo", "demo:demo", "start a node, apply a site file, show what to open")
     added.add_argument("file", metavar="FILE", help="the site file")
     return parser
+
+
+def _add_zone(verb: Callable[[str, str, str], ArgumentParser], general: ArgumentParser) -> None:
+    """`hostedge zone` and its words."""
+    zone = verb("zone", "", "show, import and check DNS zones, in the form of zone files")
+    words = zone.add_subparsers(metavar="WORD", required=True)
+
+    def word(name: str, run: str, text: str) -> ArgumentParser:
+        added = words.add_parser(name, help=text, description=text, parents=[general])
+        added.set_defaults(run=f"zone:{run}")
+        return added
+
+    added = word("show", "show", "print a zone as it is served")
+    added.add_argument("name", metavar="NAME")
+    added = word("import", "import_zone", "make a zone file a zone of an account")
+    added.add_argument("file", metavar="FILE", help="a zone file (RFC 1035); - is stdin")
+    added.add_argument("--account", metavar="ACCOUNT", required=True, help="whose it shall be")
+    added.add_argument("--origin", metavar="NAME", default="", help="what it does not say itself")
+    added.add_argument("--skip-unsupported", action="store_true", help="leave other types out")
+    added.add_argument("--dry-run", action="store_true", help="only say what would change")
+    added = word("check", "check", "look for mistakes in a zone file, a zone, or all zones")
+    added.add_argument("zone", metavar="NAME|FILE", nargs="?", default="")
+    added.add_argument("--origin", metavar="NAME", default="", help="what a file does not say")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

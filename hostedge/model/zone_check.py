@@ -43,13 +43,15 @@ class Doubt:
 class _Names:
     """What is there below a zone, asked by relative name."""
 
-    def __init__(self, zone: Zone, hosts: Iterable[str]) -> None:
+    def __init__(self, zone: Zone, hosts: Iterable[str] | None) -> None:
         self.zone = zone
+        # what is not here might be a domain, if those are not known
+        self.missing: Literal["error", "warning"] = "warning" if hosts is None else "error"
         self.types: dict[str, set[str]] = {}
         for record in zone.records:
             self.types.setdefault(record.name, set()).add(record.type)
         self.delegations = {n for n, types in self.types.items() if "NS" in types and n != "@"}
-        for host in hosts:
+        for host in hosts or ():
             name = self.relative(f"{host}.")
             if name is not None:
                 self.types.setdefault(name, set()).update(_ADDRESSES)
@@ -77,8 +79,11 @@ class _Names:
         return set()
 
 
-def check_zone_sense(zone: Zone, hosts: Iterable[str] = ()) -> Iterator[Doubt]:
-    """Find what is doubtful; `hosts` are names below the zone that are answered from domains."""
+def check_zone_sense(zone: Zone, hosts: Iterable[str] | None) -> Iterator[Doubt]:
+    """
+    Find what is doubtful. `hosts` are the names below the zone that are answered from domains;
+    None: nobody knows which these are.
+    """
     names = _Names(zone, hosts)
     servers = [each for each in zone.records if each.name == "@" and each.type == "NS"]
     if len(servers) == 1:
@@ -145,7 +150,7 @@ def _target(record: Record, names: _Names) -> Iterator[Doubt]:
     if record.type in _NO_ALIAS and "CNAME" in found:
         yield _doubt("error", record, f"{target} is a CNAME: want a name with addresses")
     elif record.type in _NO_ALIAS and found.isdisjoint(_ADDRESSES):
-        yield _doubt("error", record, f"{target} has no A or AAAA")
+        yield _doubt(names.missing, record, f"{target} has no A or AAAA")
     elif not found:
         yield _doubt("warning", record, f"{target} has no records")
 

@@ -31,7 +31,7 @@ from hostedge.model.keys import (
 from hostedge.model.parse import Words, parse_object
 from hostedge.model.records import zone_of_row
 from hostedge.model.site import Account, App, Domain, Found, FoundZone, Pool
-from hostedge.routes.hostname import ordered, wildcard_of
+from hostedge.routes.hostname import from_ordered, ordered, wildcard_of
 
 # Before and after every name in normal form.
 FIRST = ""
@@ -54,6 +54,9 @@ _BEFORE = "SELECT name FROM names WHERE name <= ? ORDER BY name DESC LIMIT 1"
 _AFTER = "SELECT name FROM names WHERE name >= ? ORDER BY name LIMIT 1"
 _BEFORE_OF = "SELECT name FROM names WHERE account = ? AND name <= ? ORDER BY name DESC LIMIT 1"
 _AFTER_OF = "SELECT name FROM names WHERE account = ? AND name >= ? ORDER BY name LIMIT 1"
+# `"` comes directly after `!`: from the one to the other is everything below a name
+_HOSTED = "SELECT name FROM names WHERE name >= ? AND name < ?"
+_ZONES_BELOW = "SELECT name FROM zones WHERE place > ? AND place < ?"
 _ZONE = "SELECT body, account, serial FROM zones WHERE name = ?"
 _ZONE_BEFORE = "SELECT place FROM zones WHERE place <= ? ORDER BY place DESC LIMIT 1"
 _ZONE_AFTER = "SELECT place FROM zones WHERE place >= ? ORDER BY place LIMIT 1"
@@ -239,6 +242,21 @@ class StoreReader:
                 if row is not None:
                     found[name] = self._made(owned_key(kind, owner, name), row[0])
         return apps, pools
+
+    def hosted(self, name: str, account: str | None, limit: int) -> list[str]:
+        """At most so many host names of one account, or of all, at a name and below it."""
+        place = ordered(name)
+        statement, values = _HOSTED, [place, f'{place}"']
+        if account is not None:
+            statement, values = f"{statement} AND account = ?", [*values, account]
+        rows = self._connection.execute(f"{statement} ORDER BY name LIMIT {limit:d}", values)
+        return [from_ordered(key) for (key,) in rows]
+
+    def zones_below(self, name: str) -> list[str]:
+        """All zones below this one."""
+        place = ordered(name)
+        rows = self._connection.execute(_ZONES_BELOW, (f"{place}!", f'{place}"'))
+        return [zone for (zone,) in rows]
 
     def _neighbours(self, before: str, after: str, *values: str) -> tuple[str, str]:
         with self._snapshot():

@@ -17,6 +17,7 @@ from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
 from hostedge.model.keys import secret_reference
 from hostedge.store.history import History
+from hostedge.store.served import ServedZones
 from hostedge.store.writer import RouteStore
 from tests.api.node import SITE, RecordedNode, words
 
@@ -35,7 +36,9 @@ class ApiTestCase(SynchronousTestCase):
     def use(self, writing: InThread) -> None:
         threads = Threads(writing, maybeDeferred)
         history = History(self.folder / "store.db")
-        api = Api(self.store, history, self.node, words(), threads, lambda _: "root", self.folder)
+        served = ServedZones(self.folder / "store.db", words(), ("node.test",), ("192.0.2.1",))
+        parts = self.store, history, served, self.node, words(), threads
+        api = Api(*parts, lambda _: "root", self.folder)
         self.treq = StubTreq(Guard(api.resource()))
 
     def start(self, method: str, path: str, body: object = None) -> Deferred[Any]:

@@ -34,6 +34,7 @@ from hostedge.control import ApiListener, WritingThread
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
 from hostedge.store.history import History
+from hostedge.store.served import ServedZones
 from hostedge.store.writer import RouteStore
 from tests.api.node import RecordedNode
 from tests.cli.certificates import make_certificate
@@ -78,7 +79,9 @@ class ApiCase(TestCase):
         reading = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         threads = Threads(writing.run, reading)
         history = History(self.settings.store)
-        api = Api(self.store, history, self.node, words(), threads, caller_of, self.settings.state)
+        served = ServedZones(self.settings.store, words(), ("node.test",), ())
+        parts = self.store, history, served, self.node, words(), threads
+        api = Api(*parts, caller_of, self.settings.state)
         site = ApiSite(reactor, api.resource(), allowed_uids())
         listener = ApiListener(reactor, self.settings.api_socket, site)
         listener.startService()

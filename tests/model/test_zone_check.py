@@ -65,6 +65,14 @@ class CheckTests(SynchronousTestCase):
             found = doubts(("www", "CNAME", "elsewhere.test."), record)
             self.assertIn(wanted, found[0] if found else "nothing")
 
+    def test_hostsUnknown(self) -> None:
+        """
+        In a file alone a name that is missing may be a domain.
+        """
+        zone = Zone("example.org", (Record("@", "MX", "1 www.example.org."),))
+        for hosts, levels in ((None, ["warning"]), ((), ["error"]), (["www.example.org"], [])):
+            self.assertEqual([each.level for each in check_zone_sense(zone, hosts)], levels)
+
     def test_wildcards(self) -> None:
         """
         A wildcard stands in for names that are not there, and for none below those that are.
@@ -108,7 +116,7 @@ class CheckTests(SynchronousTestCase):
         Times to live outside of what is usual are named.
         """
         zone = Zone("example.org", (Record("a", "A", A, 5.0), Record("b", "A", A, 60.0)), 1e6)
-        found = [f"{d.where}: {d.text}" for d in check_zone_sense(zone)]
+        found = [f"{d.where}: {d.text}" for d in check_zone_sense(zone, ())]
         self.assertEqual(
             found,
             [
