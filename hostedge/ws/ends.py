@@ -115,10 +115,10 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     """
     One end, from the opened handshake on; `couple` gives it what it works with.
 
-    A plain frame is kept until it is whole, so that small messages are not fragmented where
-    the network has cut them. As a producer it is paused by the other one's transport. What comes while it is paused waits
-    in `_waiting`, and is no more than the reads that were under way. `listening` until it has
-    closed or broken the protocol.
+    A plain frame is kept until it is whole, so that small messages are not fragmented where the
+    network has cut them. As a producer it is paused by the other one's transport; what comes
+    all the same waits in `_waiting`, and is no more than the reads that were under way.
+    `listening` until it has closed or broken the protocol.
     """
 
     log = Quiet()
@@ -316,21 +316,29 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     def begin(self, is_binary: bool) -> None:
         """A message begins, of which `send` brings the pieces."""
         self._opcode = BINARY if is_binary else TEXT
-        if self._compresses:
-            self.beginMessage(is_binary)
 
     def send(self, payload: bytes, last: bool) -> None:
         """A piece of a message, as a fragment of its own; nothing once a close is sent."""
         if self.state != OPEN:
             return
         if self._compresses:
-            if payload:
-                self.sendMessageFrame(payload)
-            if last:
-                self.endMessage()
-            return
-        self.sendFrame(self._opcode, payload, last)
+            self._send_compressed(payload, last)
+        else:
+            self.sendFrame(self._opcode, payload, last)
         self._opcode = 0
+
+    def _send_compressed(self, payload: bytes, last: bool) -> None:
+        opcode = self._opcode
+        # what Autobahn bounds is the size once it is compressed, of which nobody knows the limit
+        if opcode and last and 2 * len(payload) < self.maxMessagePayloadSize:
+            self.sendMessage(payload, opcode == BINARY)
+            return
+        if opcode:
+            self.beginMessage(opcode == BINARY)
+        if opcode or payload:
+            self.sendMessageFrame(payload)
+        if last:
+            self.endMessage()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Autobahn's also logs and counts

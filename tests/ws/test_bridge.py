@@ -113,8 +113,12 @@ class PassingTests(BridgeTests):
                 one.protocol.send_text(text)
                 one.protocol.send_text(b"1", fin=False)
                 one.protocol.send_continuation(b"2", fin=True)
+                one.protocol.send_binary(b"")
+                one.protocol.send_binary(os.urandom(200_000))
                 stage.turn(12)
-            self.assertEqual(joined(other), [(1, text), (1, b"12")] * 3)
+            messages = joined(other)
+            self.assertEqual(messages[0:3] * 3, [(1, text), (1, b"12"), (2, b"")] * 3)
+            self.assertEqual([len(data) for _, data in messages[3::4]], [200_000] * 3)
         self.assertLess(sum(len(each) for each in client.raw), len(text))
         self.assertGreater(sum(len(each) for each in app.raw), len(text))
 
