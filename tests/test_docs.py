@@ -18,7 +18,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.cli.sites import read_sites
 from hostedge.cli.words import words
 from hostedge.model.parse import parse_site, site_document
-from hostedge.model.site import Account, App, Certificate, Domain, Pool, Server, Site
+from hostedge.model.site import (
+    Account,
+    App,
+    Certificate,
+    Domain,
+    Pool,
+    Record,
+    Server,
+    Site,
+    Zone,
+)
 from hostedge.tls.authority import Authority
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +38,13 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IN_DOCSTRING = re.compile(r"^Site file::\n\n((?: {4}.*\n|\n)+)", re.MULTILINE)
 
 # what an example of one line stands in, told by a key that only it has
-PLACES = {"runtime": "apps", "servers": "pools", "chain": "certificates", "mappings": "domains"}
+PLACES = {
+    "runtime": "apps",
+    "servers": "pools",
+    "chain": "certificates",
+    "mappings": "domains",
+    "records": "zones",
+}
 
 
 def examples() -> Iterator[tuple[str, str]]:
@@ -133,7 +149,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         page = (ROOT / "docs" / "site-file.md").read_text()
         described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-        classes = [Account, App, Pool, Domain, Certificate]
+        classes = [Account, App, Pool, Domain, Certificate, Zone, Record]
         wanted = {attribute.name for each in classes for attribute in fields(each)} - {"run"}
         for shape in (*words().shapes.values(), *words().runs.values()):
             wanted |= shape.fields.keys()
