@@ -19,6 +19,7 @@ from pathlib import Path
 PACKAGES = {
     "curl": "curl",
     "openssl": "openssl",
+    "ssh": "openssh-client",
     "ip": "iproute2",
     "dig": "bind9-dnsutils",
     "kdig": "knot-dnsutils",

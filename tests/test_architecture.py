@@ -46,7 +46,11 @@ WITHOUT_TEST = (
 
 # modules that are two ends of one wire, or whose work is a whole node: tested where it shows
 TESTED_IN = {
+    "hostedge.cli.manhole": "tests/live/test_manhole.py",
     "hostedge.compose": "tests/live/test_node.py",
+    "hostedge.console.sessions": "tests/live/test_manhole.py",
+    "hostedge.console.ssh": "tests/live/test_manhole.py",
+    "hostedge.console.unix": "tests/live/test_manhole.py",
     "hostedge.edge": "tests/live/test_node.py",
     "hostedge.keeper": "tests/live/test_node.py",
     "hostedge.tap": "tests/live/test_start.py",

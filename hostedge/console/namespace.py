@@ -51,7 +51,7 @@ class Node(Protocol):
 
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
 
-    def explain(self, url: str, method: str) -> Awaitable[list[dict[str, Any]]]: ...
+    def explain(self, url: str, method: str, at: int = 0) -> Awaitable[list[dict[str, Any]]]: ...
 
     def evaluate(self, index: int, source: str) -> Awaitable[str]: ...
 
@@ -109,13 +109,15 @@ class Verbs:
         return Answer(freeze(await self._node.daemons()), app_lines)
 
     @asked
-    async def explain(self, url: str, method: str = "GET") -> Answer:
-        """What an edge would do with a request for this URL, step by step."""
+    async def explain(self, url: str, method: str = "GET", at: int = 0) -> Answer:
+        """What an edge would do with a request for this URL; or would have, at a revision."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("explain", f"want http(s)://name/path, not {url!r}")
-        steps = await self._node.explain(url, method.upper())
-        answer = {"url": url, "method": method.upper(), "steps": steps}
+        steps = await self._node.explain(url, method.upper(), at)
+        answer: dict[str, Any] = {"url": url, "method": method.upper(), "steps": steps}
+        if at:
+            answer["at"] = at
         return Answer(freeze(answer), explain_lines)
 
     @asked

@@ -10,8 +10,10 @@ What a session needs is imported with the first one: control starts as fast with
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
 from twisted.logger import Logger
 
 from hostedge.console.history import History
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
 
 MOST = 8
 FULL = f"there are {MOST} sessions already; end one first"
+
+
+@frozen
+class Screen:
+    """What a terminal of conch's writes to."""
+
+    write: Callable[[bytes], object]
+    # the session has ended as it should; called by the name that a transport has
+    loseConnection: Callable[[], object]
 
 
 class Sessions:
@@ -62,8 +73,8 @@ class Sessions:
         self._open -= 1
         self.log.info("{who} leaves the manhole", who=who)
 
-    def terminal(self, who: str, transport: Any, width: int, height: int) -> Terminal:
-        """A session at a terminal that `transport` writes to."""
+    def terminal(self, who: str, screen: Screen, width: int, height: int) -> Terminal:
+        """A session at a terminal."""
         from hostedge.console.interpreter import Interpreter
         from hostedge.console.manhole import Manhole, Terminal
 
@@ -72,7 +83,7 @@ class Sessions:
             self._history.load()
         interpreter = Interpreter(self._names(), who, width)
         terminal = Terminal(Manhole, interpreter, self._history, self._banner(who))
-        terminal.open(transport, width, height)
+        terminal.open(screen, width, height)
         return terminal
 
     def lines(self, who: str, reader: LinesReader, width: int) -> Lines:

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer, provider
 
 from hostedge.console.keys import ALGORITHMS, KeyFile, Operator, host_key
-from hostedge.console.sessions import FULL, Sessions
+from hostedge.console.sessions import FULL, Screen, Sessions
 from hostedge.settings import Settings, parse_address
 
 LOGIN = 30.0  # seconds in which one has to be in
@@ -267,7 +267,7 @@ class Shell:
             return
         self._admitted = True
         if self._size is not None and command is None:
-            screen = _Screen(proto)
+            screen = Screen(proto.write, partial(_end, proto, 0))
             self._terminal = self._sessions.terminal(self._who, screen, *self._size)
             self._keys.heard_by(self._terminal.dataReceived)
             if self._complete:
@@ -308,25 +308,13 @@ class _Keys:
     def __init__(self) -> None:
         self._early: list[bytes] = []
         self.write: Callable[[bytes], object] = self._early.append
+        # `Shell.closed` is told as well
+        self.loseConnection = lambda: None
 
     def heard_by(self, write: Callable[[bytes], object]) -> None:
         self.write = write
         for data in self._early:
             write(data)
-
-    def loseConnection(self) -> None:
-        """The channel is closed; `Shell.closed` is told as well."""
-
-
-class _Screen:
-    """What the terminal writes to."""
-
-    def __init__(self, proto: SSHSessionProcessProtocol) -> None:
-        self._proto = proto
-        self.write = proto.write
-
-    def loseConnection(self) -> None:
-        _end(self._proto, 0)
 
 
 class _Pipe:

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hostedge.console.sessions import FULL, Sessions
+from hostedge.console.sessions import FULL, Screen, Sessions
 from hostedge.net.identity import name_of_user, peer_credentials
 
 SOCKET_MODE = 0o600
@@ -95,8 +95,9 @@ class Attached(Protocol):
             self.dataReceived(rest)
 
     def _open_terminal(self, width: int, height: int) -> None:
-        transport = _UntilTheEnd(self.transport)
-        session = self._sessions.terminal(self._who, transport, width, height)
+        transport: Any = self.transport
+        screen = Screen(transport.write, self._end)
+        session = self._sessions.terminal(self._who, screen, width, height)
         self._inside = session.dataReceived
         self._leave = lambda: session.connectionLost(Failure(connectionDone.value))
 
@@ -113,6 +114,11 @@ class Attached(Protocol):
     def writeConnectionLost(self) -> None:
         """Nobody reads any more."""
         self._break()
+
+    def _end(self) -> None:
+        transport: Any = self.transport
+        transport.write(END)
+        transport.loseConnection()
 
     def _break(self) -> None:
         transport: Any = self.transport
@@ -134,18 +140,6 @@ class Attached(Protocol):
     def _say(self, value: dict[str, object]) -> None:
         transport: Any = self.transport
         transport.write(json.dumps(value).encode() + b"\n")
-
-
-class _UntilTheEnd:
-    """A transport whose last byte says that the session has ended as it should."""
-
-    def __init__(self, transport: Any) -> None:
-        self.write = transport.write
-        self._transport = transport
-
-    def loseConnection(self) -> None:
-        self.write(END)
-        self._transport.loseConnection()
 
 
 class _Pipe:

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.console.manhole import AHEAD, MOST
-from tests.console.typing import DELETE, DOWN, END, HOME, LEFT, RIGHT, UP, Typist
+from tests.console.typist import DELETE, DOWN, END, HOME, LEFT, RIGHT, UP, Typist
 
 # keys of which any order must leave the screen showing the line
 KEYS = st.sampled_from(

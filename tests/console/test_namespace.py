@@ -43,8 +43,8 @@ class Roles:
     async def daemons(self) -> list[dict[str, Any]]:
         return [{"app": "a/x", "state": "READY", "since": 2.0, "in_flight": 0, "reason": ""}]
 
-    async def explain(self, url: str, method: str) -> list[dict[str, Any]]:
-        return [{"step": "host", "answer": url, "reason": method}]
+    async def explain(self, url: str, method: str, at: int = 0) -> list[dict[str, Any]]:
+        return [{"step": "host", "answer": url, "reason": f"{method} {at}"}]
 
     async def evaluate(self, index: int, source: str) -> str:
         self.asked.append((index, source))
@@ -97,6 +97,7 @@ class VerbsTests(SynchronousTestCase):
         An edge's words; a URL that is none is not sent anywhere.
         """
         self.assertIn("GET http://a/x\n", self.text("explain('http://a/x', 'get')"))
+        self.assertIn("at revision 2\n", self.text("explain('http://a/x', at=2)"))
         coroutine = evaluate("explain('x')", self.names, Output(lambda text: None))
         failed = Deferred.fromCoroutine(coroutine)
         self.failureResultOf(failed, ConfigError)

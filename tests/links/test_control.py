@@ -20,13 +20,21 @@ from hostedge.ipc import (
     Daemon,
     Daemons,
     Edges,
+    Evaluate,
     Explain,
     Hello,
     Replace,
     Report,
     Restart,
 )
-from hostedge.links.control import LOOK, PATIENCE, ControlLinks, EdgePeer
+from hostedge.links.control import (
+    EVALUATION,
+    LOOK,
+    MAX_SOURCE,
+    PATIENCE,
+    ControlLinks,
+    EdgePeer,
+)
 from hostedge.net.link import LinkPeer, hello
 from hostedge.settings import Settings
 
@@ -50,6 +58,14 @@ class EdgeEnd(LinkPeer):
     @Report.responder
     def report(self) -> dict[str, Any]:
         return {"report": json.dumps({"in_flight": 3}).encode()}
+
+    @Evaluate.responder
+    def evaluate(self, source: str) -> Any:
+        answer = {"printed": f"{source}!"}
+        if self.hung is None:
+            return answer
+        self.hung.append(Deferred())
+        return self.hung[-1].addCallback(lambda _: answer)
 
     @Explain.responder
     def explain(self, url: str, method: str, at: int) -> dict[str, Any]:
@@ -303,6 +319,53 @@ class ControlLinksTests(SynchronousTestCase):
                 ("a/y: COLD", "now: it does not run, if there is such an app now"),
             ],
         )
+
+    def evaluated(self, index: int, source: str) -> Deferred[str]:
+        return self.run_(self.links.evaluate(index, source))
+
+    def refusal(self, asked: Deferred[str]) -> str:
+        return str(self.failureResultOf(asked, ConfigError).value)
+
+    def test_evaluate(self) -> None:
+        """
+        What is typed for an edge goes to that one, and its text comes back.
+        """
+        self.link_edge(10)
+        self.link_edge(11)
+        self.assertEqual(self.successResultOf(self.evaluated(1, "1 + 1")), "1 + 1!")
+        self.assertEqual(
+            self.refusal(self.evaluated(7, "1")), "edge 7: is not linked; linked: 0, 1"
+        )
+        long = self.refusal(self.evaluated(0, "\u20ac" * (MAX_SOURCE // 3 + 1)))
+        self.assertEqual(long, f"edge 0: want at most {MAX_SOURCE} bytes of source")
+
+    def test_evaluateNewest(self) -> None:
+        """
+        While an edge is being replaced, the one that takes its place is asked.
+        """
+        draining = self.link_edge(10)
+        draining.hung = []
+        arguments = {**hello("edge", 0, 4), "pid": 12}
+        end: EdgeEnd = self.connect(lambda: self.links.make_peer(12), EdgeEnd)[0]
+        end.callRemote(Hello, **arguments)
+        self.flush()
+        self.assertEqual(self.successResultOf(self.evaluated(0, "x")), "x!")
+
+    def test_evaluateGivesUp(self) -> None:
+        """
+        An edge that hangs, or ends, while it is asked is a sentence.
+        """
+        end = self.link_edge(10)
+        end.hung = []
+        asked = self.evaluated(0, "while True: pass")
+        self.pass_time(EVALUATION - 1)
+        self.assertNoResult(asked)
+        self.pass_time(2)
+        self.assertIn("edge 0: has not answered in 10 s", self.refusal(asked))
+        asked = self.evaluated(0, "x")
+        end.transport.loseConnection()
+        self.flush()
+        self.assertIn("edge 0: ended before it answered", self.refusal(asked))
 
     def test_certify(self) -> None:
         """
