@@ -19,8 +19,8 @@ from importlib import import_module
 SYSTEM_SETTINGS = "/etc/hostedge/hostedge.toml"
 LOCAL_SETTINGS = "etc/hostedge.toml"
 
-KEY = "app/demo/hello, or all below app/demo/, or the domain of a host name"
-WHEN = "or a time: 2026-11-22T10:00Z, 2h"
+KEY = "only of app/demo/hello, of all below app/demo/, or of a host name's domain"
+WHEN = "a revision, or a time: 2026-11-22T10:00Z, 2h"
 
 EPILOG = f"""\
 The settings file is the one that --settings names, else $HOSTEDGE_SETTINGS,
@@ -63,11 +63,11 @@ def make_parser() -> ArgumentParser:
     added = verb("export", "stored:export", "print what accounts have, as a site file")
     added.add_argument("account", metavar="ACCOUNT", nargs="?", help="only this one")
     added = verb("changes", "history:changes", "list what was changed, when and by whom")
-    added.add_argument("key", metavar="KEY", nargs="?", default="", help=f"only {KEY}")
-    added.add_argument("--since", metavar="REVISION", default="", help=f"only later ones; {WHEN}")
+    added.add_argument("key", metavar="KEY", nargs="?", default="", help=KEY)
+    added.add_argument("--since", metavar="REVISION", default="", help=f"only after {WHEN}")
     added = verb("diff", "history:diff", "show what a revision has changed")
-    added.add_argument("revision", metavar="REVISION", help=f"one, or FROM..TO; {WHEN}")
-    added.add_argument("key", metavar="KEY", nargs="?", default="", help=f"only {KEY}")
+    added.add_argument("revision", metavar="REVISION", help="or FROM..TO, numbers or times")
+    added.add_argument("key", metavar="KEY", nargs="?", default="", help=KEY)
     added = verb("undo", "history:undo", "put back what a revision has changed")
     added.add_argument("revision", metavar="REVISION", help="as `changes` lists it")
     added.add_argument("--dry-run", action="store_true", help="only say what would change")
@@ -80,7 +80,7 @@ def make_parser() -> ArgumentParser:
     added = verb("explain", "running:explain", "tell what happens to a request, and why")
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")
-    added.add_argument("--at", metavar="REVISION", default="", help=f"as it was then; {WHEN}")
+    added.add_argument("--at", metavar="REVISION", default="", help=f"as it was at {WHEN}")
     _add_zone(verb, general)
     added = verb("manhole", "manhole:manhole", "look inside the node, in Python; help() there")
     added.add_argument("-c", dest="command", metavar="SOURCE", help="run this, then leave")
