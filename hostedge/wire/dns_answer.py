@@ -228,7 +228,8 @@ def _beyond(zone: CompiledZone, name: Name, kind: int, depth: int) -> Place:
             return Place(FOUND, None, True, b"")
         if after.startswith(text + SEPARATOR):
             return Place(FOUND, None, False, b"")
-    if len(labels) > zone.depth:
+    if len(labels) > depth + 1 or not key.whole:
+        # else it is just this label that is missing: the encloser stays
         depth = max(depth, labels_in_common(labels, before), labels_in_common(labels, after))
     source = b"\1*" + name.wire[name.offsets[-depth] :]
     node = zone.nodes.get(source)
