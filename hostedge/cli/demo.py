@@ -267,6 +267,7 @@ def guide(
     yield f"  {program} apps"
     for page in pages[:1]:
         yield f"  {program} explain {page.url}"
+    yield f"  {program} manhole"
     yield "Stop: Ctrl-C; a second one ends everything at once"
 
 

@@ -103,6 +103,7 @@ class PageTests(SynchronousTestCase):
         self.assertIn(dig, lines)
         self.assertIn("browsers and curl: var/ca.pem", text)
         self.assertIn("  .venv/bin/hostedge explain https://demo.localhost:8443/", text)
+        self.assertIn("  .venv/bin/hostedge manhole\n", text)
         self.assertIn("Ctrl-C", text)
 
 

@@ -1,0 +1,1 @@
+`hostedge manhole` opens a Python prompt inside the running node, with verbs for its processes, apps, hosts and store, and a way into each edge; over SSH too, with public keys only, when the settings say so.
