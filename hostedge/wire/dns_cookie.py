@@ -30,11 +30,19 @@ class Cookies:
     def __init__(self, secret: bytes, seconds: Callable[[], float]) -> None:
         self._begun = blake2s(digest_size=8, key=secret)
         self._seconds = seconds
+        self._now = -1
+        self._stamp = b""
 
     def make(self, client_cookie: bytes, client: bytes) -> bytes:
         """Our cookie for a client that is at this address now."""
-        stamp = _VERSION + (int(self._seconds()) & 0xFFFFFFFF).to_bytes(4)
-        return stamp + self._hash(client_cookie + stamp + client)
+        now = int(self._seconds())
+        if now != self._now:
+            self._now = now
+            self._stamp = _VERSION + (now & 0xFFFFFFFF).to_bytes(4)
+        stamp = self._stamp
+        hashing = self._begun.copy()
+        hashing.update(client_cookie + stamp + client)
+        return stamp + hashing.digest()
 
     def check(self, client_cookie: bytes, server_cookie: bytes, client: bytes) -> bool:
         """Say whether this is a cookie of ours for that client, and not an old one."""
@@ -45,9 +53,6 @@ class Cookies:
         age = (int(self._seconds()) - int.from_bytes(stamp[4:])) & 0xFFFFFFFF
         if age > OLDEST and age < 2**32 - AHEAD:
             return False
-        return self._hash(client_cookie + stamp + client) == hashed
-
-    def _hash(self, data: bytes) -> bytes:
         hashing = self._begun.copy()
-        hashing.update(data)
-        return hashing.digest()
+        hashing.update(client_cookie + stamp + client)
+        return hashing.digest() == hashed
