@@ -26,7 +26,8 @@ import dns.rcode
 import dns.resolver
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.live.node import Node, wait_for
+from hostedge.net.datagram import SIZE
+from tests.live.node import ROOT, Node, wait_for
 
 SETTINGS = """
 dns = [{listen}]
@@ -59,6 +60,23 @@ def site(**records: str) -> dict[str, Any]:
     mappings = [{"path": "/", "redirect": "https://example.org/"}]
     domain = {"name": "shop.example", "aliases": ["www.shop.example"], "mappings": mappings}
     return {"account": "shop", "zones": [zone], "domains": [domain]}
+
+
+def corpus() -> Iterator[bytes]:
+    """Every packet of the cases."""
+    for path in sorted((ROOT / "tests" / "cases" / "dns").glob("*.case")):
+        lines = path.read_text().splitlines()
+        yield bytes.fromhex("".join(line for line in lines if not line.startswith("#")))
+
+
+def damaged(packet: bytes, count: int) -> Iterator[bytes]:
+    """The same packet with some bytes changed, and cut off somewhere."""
+    chosen = random.Random(53)
+    for _ in range(count):
+        bad = bytearray(packet)
+        for _ in range(chosen.randrange(1, 6)):
+            bad[chosen.randrange(len(bad))] = chosen.randrange(256)
+        yield bytes(bad[: chosen.randrange(len(bad) + 1)])
 
 
 def has_ipv6() -> bool:
@@ -369,23 +387,29 @@ stub-zone:
 
     def test_malformed(self) -> None:
         """
-        Whatever comes in a datagram, the node lives, says nothing about it, and answers others.
+        Whatever comes in a datagram or over TCP, the node lives, logs nothing, and answers others.
         """
-        chosen = random.Random(53)
         good = dns.message.make_query("www.shop.example", "A", use_edns=0).to_wire()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect(("127.0.0.1", self.port))
-            for number in range(3000):
-                packet = bytearray(good)
-                for _ in range(chosen.randrange(1, 6)):
-                    packet[chosen.randrange(len(packet))] = chosen.randrange(256)
-                client.send(packet[: chosen.randrange(len(packet) + 1)])
+            for number, packet in enumerate((*corpus(), *damaged(good, 3000))):
+                client.send(packet)
                 if number % 100 == 0:
                     self.address("c.shop.example")
-            for size in (1233, 1472, 1473, 9000, 65_000):
+            for size in (1233, SIZE, SIZE + 1, 9000, 65_000):
                 client.send(good + bytes(size - len(good)))
         self.address("c.shop.example")
-        self.assertEqual(self.counted("dns_udp_oversized"), 3)
+        with socket.create_connection(("127.0.0.1", self.port), 20) as client:
+            for packet in (*corpus(), good):
+                client.sendall(len(packet).to_bytes(2, "big") + packet)
+            client.shutdown(socket.SHUT_WR)
+            with client.makefile("rb") as file:
+                data = file.read()
+        # the last answer, and the connection's end
+        answer = dns.message.from_wire(data[data.rindex(good[:2]) :])
+        self.assertEqual(str(answer.answer[0][0]), "192.0.2.1")
+        oversized = 3 + sum(len(packet) > SIZE for packet in corpus())
+        self.assertEqual(self.counted("dns_udp_oversized"), oversized)
         self.assertEqual((self.counted("dns_failed"), self.counted("dns_servfail")), (0, 0))
         self.no_traceback()
 
