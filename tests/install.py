@@ -25,6 +25,8 @@ PACKAGES = {
     "kdig": "knot-dnsutils",
     "knotd": "knot",
     "unbound": "unbound",
+    "chromium": "chromium",
+    "certutil": "libnss3-tools",
 }
 
 POLICY = Path("/usr/sbin/policy-rc.d")

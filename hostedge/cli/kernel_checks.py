@@ -56,6 +56,7 @@ def check_kernel(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
     yield cgroup_level(cgroup)
     yield open_files()
     yield gunicorn()
+    yield websocket()
     yield clock()
 
 
@@ -223,6 +224,22 @@ def gunicorn() -> Finding:
         return Finding("ok", "gunicorn", metadata.version("gunicorn"))
     todo = "pip install gunicorn where hostedge or the app is installed"
     return Finding("warn", "gunicorn", "not here: apps of runtime wsgi need it", todo)
+
+
+def websocket() -> Finding:
+    """Autobahn's parts in C, without which a message costs fifty times as much."""
+    # no other command needs it
+    from autobahn.websocket import USES_NVX
+
+    if USES_NVX:
+        return Finding("ok", "websocket", "Autobahn has its parts in C")
+    return Finding(
+        "warn",
+        "websocket",
+        "Autobahn works without its parts in C: compressed and fragmented messages are slow",
+        "install its wheel, or a C compiler and pip install --force-reinstall --no-binary "
+        "autobahn autobahn; and unset AUTOBAHN_USE_NVX",
+    )
 
 
 def clock() -> Finding:

@@ -14,6 +14,7 @@ what goes over the wire is relied upon, and tests/ws/test_shaken.py fails when t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketServerFactory
@@ -23,6 +24,9 @@ from autobahn.websocket.compress import (
     PerMessageDeflateResponse,
     PerMessageDeflateResponseAccept,
 )
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IConsumer, ITransport
+from zope.interface import implementer
 
 from hostedge.settings import Limits
 from hostedge.wire.upgrade import accept_for
@@ -41,14 +45,12 @@ _REQUEST = (
 _ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
+@implementer(ITransport, IConsumer)
 class Listening:
     """A transport that keeps what is written to it; nobody is there."""
 
     def __init__(self) -> None:
         self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
 
     def field(self, name: bytes) -> bytes:
         """The value of a field in what was written; empty without."""
@@ -58,13 +60,26 @@ class Listening:
                 return value
         return b""
 
-    def unregisterProducer(self) -> None:  # noqa: N802 - Autobahn calls it
-        """There never is one."""
+    def write(self, data: bytes) -> None:
+        self.written += data
 
-    def loseConnection(self) -> None:  # noqa: N802 - Autobahn calls it
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
         """The handshake has failed; the protocol's state says so."""
 
-    abortConnection = loseConnection
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """None will ever be asked for anything."""
+
+    def unregisterProducer(self) -> None:
+        """There is none."""
+
+    def getPeer(self) -> UNIXAddress:
+        return UNIXAddress(None)
+
+    def getHost(self) -> UNIXAddress:
+        return UNIXAddress(None)
 
 
 class Shaken:

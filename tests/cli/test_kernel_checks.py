@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -101,6 +104,20 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(finding.level, "warn")
         self.assertIn("1000 open files", finding.text)
         self.assertIn(f"LimitNOFILE={FILES}", finding.todo)
+
+    def test_websocket(self) -> None:
+        """
+        Autobahn without its parts in C is worth a warning.
+        """
+        self.assertEqual(kernel_checks.websocket().level, "ok")
+        check = "from hostedge.cli.kernel_checks import websocket; print(websocket().level)"
+        done = subprocess.run(
+            [sys.executable, "-c", check],
+            env={**os.environ, "AUTOBAHN_USE_NVX": "0"},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(done.stdout, "warn\n", done.stderr)
 
     def test_clock(self) -> None:
         """

@@ -8,41 +8,18 @@ here first.
 from __future__ import annotations
 
 from autobahn.websocket.protocol import WebSocketProtocol
+from twisted.internet.interfaces import IConsumer, ITransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from hostedge.settings import Limits
 from hostedge.ws.ends import End
-from hostedge.ws.shaken import OFFER, Shaken
+from hostedge.ws.shaken import OFFER, Listening, Shaken
+from tests.ws.heard import Heard
 
 HELLO = b"\x81\x85\x00\x00\x00\x00hello"
-
-
-class Heard:
-    """Bridge and other end in one: keeps what it is told."""
-
-    websocket_extensions_in_use: list[object] = []
-    state = WebSocketProtocol.STATE_OPEN
-
-    def __init__(self) -> None:
-        self.transport = StringTransport()
-        self.log: list[object] = []
-
-    def begin(self, is_binary: bool) -> None:
-        self.log.append(("begin", is_binary))
-
-    def send(self, payload: bytes, last: bool) -> None:
-        self.log.append((payload, last))
-
-    def sendPing(self, payload: bytes) -> None:
-        self.log.append(("ping", payload))
-
-    def close_came(self, end: End, code: int | None, reason: bytes) -> None:
-        self.log.append(("close", code, reason))
-
-    def broke(self, end: End) -> None:
-        self.log.append("broke")
 
 
 class ShakenTests(SynchronousTestCase):
@@ -68,6 +45,11 @@ class ShakenTests(SynchronousTestCase):
             self.assertEqual(transport.value(), b"")
             end.sendCloseFrame(1012, b"x")
             self.assertTrue(transport.value().startswith(b"\x88"), transport.value())
+
+    def test_listening(self) -> None:
+        """The transport of the handshake is one."""
+        verifyObject(ITransport, Listening())
+        verifyObject(IConsumer, Listening())
 
     def test_noTimers(self) -> None:
         """All waiting is ours: no reactor is asked for anything."""
