@@ -58,7 +58,8 @@ def attach(settings: Settings, header: dict[str, object]) -> Iterator[socket.soc
         node.settimeout(CONNECT)
         try:
             node.connect(str(path))
-            node.sendall(json.dumps(header).encode() + b"\n")
+            # whoever is refused is told so before anything was read
+            _send(node, json.dumps(header).encode() + b"\n")
             answer = json.loads(_line(node))
         except (FileNotFoundError, ConnectionRefusedError):
             start = f"twistd -n hostedge --settings {shortest(settings.file)}"

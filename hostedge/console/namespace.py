@@ -161,14 +161,23 @@ def _described(about: object) -> Iterator[str]:
         member = getattr(type(about), name, None)
         if name.startswith("_") or not inspect.isroutine(member):
             continue
-        says = (inspect.getdoc(member) or "").strip().partition("\n")[0]
-        try:
-            how = name + str(inspect.signature(member)).replace("(self, ", "(").replace(
-                "(self", "("
-            )
-        except ValueError:
-            how = f"{name}(…)"
-        yield f"{how.partition(' -> ')[0]}\n    {says}".rstrip()
+        says = " ".join((inspect.getdoc(member) or "").partition("\n\n")[0].split())
+        yield _written(name, member)
+        yield f"    {says}".rstrip()
+
+
+def _written(name: str, routine: Any) -> str:
+    """How a call is written: the names of what it takes, and what they are by themselves."""
+    try:
+        signature = inspect.signature(routine)
+    except ValueError:
+        return f"{name}(…)"
+    takes = [
+        each.replace(annotation=inspect.Parameter.empty)
+        for each in signature.parameters.values()
+        if each.name != "self"
+    ]
+    return f"{name}{inspect.Signature(takes)}"
 
 
 def _edge_lines(edges: Any, width: int) -> Iterator[str]:

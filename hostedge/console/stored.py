@@ -70,7 +70,9 @@ class Reader(Protocol):
 
 
 class Stored:
-    """Every call reads what is committed now; a call takes well under a millisecond."""
+    """
+    The route store, to be read. Every call has what is committed now, in well under a millisecond.
+    """
 
     def __init__(self, writer: Writer, history: History, reader: Reader) -> None:
         self._writer = writer
