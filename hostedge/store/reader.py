@@ -39,6 +39,11 @@ LAST = "\x7f"
 
 BUSY_TIMEOUT = 1.0  # a reader waits only while a crashed writer's log is recovered
 
+# the newest of `store.migrations`: an edge may start before control has upgraded an older store,
+# and would take what it finds there for other things
+SCHEMA = "0003"
+
+_SCHEMA = "SELECT version_num FROM alembic_version"
 _REVISION = "SELECT coalesce(max(revision), 0) FROM changes"
 _DOMAIN = (
     "SELECT d.account, d.name, d.body, a.body FROM names n"
@@ -89,7 +94,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     Open the store so that nothing can be written, by nobody's mistake.
 
     Raises:
-        ConfigError: it is not there or cannot be read.
+        ConfigError: it is not there, cannot be read, or has the tables of another version.
     """
     try:
         connection = sqlite3.connect(
@@ -99,9 +104,12 @@ def open_read_only(path: Path) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        connection.execute(_REVISION).fetchone()
+        (schema,) = connection.execute(_SCHEMA).fetchone() or ("none",)
     except sqlite3.Error as error:
         raise ConfigError(str(path), f"is no route store that can be read: {error}") from None
+    if schema != SCHEMA:
+        connection.close()
+        raise ConfigError(str(path), f"has tables of version {schema}, want {SCHEMA}")
     return connection
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
+from hostedge.store.reader import SCHEMA, open_read_only
 from hostedge.store.tables import METADATA
 from hostedge.store.upgrade import open_engine, upgrade
 from hostedge.store.writer import RouteStore
@@ -35,7 +36,7 @@ class UpgradeTests(SynchronousTestCase):
         with open_engine(self.path).connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             self.assertEqual(compare_metadata(context, METADATA), [])
-            self.assertEqual(context.get_current_revision(), "0003")
+            self.assertEqual(context.get_current_revision(), SCHEMA)
             rowless = "SELECT count(*) FROM sqlite_master WHERE sql LIKE '%WITHOUT ROWID%'"
             self.assertEqual(connection.execute(text(rowless)).scalar(), 3)
 
@@ -59,6 +60,16 @@ class UpgradeTests(SynchronousTestCase):
         upgrade(self.path)
         with open_engine(self.path).connect() as connection:
             self.assertEqual(connection.execute(every).fetchall(), written)
+
+    def test_readersWait(self) -> None:
+        """
+        An older store is not there for readers before it is upgraded: its names would be others.
+        """
+        upgrade(self.path)
+        with open_engine(self.path).begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        error = self.assertRaises(ConfigError, open_read_only, self.path)
+        self.assertEqual(error.problem, f"has tables of version 0001, want {SCHEMA}")
 
     def test_modes(self) -> None:
         """
