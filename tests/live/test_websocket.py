@@ -184,7 +184,7 @@ class EchoTests(LiveTests):
     def test_appsStartedByTheUpgrade(self) -> None:
         """Cold apps of both makes echo text, bytes, fragments and pings over TLS."""
         for kind in ("websockets", "autobahn"):
-            opened = self.open(f"/{kind}")
+            opened = self.open(f"/{kind}", compression=None)
             for message in ("grüße", b"\0\xff" * 100_000, "", b""):
                 opened.send(message)
                 self.assertEqual(opened.recv(PATIENCE), message)
@@ -323,7 +323,7 @@ class AskingTests(LiveTests):
 class EndTests(LiveTests):
     """How it ends when neither side wants it to."""
 
-    settings = "[limits]\nwebsockets = 2\ndrain = 20\n"
+    settings = "[limits]\nwebsockets = 2\ndrain = 5\n"
 
     def test_killedApp(self) -> None:
         """The client of an app that dies hears 1012, and may come again."""

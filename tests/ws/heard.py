@@ -17,6 +17,8 @@ class Heard:
     def __init__(self) -> None:
         self.transport = StringTransport()
         self.log: list[object] = []
+        # how often it has ended
+        self.ends = 0
 
     def begin(self, is_binary: bool) -> None:
         self.log.append(("begin", is_binary))
@@ -28,9 +30,11 @@ class Heard:
         self.log.append(("ping", payload))
 
     def close_came(self, end: End, code: int | None, reason: bytes) -> None:
+        self.ends += 1
         self.log.append(("close", code, reason))
 
     def broke(self, end: End) -> None:
+        self.ends += 1
         self.log.append("broke")
 
     def sendPong(self, payload: bytes) -> None:
