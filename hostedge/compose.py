@@ -30,8 +30,8 @@ from hostedge.settings import Settings, read_settings
 
 WORDS = Words(MAPPINGS, RUNTIMES)
 
-# what TLS clients may speak with us
-ALPN = (b"http/1.1",)
+# what TLS clients may speak with us, the best first
+ALPN = (b"h2", b"http/1.1")
 
 # who may link: the node's own processes
 MINE = frozenset((os.geteuid(),))
@@ -145,6 +145,7 @@ def import_edge() -> None:
     import hostedge.edge
     import hostedge.http.backends
     import hostedge.http.h1
+    import hostedge.http.h2
     import hostedge.http.retrospect
     import hostedge.links.edge
     import hostedge.net.handshake
@@ -214,6 +215,7 @@ def edge(
     )
     from hostedge.http.backends import Backends
     from hostedge.http.h1 import H1
+    from hostedge.http.h2 import H2
     from hostedge.http.retrospect import Retrospect
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
@@ -272,7 +274,7 @@ def edge(
         certificates=certificates,
         wheel=wheel,
         counters=counters,
-        make_protocol=partial(H1, entrances["https"]),
+        make_protocol=lambda alpn: (H2 if alpn == b"h2" else H1)(entrances["https"]),
         abandoned=share.closed,
         protocols=ALPN,
         hello_timeout=limits.hello_timeout,

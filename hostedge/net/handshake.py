@@ -100,7 +100,8 @@ class Terms:
     certificates: Certificates
     wheel: Wheel
     counters: dict[str, int]
-    make_protocol: Callable[[], IProtocol]
+    # by what ALPN came to; empty: the client has not asked
+    make_protocol: Callable[[bytes], IProtocol]
     # a connection ended that never had a protocol
     abandoned: Callable[[], object]
     protocols: tuple[bytes, ...]
@@ -268,7 +269,7 @@ class Opening(FileDescriptor):
         terms.counters["tls_handshakes"] += 1
         if facts.resumed:
             terms.counters["tls_resumed"] += 1
-        protocol = terms.make_protocol()
+        protocol = terms.make_protocol(facts.alpn)
         self._leave()
         transport = TLSServer(
             self._socket,

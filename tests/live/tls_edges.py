@@ -60,7 +60,7 @@ class Edge:
             self,
             Wheel(self.reactor),
             self.counters,
-            lambda: Answers(self),
+            lambda alpn: Answers(self),
             lambda: None,
             (b"http/1.1",),
             hello_timeout=2.0,

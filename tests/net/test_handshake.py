@@ -269,7 +269,7 @@ class HandshakeTests(SynchronousTestCase):
         client = port.wrap(port.connect())
         make = port._make
 
-        def broken() -> object:
+        def broken(alpn: bytes) -> object:
             protocol = make()
             protocol.connectionMade = lambda: 1 / 0  # type: ignore[method-assign]
             return protocol

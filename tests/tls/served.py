@@ -97,7 +97,7 @@ class Port:
             (b"http/1.1",),
         )
 
-    def _make(self) -> Recorder:
+    def _make(self, alpn: bytes = b"") -> Recorder:
         self.protocols.append(Recorder())
         return self.protocols[-1]
 
