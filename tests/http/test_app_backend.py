@@ -260,6 +260,26 @@ class RunningTests(AppCase):
         self.answer()
         self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 0)])
 
+    def test_upgraded(self) -> None:
+        """What is upgraded needs no place; the app is not idle, and its lane stays, under it."""
+        lane = self.backend.lane
+        assert lane is not None
+        lane.in_flight += 1
+        self.backend.places.taken += 1
+        lane.exchange_place()
+        self.assertEqual((self.backend.places.taken, self.backend.sockets), (0, 1))
+        self.assertFalse(self.backend.quiesce(1))
+        self.network.pass_time(5)
+        self.assertEqual(self.backend.activity(), [("demo/hello", 1, 1, 0.0)])
+        self.backend.used_at -= 3600
+        self.assertFalse(self.backend.is_forgettable)
+        self.assertIn("1 WebSockets open", self.backend.explain()[0])
+        self.backend.moved(2, "unix:/elsewhere")
+        self.assertEqual(self.backend.old, [lane])
+        lane.leave()
+        self.assertEqual((self.backend.old, self.backend.sockets), ([], 0))
+        self.assertTrue(self.backend.quiesce(2))
+
     def test_explain(self) -> None:
         """What would happen, in words."""
         self.assertIn("0 of 2 places", self.backend.explain()[0])

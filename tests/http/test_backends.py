@@ -28,6 +28,16 @@ class Workers:
         return int(value)
 
 
+class Busy:
+    """A connection with a request on it."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def cut(self, cause: str) -> None:
+        self.heard.append(cause)
+
+
 class BackendsTests(SynchronousTestCase):
     """Who is known, and what they are told."""
 
@@ -59,6 +69,18 @@ class BackendsTests(SynchronousTestCase):
         backend = self.backends.pool("demo", pool)
         self.assertIs(self.backends.pool("demo", evolve(pool, buffer="spool")), backend)
         self.assertIsNot(self.backends.pool("demo", evolve(pool, maxconn=1)), backend)
+
+    def test_formerPools(self) -> None:
+        """Requests on a pool as it was before a change are cut with the account as well."""
+        pool = Pool("p", (Server("127.0.0.1:1"),))
+        former = self.backends.pool("demo", pool)
+        self.backends.pool("demo", evolve(pool, maxconn=1))
+        busy = Busy()
+        former.lanes[0].upstream.open.add(busy)  # type: ignore[arg-type]
+        self.backends.cut("other", "why")
+        self.assertEqual(busy.heard, [])
+        self.backends.cut("demo", "why")
+        self.assertEqual(busy.heard, ["suspended"])
 
     def test_leaves(self) -> None:
         """Mappings get leaves that explain themselves."""
