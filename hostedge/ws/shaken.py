@@ -106,7 +106,7 @@ class Shaken:
             **common,
         )
         for factory in (self._clients, self._apps):
-            factory.protocol = _with_options(factory)
+            factory.protocol = _with_options(factory)  # type: ignore[assignment]
 
     def client(self, offers: bytes) -> tuple[ClientEnd, bytes]:
         """
