@@ -237,7 +237,8 @@ class StoredTests(ApiCase):
         self.assertIn("2027-01-15 08:00:00Z", out)
         self.assertIn("domain/demo.test", out)
         self.assertEqual(await self.told("changes", "--since", "1"), "No change is recorded.\n")
-        self.assertIn("since: want a revision's number", await self.refused("changes", "--since", "x"))
+        refused = await self.refused("changes", "--since", "x")
+        self.assertIn("since: want a revision's number", refused)
 
     async def test_backup(self) -> None:
         """
