@@ -4,8 +4,8 @@ DNS messages: a query out of bytes, and the parts that answers are put together 
 In:  `dns.responder` with each packet that its cache does not know.
 Out: `Query`, with the code of a refusal when that is all the answer there will be; heads, OPT and
      TSIG records of answers.
-Spec: RFC 1035 section 4.1, RFC 6891 section 6, RFC 7873 section 5.2, RFC 8945 section 5.2.1,
-      RFC 9619.
+Spec: RFC 1035 section 4.1, RFC 4035 section 3.1.6, RFC 6891 section 6, RFC 7873 section 5.2,
+      RFC 8945 section 5.2.1, RFC 9619.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _OPERATION = 0x7800
 AUTHORITATIVE = 0x0400
 TRUNCATED = 0x0200
 _RECURSION_DESIRED = 0x0100
+_AUTHENTIC = 0x0020
 _CHECKING_DISABLED = 0x0010
 _DNSSEC_OK = 0x8000
 
@@ -111,16 +112,16 @@ class Query:
         self.slot = slot
 
 
-# Which of the eight heads of an answer is wanted
-_RD, _CD, WITH_EDNS = 1, 2, 4
+# Which of the four heads of an answer is wanted. AD and CD are between resolvers, and never come
+# back from an authority: RFC 4035 section 3.1.6.
+_RD, WITH_EDNS = 1, 2
 
 
 def _slots() -> dict[bytes, int]:
     found = {}
-    for slot in range(8):
-        for authentic in (0, 0x20):
-            flags = (slot & _RD) << 8 | authentic
-            flags |= _CHECKING_DISABLED if slot & _CD else 0
+    for slot in range(4):
+        for ignored in (0, _CHECKING_DISABLED, _AUTHENTIC, _CHECKING_DISABLED | _AUTHENTIC):
+            flags = (slot & _RD) << 8 | ignored
             found[_HEAD(flags, 1, 0, 0, 1 if slot & WITH_EDNS else 0)] = slot
     return found
 
@@ -132,10 +133,9 @@ SLOTS = _slots()
 def _make_heads(parts: tuple[int, int, int, int, int]) -> tuple[bytes, ...]:
     flags, questions, answers, authorities, additional = parts
     heads = []
-    for slot in range(8):
+    for slot in range(4):
         own = flags | _RESPONSE
         own |= _RECURSION_DESIRED if slot & _RD else 0
-        own |= _CHECKING_DISABLED if slot & _CD else 0
         more = additional + (1 if slot & WITH_EDNS else 0)
         heads.append(_HEAD(own, questions, answers, authorities, more))
     return tuple(heads)
@@ -177,7 +177,7 @@ def _read_unusual(packet: bytes) -> Query | None:
     if len(packet) < HEADER or packet[2] & 0x80:
         return None
     flags, questions, answers, authorities, additional = _COUNTS(packet, 2)
-    query = Query((flags >> 8) & 1 | (_CD if flags & _CHECKING_DISABLED else 0))
+    query = Query((flags >> 8) & _RD)
     if flags & _OPERATION:
         # what the sections are then is not ours to know
         query.rcode = NOTIMP

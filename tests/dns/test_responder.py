@@ -186,16 +186,17 @@ class ResponderTests(SynchronousTestCase):
 
     def test_flags(self) -> None:
         """
-        RD and CD come back, AD and Z do not, RA is never set; DO comes back.
+        RD comes back, AD, CD and Z do not, RA is never set; DO comes back.
         """
         authority = example()
         for _ in range(2):
-            query = dns.message.make_query("www.example.org", "A", use_edns=0)
-            query.flags = dns.flags.Flag(0x0170)
-            query.ednsflags = dns.flags.DO
-            answer = self.ask(authority, query)
-            wanted = dns.flags.QR | dns.flags.AA | dns.flags.RD | dns.flags.CD
-            self.assertEqual((answer.flags, answer.ednsflags), (wanted, dns.flags.DO))
+            for flags in (0x0170, 0x0130):
+                query = dns.message.make_query("www.example.org", "A", use_edns=0)
+                query.flags = dns.flags.Flag(flags)
+                query.ednsflags = dns.flags.DO
+                answer = self.ask(authority, query)
+                wanted = dns.flags.QR | dns.flags.AA | dns.flags.RD
+                self.assertEqual((answer.flags, answer.ednsflags), (wanted, dns.flags.DO))
 
     def test_optIsFresh(self) -> None:
         """

@@ -346,9 +346,9 @@ def facts(answer: Message) -> tuple[object, ...]:
     """
     All of an answer that has to be the same.
 
-    CD is not: we copy it, as BIND does, and Knot clears it. What stands in a truncated answer is
-    nothing that a client may use: Knot sends what fits, we send nothing.
+    What stands in a truncated answer is nothing that a client may use: Knot sends what fits, we
+    send nothing.
     """
     truncated = bool(answer.flags & dns.flags.TC)
     sections = () if truncated else map(shape, answer.sections[1:])
-    return (answer.flags & ~dns.flags.CD, answer.rcode(), answer.edns, answer.ednsflags, *sections)
+    return (answer.flags, answer.rcode(), answer.edns, answer.ednsflags, *sections)
