@@ -281,7 +281,7 @@ def edge(
         handshake_timeout=limits.handshake_timeout,
     )
     zones = Zones(reader, dns.addresses, dns.nameservers or (settings.name,))
-    hosts.subscribe(zones.changed)
+    hosts.subscribe(zones.changed, zones.keeps)
     responder = Responder(zones, counters, seconds, secret)
     streams = DnsStreams(
         reactor,

@@ -7,6 +7,7 @@ Out: the same answer again, by one look into a dict.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
 # bytes of what one generation keeps, as `OVERHEAD` estimates it
@@ -21,6 +22,10 @@ class Kept(Protocol):
 
     @property
     def zones(self) -> tuple[str, ...]: ...
+
+    @property
+    def firm(self) -> bool:
+        """Whether it is only about the name under which it is kept."""
 
 
 Packet = TypeVar("Packet", bound=Kept)
@@ -39,9 +44,9 @@ class Packets(Generic[Packet]):
         self._used = 0
         self.young: dict[bytes, Packet] = {}
         self._old: dict[bytes, Packet] = {}
-        # the questions whose answers a zone had a part in
-        self._young_of: dict[str, list[bytes]] = {}
-        self._old_of: dict[str, list[bytes]] = {}
+        # the questions whose answers a zone had a part in, firm ones apart
+        self._young_of: dict[tuple[str, bool], list[bytes]] = {}
+        self._old_of: dict[tuple[str, bool], list[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)
@@ -66,14 +71,27 @@ class Packets(Generic[Packet]):
         self._used += len(key) + size + OVERHEAD
         self.young[key] = packet
         for zone in packet.zones:
-            self._young_of.setdefault(zone, []).append(key)
+            self._young_of.setdefault((zone, packet.firm), []).append(key)
 
     def drop(self, zone: str) -> None:
         """The zone has changed: nothing that was made of it is an answer any more."""
+        self._drop(zone, True)
+        self._drop(zone, False)
+
+    def drop_some(self, zone: str, keys: Iterable[bytes]) -> None:
+        """Something in the zone has changed: what is about these keys, or not firm, goes."""
+        self._drop(zone, False)
+        if (zone, True) in self._young_of or (zone, True) in self._old_of:
+            self._drop_keys(keys)
+
+    def _drop(self, zone: str, firm: bool) -> None:
         for index in (self._young_of, self._old_of):
-            for key in index.pop(zone, ()):
-                self.young.pop(key, None)
-                self._old.pop(key, None)
+            self._drop_keys(index.pop((zone, firm), ()))
+
+    def _drop_keys(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            self.young.pop(key, None)
+            self._old.pop(key, None)
 
     def clear(self) -> None:
         for each in (self.young, self._old, self._young_of, self._old_of):

@@ -8,7 +8,7 @@ Out: the message to send back, or None for what wants no answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 from twisted.logger import Logger
@@ -46,7 +46,7 @@ from hostedge.wire.dns_message import (
     Query,
     read_query,
 )
-from hostedge.wire.dns_name import Name
+from hostedge.wire.dns_name import Name, wire_name
 from hostedge.wire.dns_zone import CompiledZone
 
 # seconds in which a failure of ours is logged once
@@ -68,6 +68,9 @@ COUNTED = {
 # PTR, MX, TXT, AAAA, SRV, DS, DNSKEY, TLSA, SVCB, HTTPS, CAA. Of the others there are 65,000.
 _COMMON = frozenset((1, 2, 5, 6, 12, 15, 16, 28, 33, 43, 48, 52, 64, 65, 257))
 
+# Ends of questions that a host name has an answer to: A, AAAA, ANY.
+_OF_HOSTS = (b"\0\1\0\1", b"\0\x1c\0\1", b"\0\xff\0\1")
+
 # Answers for many names are kept under keys that no question begins with.
 _NO_NAME, _NO_DATA, _REFERRAL, _WILDCARD = b"\xfc", b"\xfd", b"\xfe", b"\xff"
 
@@ -77,7 +80,9 @@ class Zones(Protocol):
 
     def find(self, name: Name, kind: int) -> CompiledZone | None: ...
 
-    def subscribe(self, subscriber: Callable[[str | None], object]) -> None: ...
+    def subscribe(
+        self, subscriber: Callable[[str | None, Collection[str] | None], object]
+    ) -> None: ...
 
 
 class Packet(NamedTuple):
@@ -96,6 +101,10 @@ class Packet(NamedTuple):
     @property
     def zones(self) -> tuple[str, ...]:
         return self.answer.zones
+
+    @property
+    def firm(self) -> bool:
+        return self.answer.firm
 
 
 class Responder:
@@ -284,11 +293,15 @@ class Responder:
             self._failures = 0
             self._quiet_until = now + QUIET
 
-    def _changed(self, zone: str | None) -> None:
+    def _changed(self, zone: str | None, hosts: Collection[str] | None) -> None:
         if zone is None:
             self._packets.clear()
-        else:
+        elif hosts is None:
             self._packets.drop(zone)
+        else:
+            wires = map(wire_name, hosts)
+            keys = (wire + each for wire in wires for each in _OF_HOSTS)
+            self._packets.drop_some(zone, keys)
 
 
 def _broken(query: Query | None) -> Query:

@@ -7,17 +7,18 @@ Out: compiled zones; subscribers hear which zones are not what they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
-from hostedge.model.site import FoundZone
+from hostedge.model.records import APEX
+from hostedge.model.site import FoundZone, Zone
 from hostedge.model.zone_file import apex_records
 from hostedge.routes.hostname import from_ordered, ordered
 from hostedge.store.gaps import Gaps
 from hostedge.wire.dns_message import DS
 from hostedge.wire.dns_name import SEPARATOR, Name, wire_name
-from hostedge.wire.dns_zone import CompiledZone
+from hostedge.wire.dns_zone import CompiledZone, Neighbours
 
 # Records and gaps that all compiled zones have together, some 250 bytes each. The zone in use
 # stays, however large it is.
@@ -28,14 +29,19 @@ MAX_PRESENT = 1_000
 # a zone without anything
 _WEIGHT = 10
 
-# the zone that has changed, or None: any may have
-Subscriber = Callable[[str | None], object]
+# host names of one change that are told one by one; beyond, all that is kept of the zone goes
+MAX_TOLD = 100
+
+# The zone that has changed, or None: any may have. If only host names below it came or went, these.
+Subscriber = Callable[[str | None, Collection[str] | None], object]
 
 
 class Reader(Protocol):
     """What is needed of `store.reader.StoreReader`."""
 
     def zone(self, name: str) -> FoundZone | None: ...
+
+    def zone_serial(self, name: str) -> int | None: ...
 
     def zone_gap(self, name: str) -> tuple[str, str]: ...
 
@@ -46,14 +52,20 @@ class _Loaded:
     """
     A compiled zone, and what is known of the host names below it.
 
-    It goes as a whole when one of them changes: the bounds of gaps are names that exist, and the
-    serial has changed as well.
+    Its records are compiled once. When a host name changes the serial does, and what is known of
+    this name and its neighbours goes: the bounds of gaps are names that exist.
     """
 
-    __slots__ = ("compiled", "alone", "gaps", "present", "records")
+    __slots__ = ("compiled", "apex", "account", "alone", "gaps", "present", "records")
 
-    def __init__(self) -> None:
+    def __init__(self, found: FoundZone) -> None:
+        zone = found.zone
         self.compiled: CompiledZone
+        # what its SOA is made of
+        own = tuple(record for record in zone.records if record.name == APEX)
+        self.apex = Zone(zone.name, own, zone.ttl, zone.shared)
+        # whose host names it answers; None: everybody's
+        self.account = None if zone.shared else found.account
         # no zone lies below it: whatever does is its own
         self.alone = False
         self.gaps = Gaps(MAX_GAPS)
@@ -63,6 +75,13 @@ class _Loaded:
     @property
     def weight(self) -> int:
         return _WEIGHT + self.records + len(self.gaps) + len(self.present)
+
+    def forget(self, hosts: Iterable[str]) -> None:
+        """These names have come or gone."""
+        for host in hosts:
+            key = ordered(host)
+            self.gaps.forget_all(key)
+            self.present.discard(key)
 
 
 class Zones:
@@ -93,6 +112,10 @@ class Zones:
         """How much of `size` is taken."""
         return self._weight
 
+    def keeps(self) -> bool:
+        """Say whether anything was learnt that a change could make wrong."""
+        return bool(self._zones) or bool(self._gaps)
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Have this called with each zone that is not what it was."""
         self._subscribers.append(subscriber)
@@ -114,27 +137,49 @@ class Zones:
             self._zones.clear()
             self._weight = 0
             self._gaps.clear()
-            self._tell(None)
+            self._tell(None, None)
             return
-        gone: set[str] = set()
+        # The host names that came or went at each name and below it, or None: a zone did. Names
+        # of a new zone were those of the zones above it.
+        concerned: dict[str, set[str] | None] = {}
         for key in keys:
             kind, _, name = key.partition("/")
             if kind == "zone":
                 self._gaps.forget(ordered(name))
-            if kind in ("zone", "name"):
-                # names of a new zone, or below a new host name, were those of the zones above
-                gone.add(name)
-                while name := name.partition(".")[2]:
-                    gone.add(name)
-        for name in gone:
-            loaded = self._zones.pop(wire_name(name), None)
+                self._remove(wire_name(name))
+                for above in _up(name):
+                    concerned[above] = None
+            elif kind == "name":
+                for above in _up(name):
+                    hosts = concerned.setdefault(above, set())
+                    if hosts is not None:
+                        hosts.add(name)
+        for name, hosts in concerned.items():
+            loaded = self._zones.get(wire_name(name))
             if loaded is not None:
-                self._weight -= loaded.weight
-            self._tell(name)
+                self._renew(name, loaded, hosts)
+            self._tell(name, hosts if hosts is None or len(hosts) <= MAX_TOLD else None)
 
-    def _tell(self, name: str | None) -> None:
+    def _renew(self, name: str, loaded: _Loaded, hosts: set[str] | None) -> None:
+        """Bring a zone whose own records have not changed up to date."""
+        serial = self._reader.zone_serial(name)
+        if serial is None:
+            self._remove(loaded.compiled.apex)
+            return
+        before = loaded.weight
+        loaded.forget(hosts or ())
+        self._weight += loaded.weight - before
+        apex = apex_records(loaded.apex, self._nameservers, serial)
+        loaded.compiled = loaded.compiled.renewed(apex, self._look_below(loaded))
+
+    def _remove(self, apex: bytes) -> None:
+        loaded = self._zones.pop(apex, None)
+        if loaded is not None:
+            self._weight -= loaded.weight
+
+    def _tell(self, name: str | None, hosts: Collection[str] | None) -> None:
         for subscriber in self._subscribers:
-            subscriber(name)
+            subscriber(name, hosts)
 
     def _enclosing(self, name: Name, skip: int) -> CompiledZone | None:
         """The zone with the longest name that this one ends in, its first labels left out."""
@@ -184,18 +229,12 @@ class Zones:
         found = self._reader.zone(name)
         if found is None:
             return None
-        account = None if found.zone.shared else found.account
-        loaded = _Loaded()
-        # what would come directly behind, if it could be a name: a space is before all characters
-        below = key + SEPARATOR
-        loaded.alone = not self._reader.zone_gap(f" .{name}")[1].startswith(below)
-        before, after = self._reader.hosted_gap(name, account)
-        hostless = before != key and not after.startswith(below)
+        loaded = _Loaded(found)
         loaded.compiled = CompiledZone(
             found.zone,
-            apex_records(found.zone, self._nameservers, found.serial),
+            apex_records(loaded.apex, self._nameservers, found.serial),
             self._addresses,
-            None if hostless else partial(self._neighbours, loaded, account),
+            self._look_below(loaded),
         )
         loaded.records = len(loaded.compiled)
         self._zones[apex] = loaded
@@ -203,7 +242,19 @@ class Zones:
         self._make_room()
         return loaded.compiled
 
-    def _neighbours(self, loaded: _Loaded, account: str | None, key: str) -> tuple[str, str]:
+    def _look_below(self, loaded: _Loaded) -> Neighbours | None:
+        """See whether zones, and host names that it answers, lie below a zone."""
+        name = loaded.apex.name
+        key = ordered(name)
+        below = key + SEPARATOR
+        # what would come directly behind, if it could be a name: a space is before all characters
+        loaded.alone = not self._reader.zone_gap(f" .{name}")[1].startswith(below)
+        before, after = self._reader.hosted_gap(name, loaded.account)
+        if before != key and not after.startswith(below):
+            return None
+        return partial(self._neighbours, loaded)
+
+    def _neighbours(self, loaded: _Loaded, key: str) -> tuple[str, str]:
         """The host names beside this one, from memory where that is known."""
         known = loaded.gaps.around(key)
         if known is not None:
@@ -211,7 +262,7 @@ class Zones:
         if key in loaded.present:
             return key, key
         before = loaded.weight
-        known = self._reader.hosted_gap(from_ordered(key), account)
+        known = self._reader.hosted_gap(from_ordered(key), loaded.account)
         if known[0] == key:
             if len(loaded.present) >= MAX_PRESENT:
                 loaded.present.clear()
@@ -225,4 +276,11 @@ class Zones:
 
     def _make_room(self) -> None:
         while self._weight > self._size and len(self._zones) > 1:
-            self._weight -= self._zones.pop(next(iter(self._zones))).weight
+            self._remove(next(iter(self._zones)))
+
+
+def _up(name: str) -> Iterator[str]:
+    """A name and all above it."""
+    while name:
+        yield name
+        name = name.partition(".")[2]

@@ -53,6 +53,12 @@ class Gaps:
         if index >= 0 and key < self._ends[index]:
             del self._starts[index], self._ends[index]
 
+    def forget_all(self, key: str) -> None:
+        """This name may have come or gone: it is in no gap any more, nor at the end of one."""
+        first = bisect_left(self._ends, key)
+        last = bisect_right(self._starts, key)
+        del self._starts[first:last], self._ends[first:last]
+
     def clear(self) -> None:
         self._starts.clear()
         self._ends.clear()

@@ -76,6 +76,7 @@ class Hosts(Generic[Routes]):
         self._by_key: dict[str, set[str]] = {}
         self._gaps = Gaps(size)
         self._subscribers: list[Subscriber] = []
+        self._keepers: list[Callable[[], object]] = []
         self._revision = reader.revision()
         self._loads = self._unknown = self._evicted = 0
 
@@ -84,9 +85,14 @@ class Hosts(Generic[Routes]):
         """The newest revision that everything here is at least as new as."""
         return self._revision
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Have this called with what changed, before `changed` returns."""
+    def subscribe(self, subscriber: Subscriber, keeps: Callable[[], object] | None = None) -> None:
+        """
+        Have this called with what changed, before `changed` returns. While it `keeps` something,
+        what changed is read for its sake; else it may hear None though little has changed.
+        """
         self._subscribers.append(subscriber)
+        if keeps is not None:
+            self._keepers.append(keeps)
 
     def lookup(self, name: str) -> Routes | None:
         """The routes of a name in normal form, or None: it is not ours."""
@@ -107,7 +113,7 @@ class Hosts(Generic[Routes]):
             return self._revision
         now: int
         keys: list[str] | None = None
-        if self._hosts or self._gaps:
+        if self._hosts or self._gaps or any(keeps() for keeps in self._keepers):
             now, keys = self._reader.changed_keys(self._revision)
         else:
             # nothing to drop one by one: an idle edge need not read what an import has written

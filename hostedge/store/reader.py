@@ -63,6 +63,7 @@ _AFTER_OF = "SELECT name FROM names WHERE account = ? AND name >= ? ORDER BY nam
 _HOSTED = "SELECT name FROM names WHERE name >= ? AND name < ?"
 _ZONES_BELOW = "SELECT name FROM zones WHERE place > ? AND place < ?"
 _ZONE = "SELECT body, account, serial FROM zones WHERE name = ?"
+_SERIAL = "SELECT serial FROM zones WHERE name = ?"
 _ZONE_BEFORE = "SELECT place FROM zones WHERE place <= ? ORDER BY place DESC LIMIT 1"
 _ZONE_AFTER = "SELECT place FROM zones WHERE place >= ? ORDER BY place LIMIT 1"
 _OWN_CERTIFICATE = (
@@ -165,6 +166,11 @@ class StoreReader:
             return None
         body, account, serial = row
         return FoundZone(self._made(zone_key(name), body), account, serial, revision)
+
+    def zone_serial(self, name: str) -> int | None:
+        """The serial of a zone, without its records; None: there is none of exactly this name."""
+        row = self._one(_SERIAL, name)
+        return None if row is None else cast(int, row[0])
 
     def zone_gap(self, name: str) -> tuple[str, str]:
         """The neighbours between which no zone lies, as `gap` has them for host names."""

@@ -26,6 +26,7 @@ from hostedge.wire.dns_message import (
     NOERROR,
     NS,
     NXDOMAIN,
+    SOA,
     SRV,
     TRUNCATED,
     A,
@@ -110,7 +111,7 @@ class Answer:
 
     __slots__ = (
         *("rcode", "heads", "bare", "cut", "body", "extra", "needed"),
-        *("apex", "zones", "general"),
+        *("apex", "zones", "general", "firm"),
     )
 
     def __init__(
@@ -139,6 +140,8 @@ class Answer:
         self.zones = tuple([zone.name for zone in zones])
         # whether it is the same for every name that comes to the same wildcard
         self.general = True
+        # whether it stays the same when a host name comes or goes that was not asked for
+        self.firm = False
 
     def pointer(self, question: bytes) -> bytes:
         """To the zone's name in this question."""
@@ -311,7 +314,7 @@ class _Chain:
         self._body = _Sections(zone)
         self._extra = _Sections(zone)
         self._answers = self._authorities = self._additional = 0
-        self._needed = False
+        self._needed = self._firm = False
         self._rcode = NOERROR
 
     def follow(self, name: Name, kind: int, place: Place) -> Answer:
@@ -349,6 +352,7 @@ class _Chain:
             tuple(self._zones),
         )
         answer.general = general
+        answer.firm = self._firm
         return answer
 
     def _say(
@@ -366,7 +370,12 @@ class _Chain:
             found = place.rrset(zone, kind)
             if found is not None:
                 self._answers += self._body.add(owner, zone, found)
-                self._add_addresses(zone, found)
+                made_of = int.from_bytes(found.head[:2])
+                if made_of in _LEADING:
+                    self._add_addresses(zone, found)
+                elif owner is None and not place.source:
+                    # a serial moves on with every host name
+                    self._firm = made_of != SOA
                 return None
             alias = _alias(zone, place, kind)
             if alias is not None:
@@ -379,8 +388,6 @@ class _Chain:
 
     def _add_addresses(self, zone: CompiledZone, found: RRset) -> None:
         """The addresses of the names that MX and its like lead to, as far as the zone has them."""
-        if int.from_bytes(found.head[:2]) not in _LEADING:
-            return
         for target in dict.fromkeys(found.targets[:MAX_TARGETS]):
             if not is_at_or_below(target, zone.apex):
                 continue

@@ -9,6 +9,7 @@ Spec: RFC 1034 section 4.2, RFC 2181 section 5, RFC 3597 section 4.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from ipaddress import ip_address
 from struct import Struct
 
@@ -106,6 +107,17 @@ class CompiledZone:
             node.own = not node.records.keys().isdisjoint((A, AAAA, CNAME))
         self.hosted = _address_sets(addresses, self._ttl)
         self.negative = self._negative()
+
+    def renewed(self, apex: Sequence[Record], neighbours: Neighbours | None) -> CompiledZone:
+        """The same records at another serial: a host name below them has come or gone."""
+        other = copy(self)
+        top = other.top = Node(self.apex)
+        top.own = self.top.own
+        top.records = self.top.records | {SOA: [each for each in apex if each.type == "SOA"]}
+        other.nodes = self.nodes | {self.apex: top}
+        other.neighbours = neighbours
+        other.negative = other._negative()
+        return other
 
     def __len__(self) -> int:
         return sum(len(each) for node in self.nodes.values() for each in node.records.values())

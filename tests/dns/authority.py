@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import dns.flags
 import dns.message
+from attrs import evolve
 from dns.edns import GenericOption, Option, OptionType
 from dns.message import QueryMessage
 
@@ -71,9 +72,25 @@ class MemoryReader:
         self.serial += 1
         self.zones[zone.name] = FoundZone(zone, account, self.serial, self.serial)
 
+    def move_host(self, name: str, account: str | None) -> None:
+        """Give a host name to an account, or to nobody; all zones above it get a new serial."""
+        self.serial += 1
+        if account is None:
+            del self.hosts[name]
+        else:
+            self.hosts[name] = account
+        for zone, found in self.zones.items():
+            if f".{name}".endswith(f".{zone}"):
+                self.zones[zone] = evolve(found, serial=self.serial)
+
     def zone(self, name: str) -> FoundZone | None:
         self.asked["zone"] += 1
         return self.zones.get(name)
+
+    def zone_serial(self, name: str) -> int | None:
+        self.asked["zone_serial"] += 1
+        found = self.zones.get(name)
+        return found.serial if found is not None else None
 
     def zone_gap(self, name: str) -> tuple[str, str]:
         self.asked["zone_gap"] += 1

@@ -13,6 +13,7 @@ class Made:
     """An answer, by the zones that it was made of."""
 
     zones: tuple[str, ...]
+    firm: bool = False
 
 
 class PacketsTests(SynchronousTestCase):
@@ -66,3 +67,23 @@ class PacketsTests(SynchronousTestCase):
         packets.drop("nobody's")
         packets.clear()
         self.assertEqual(len(packets), 0)
+
+    def test_dropSome(self) -> None:
+        """
+        Of what is firm only the keys given go, of the rest everything that the zone had a part
+        in; in both generations.
+        """
+        packets: Packets[Made] = Packets(3 * (OVERHEAD + 101))
+        for key, zone, firm in (
+            (b"1", "a", True),
+            (b"2", "a", True),
+            (b"3", "a", False),
+            (b"4", "a", True),
+            (b"5", "a", False),
+            (b"6", "b", False),
+        ):
+            packets.put(key, Made((zone,), firm), 100)
+        self.assertEqual(len(packets), 6)
+        packets.drop_some("c", [b"6"])
+        packets.drop_some("a", [b"1", b"4", b"9"])
+        self.assertEqual([key for key in b"123456" if packets.get(b"%c" % key)], [*b"26"])

@@ -10,7 +10,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.tsig
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -30,9 +30,22 @@ alias CNAME www
 *.wildalias CNAME www
 *.loop CNAME x.loop
 away CNAME www.other.test.
+toNew CNAME new
+mxNew MX 10 b.new
 cut NS ns1.cut
 ns1.cut A 192.0.2.101
 """
+
+
+# host names that come and go, below example.org; and names whose answers may hang on them
+HOSTS = ("", "new.", "b.new.", "www.", "alias.", "*.any.", "x.wild.", "*.wild.", "x.loop.", "cut.")
+ASKED = (
+    *("example.org", "new.example.org", "b.new.example.org", "c.new.example.org"),
+    *("www.example.org", "alias.example.org", "x.any.example.org", "x.wild.example.org"),
+    *("y.wild.example.org", "*.any.example.org", "*.wild.example.org", "a.loop.example.org"),
+    *("x.loop.example.org", "toNew.example.org", "mxNew.example.org", "x.cut.example.org"),
+    *("x.wildalias.example.org", "shop.example.org", "nothing.example.org", "any.example.org"),
+)
 
 
 def example() -> Authority:
@@ -332,6 +345,49 @@ class ResponderTests(SynchronousTestCase):
         authority.reader.zones.clear()
         authority.zones.changed(None)
         self.assertEqual(authority.ask("www.example.org", "A").rcode(), dns.rcode.REFUSED)
+
+    # an example asks some hundred questions
+    @settings(deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([f"{each}example.org" for each in HOSTS]),
+                st.lists(st.sampled_from(ASKED), unique=True, max_size=6),
+            ),
+            max_size=6,
+        )
+    )
+    def test_sameAsFresh(self, steps: list[tuple[str, list[str]]]) -> None:
+        """
+        Whichever host names came and went, and whatever was asked before: each answer is the one
+        of a node that knows nothing yet.
+        """
+        authority = example()
+        for host, names in steps:
+            kinds = ("A", "AAAA", "TXT", "ANY", "MX", "SOA")
+            asked = [dns.message.make_query(n, kind).to_wire() for n in names for kind in kinds]
+            for query in asked:
+                authority.responder.tcp(query, CLIENT)
+            authority.reader.move_host(host, None if host in authority.reader.hosts else "demo")
+            authority.zones.changed([f"domain/{host}", f"name/{host}"])
+            fresh = Authority(reader=authority.reader)
+            for query in asked:
+                here, there = (each.responder.tcp(query, CLIENT) for each in (authority, fresh))
+                self.assertEqual(here, there, (host, query))
+
+    def test_changedHostLeavesOthers(self) -> None:
+        """
+        A host name that comes costs the answers at other host names nothing.
+        """
+        authority = example()
+        authority.ask("shop.example.org", "A")
+        authority.ask("www.example.org", "A")
+        authority.reader.move_host("new.example.org", "demo")
+        authority.zones.changed(["domain/new.example.org", "name/new.example.org"])
+        hits = authority.counters["dns_hits"]
+        authority.ask("shop.example.org", "A")
+        authority.ask("www.example.org", "A")
+        self.assertEqual(authority.counters["dns_hits"], hits + 2)
 
     def test_failureOfOurs(self) -> None:
         """

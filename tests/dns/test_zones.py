@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.dns.zones import Zones
+from hostedge.dns.zones import MAX_TOLD, Zones
 from hostedge.model.parse import parse_site
 from hostedge.routes.hostname import ordered
 from hostedge.store.hosts import Hosts
 from hostedge.wire.dns_message import DS, A
 from hostedge.wire.dns_name import name_of, wire_name
-from tests.dns.authority import ADDRESSES, NAMESERVERS, Authority, MemoryReader, zone_of
+from hostedge.wire.dns_zone import CompiledZone
+from tests.dns.authority import (
+    ADDRESSES,
+    NAMESERVERS,
+    Authority,
+    MemoryReader,
+    neighbours_in,
+    zone_of,
+)
 from tests.model.words import WORDS
 from tests.store.stores import StoreTestCase
 
@@ -29,9 +39,9 @@ class StoredZonesTests(StoreTestCase):
         super().setUp()
         self.hosts = Hosts(self.reader, lambda found: found)
         self.zones = Zones(self.reader, ADDRESSES, NAMESERVERS)
-        self.told: list[str | None] = []
-        self.zones.subscribe(self.told.append)
-        self.hosts.subscribe(self.zones.changed)
+        self.told: dict[str | None, Collection[str] | None] = {}
+        self.zones.subscribe(self.told.__setitem__)
+        self.hosts.subscribe(self.zones.changed, self.zones.keeps)
 
     def apply(self, account: str, zones: list[dict[str, object]], *domains: str) -> None:
         site = {
@@ -40,15 +50,18 @@ class StoredZonesTests(StoreTestCase):
             "domains": [{"name": name} for name in domains],
         }
         self.store.apply([parse_site(site, "site.yaml", WORDS)], "test")
-        # as if a host were in use: else nobody reads what has changed
-        self.hosts.lookup("nobody.test")
         self.told.clear()
         self.hosts.changed(self.reader.revision())
 
+    def compiled(self, name: str) -> CompiledZone:
+        found = self.zones.find(name_of(wire_name(name)), A)
+        assert found is not None
+        return found
+
     def neighbours(self, zone: str, name: str) -> tuple[str, str]:
-        found = self.zones.find(name_of(wire_name(zone)), A)
-        assert found is not None and found.neighbours is not None
-        return found.neighbours(ordered(name))
+        neighbours = self.compiled(zone).neighbours
+        assert neighbours is not None
+        return neighbours(ordered(name))
 
     def test_closest(self) -> None:
         """
@@ -109,13 +122,11 @@ class StoredZonesTests(StoreTestCase):
         A zone without host names below it does not look for them, until there is one.
         """
         self.apply("one", [{"name": "example.org"}], "www.example.com")
-        zone = self.zones.find(name_of(wire_name("example.org")), A)
-        assert zone is not None
-        self.assertIsNone(zone.neighbours)
+        self.assertIsNone(self.compiled("example.org").neighbours)
         self.apply("one", [{"name": "example.org"}], "a.b.example.org")
         self.assertEqual(self.neighbours("example.org", "b.example.org"), ("", "org!example!b!a"))
-        found = self.zones.find(name_of(wire_name("example.org")), A)
-        self.assertIsNot(found, zone)
+        self.apply("one", [{"name": "example.org"}], "www.example.com")
+        self.assertIsNone(self.compiled("example.org").neighbours)
 
     def test_serial(self) -> None:
         """
@@ -123,14 +134,50 @@ class StoredZonesTests(StoreTestCase):
         """
 
         def serial() -> bytes:
-            zone = self.zones.find(name_of(wire_name("example.org")), A)
-            assert zone is not None
-            return zone.negative.data[0][-1][:4]
+            return self.compiled("example.org").negative.data[0][-1][:4]
 
         self.apply("one", [{"name": "example.org"}])
         before = serial()
         self.apply("one", [{"name": "example.org"}], "www.example.org")
         self.assertGreater(serial(), before)
+
+    def test_hostNames(self) -> None:
+        """
+        When a host name comes or goes nothing is compiled again, and of what is known of the
+        names below a zone only what has to do with this one goes.
+        """
+        zone = {"name": "example.org", "records": [{"name": "a", "type": "A", "data": "192.0.2.1"}]}
+        self.apply("one", [zone], *(f"h{number}.example.org" for number in range(0, 9, 2)))
+        node = self.compiled("example.org").nodes[wire_name("a.example.org")]
+        for number in range(9):
+            self.neighbours("example.org", f"h{number}.example.org")
+        before = self.zones.weight
+        for hosts in ((0, 2, 3, 4, 6, 8), (0, 2, 4, 6, 8), (0, 2, 6, 8), ()):
+            self.apply("one", [zone], *(f"h{number}.example.org" for number in hosts))
+            self.assertIs(self.compiled("example.org").nodes[wire_name("a.example.org")], node)
+            names = [f"org!example!h{number}" for number in hosts]
+            for number in range(9) if hosts else ():
+                key = f"org!example!h{number}"
+                found = self.neighbours("example.org", f"h{number}.example.org")
+                self.assertEqual(found, neighbours_in(names, key), (hosts, number))
+        self.assertLess(self.zones.weight, before)
+        self.assertIsNone(self.compiled("example.org").neighbours)
+
+    def test_told(self) -> None:
+        """
+        Subscribers hear which host names came or went at each zone above them; of many at once,
+        and of a zone, that anything there may be different.
+        """
+        self.apply("one", [{"name": "example.org"}], "a.example.org")
+        enclosing(self.zones, "example.org")
+        self.apply("one", [{"name": "example.org"}], "b.example.org")
+        self.assertEqual(self.told["example.org"], {"a.example.org", "b.example.org"})
+        self.assertEqual(self.told["org"], {"a.example.org", "b.example.org"})
+        many = [f"h{number}.example.org" for number in range(MAX_TOLD)]
+        self.apply("one", [{"name": "example.org"}], *many)
+        self.assertIsNone(self.told["example.org"])
+        self.apply("one", [{"name": "example.org"}, {"name": "x.example.org"}], *many)
+        self.assertIsNone(self.told["example.org"])
 
 
 class BoundsTests(SynchronousTestCase):
@@ -166,7 +213,10 @@ class BoundsTests(SynchronousTestCase):
             authority.ask(f"x.h{number}.example.org", "A")
             authority.ask(f"h{number}.example.org", "A")
         self.assertGreater(authority.zones.weight, 150)
+        before = authority.zones.weight
         authority.zones.changed(["name/h1.example.org"])
+        self.assertTrue(before - 4 <= authority.zones.weight < before)
+        authority.zones.changed(["zone/example.org"])
         self.assertEqual(authority.zones.weight, 0)
 
     @given(

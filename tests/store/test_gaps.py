@@ -84,6 +84,17 @@ class GapsTests(SynchronousTestCase):
             self.assertLessEqual(len(gaps), size)
             self.assertFalse([name for name in names if gaps.covers(name)])
 
+    def test_forgetAll(self) -> None:
+        """
+        A name that may have come or gone is in no gap, nor at an end of one; others stay.
+        """
+        for key, left in (("a", "e"), ("b", "e"), ("c", "e"), ("d", "b"), ("f", "b"), ("g", "be")):
+            gaps = Gaps(9)
+            for start, end in (("a", "c"), ("c", "d"), ("d", "f")):
+                gaps.learn(start, end)
+            gaps.forget_all(key)
+            self.assertEqual("".join(each for each in "be" if gaps.covers(each)), left, key)
+
     def test_clear(self) -> None:
         """
         Afterwards nothing is known.

@@ -229,6 +229,21 @@ class HostsTests(StoreTestCase):
         self.assertEqual((heard, self.counting.asked), ([None], []))
         self.assertIsNotNone(hosts.lookup("a.example"))
 
+    def test_subscriberThatKeeps(self) -> None:
+        """
+        Who keeps something hears what has changed, also while no host is in use.
+        """
+        hosts = self.hosts()
+        heard: list[Collection[str] | None] = []
+        kept: list[str] = []
+        hosts.subscribe(heard.append, lambda: kept)
+        hosts.changed(self.apply(site("one", a_example=())))
+        kept.append("a zone")
+        hosts.changed(self.apply(site("one", b_example=())))
+        self.assertIsNone(heard[0])
+        self.assertIn("name/b.example", heard[1] or ())
+        self.assertNotIn("name/other.example", heard[1] or ())
+
     def test_failingSubscriber(self) -> None:
         """
         When a subscriber fails the change does not count as taken in, and comes again.

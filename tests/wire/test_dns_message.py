@@ -162,7 +162,7 @@ class HeadTests(SynchronousTestCase):
         for head, slot in SLOTS.items():
             flags = int.from_bytes(head[:2])
             answer = HEADS[0x0403, 1, 2, 3, 4][slot]
-            self.assertEqual(int.from_bytes(answer[:2]), 0x8403 | flags & 0x0110)
+            self.assertEqual(int.from_bytes(answer[:2]), 0x8403 | flags & 0x0100)
             opt = 1 if slot & WITH_EDNS else 0
             counts = [int.from_bytes(answer[at : at + 2]) for at in (2, 4, 6, 8)]
             self.assertEqual(counts, [1, 2, 3, 4 + opt])

@@ -7,6 +7,7 @@ from dns.rdataclass import IN
 from dns.rdatatype import RdataType
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.model.site import Zone
 from hostedge.model.zone_file import apex_records
 from hostedge.wire.dns_name import wire_name
 from hostedge.wire.dns_zone import CompiledZone, end_of_name
@@ -109,6 +110,28 @@ class CompiledZoneTests(SynchronousTestCase):
                 rrset = zone.rrset(zone.nodes[wire_name(f"{name}.example.org")], A)
                 assert rrset is not None
                 self.assertEqual(rrset.head, b"\0\1\0\1" + ttl.to_bytes(4))
+
+    def test_renewed(self) -> None:
+        """
+        The same zone at another serial has the same names and another SOA, also where it stands
+        for nothing; the one before stays as it was.
+        """
+        zone = compiled("@ A 192.0.2.1\nwww A 192.0.2.2")
+        before = zone.rrset(zone.top, SOA)
+        later = zone.renewed(apex_records(Zone("example.org"), NAMESERVERS, 6), None)
+        self.assertIs(zone.rrset(zone.top, SOA), before)
+        serials = [
+            int.from_bytes(rrset.data[0][-1][:4])
+            for each in (zone, later)
+            for rrset in (each.negative, each.rrset(each.nodes[each.apex], SOA))
+            if rrset is not None
+        ]
+        self.assertEqual(serials, [5, 5, 6, 6])
+        www = wire_name("www.example.org")
+        self.assertIs(later.nodes[www], zone.nodes[www])
+        for kind in (A, NS):
+            assert (one := zone.rrset(zone.top, kind)) and (other := later.rrset(later.top, kind))
+            self.assertEqual(one.data, other.data)
 
     def test_hosted(self) -> None:
         """
