@@ -9,20 +9,22 @@ Spec: RFC 9113 section 10.5, CVE-2023-44487, CVE-2025-8671, CVE-2019-9511 to 951
 from __future__ import annotations
 
 from hostedge.errors import BadRequest
-from hostedge.wire.h2_frame import DATA, PING, SETTINGS, WINDOW_UPDATE
+from hostedge.wire.h2_frame import DATA, PING, PRIORITY, SETTINGS, WINDOW_UPDATE
 
 # streams that were cancelled before we answered, refused, or reset by us for their faults
 RESETS = 200.0
 RESETS_PER_SECOND = 20.0
 PERIOD = 60.0
-# frames in a period; all that have no number here share one
+# frames in a period; those that nothing is done for share a number, which grows with the streams:
+# a browser says more than once which of a page's images matters
 PER_PERIOD = {PING: 60, SETTINGS: 14}
 OTHERS = 120
+OTHERS_OF_STREAM = 8
 # window updates: a few, and so many for each stream and each ten frames of data sent
 FREE_UPDATES = 5
 UPDATES = 2
 EMPTY_IN_A_ROW = 16
-# all that came may be so many times the fields and bodies in it, once there is enough to judge
+# all that came may be so many times the fields and bodies, once there is enough to judge
 OVERHEAD = 8
 FREE_BYTES = 1_048_576
 
@@ -59,19 +61,30 @@ class Budget:
 
     def spend_frame(self, kind: int, now: float) -> None:
         """
-        A frame that carries nothing has come.
+        A frame that has to be answered has come.
 
         Raises:
             Flood: too many of its kind.
         """
+        if self._count(kind, now) > PER_PERIOD[kind]:
+            raise Flood(f"frames of type {kind}")
+
+    def spend_other(self, now: float, streams: int) -> None:
+        """
+        A frame that nothing is done for has come; `streams` are all there ever were.
+
+        Raises:
+            Flood: too many of them.
+        """
+        if self._count(PRIORITY, now) > OTHERS + OTHERS_OF_STREAM * streams:
+            raise Flood("frames without use")
+
+    def _count(self, kind: int, now: float) -> int:
         if now - self._since >= PERIOD:
             self._since = now
             self._frames.clear()
-        if kind not in PER_PERIOD:
-            kind = -1
         count = self._frames[kind] = self._frames.get(kind, 0) + 1
-        if count > PER_PERIOD.get(kind, OTHERS):
-            raise Flood(f"frames of type {kind}")
+        return count
 
     def spend_update(self, streams: int, data_frames: int) -> None:
         """
@@ -101,7 +114,7 @@ class Budget:
 
     def check_overhead(self, received: int, useful: int) -> None:
         """
-        Compare all bytes that ever came with the fields and bodies in them.
+        Compare all bytes that ever came with the fields and bodies, in them and in the answers.
 
         Raises:
             Flood: nearly all of it is frames around nothing.

@@ -178,7 +178,8 @@ class Engine:
         try:
             position = 0 if self._greeted else self._greet(data)
             self._rest = data[self._read(data, position) :]
-            self._budget.check_overhead(self._received, self._useful)
+            # who takes a large answer says so in many small frames
+            self._budget.check_overhead(self._received, self._useful + self._out.sent)
         except ConnectionFault as fault:
             self._break(fault.code, str(fault))
         except BlockTooLarge as fault:
@@ -224,7 +225,7 @@ class Engine:
             if kind < len(_HANDLERS):
                 _HANDLERS[kind](self, number & MAX_STREAM, flags, payload)
             else:
-                self._budget.spend_frame(kind, self._now)
+                self._budget.spend_other(self._now, self.opened)
         return position
 
     def _headers(self, number: int, flags: int, payload: bytes) -> None:
@@ -333,7 +334,7 @@ class Engine:
         if stream is None:
             if not number or number > self._last_id:
                 raise ConnectionFault(PROTOCOL_ERROR, "a reset of such a stream")
-            self._budget.spend_frame(-1, self._now)
+            self._budget.spend_other(self._now, self.opened)
             return
         self._drop(stream)
         self._owner.gone(stream)
@@ -413,14 +414,14 @@ class Engine:
     def _goaway(self, number: int, flags: int, payload: bytes) -> None:
         if number or len(payload) < 8:
             raise ConnectionFault(PROTOCOL_ERROR, "not a goodbye")
-        self._budget.spend_frame(-1, self._now)
+        self._budget.spend_other(self._now, self.opened)
         self.left = True
 
     def _priority(self, number: int, flags: int, payload: bytes) -> None:
         """Nothing is done for it; RFC 9113 section 5.3.2."""
         if not number or len(payload) != 5:
             raise ConnectionFault(FRAME_SIZE_ERROR if number else PROTOCOL_ERROR, "not a priority")
-        self._budget.spend_frame(-1, self._now)
+        self._budget.spend_other(self._now, self.opened)
 
     def _push_promise(self, number: int, flags: int, payload: bytes) -> None:
         raise ConnectionFault(PROTOCOL_ERROR, "a push from a client")

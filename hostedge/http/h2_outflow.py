@@ -62,9 +62,9 @@ class Outflow:
         self.frames: list[bytes | memoryview] = []
         self.window = DEFAULT_WINDOW
         self.held = False
-        # bytes that wait, frames of data sent, streams that were stopped and may go on
+        # bytes that wait, frames and bytes of data sent, streams that were stopped and may go on
         self.waiting = 0
-        self.data_frames = 0
+        self.data_frames = self.sent = 0
         self.relieved: list[Stream] = []
         # streams whose last frame has gone
         self.finished: list[Stream] = []
@@ -153,6 +153,7 @@ class Outflow:
         self.window -= size
         stream.send_window -= size
         stream.sent += size
+        self.sent += size
         self._batched += size
         self.data_frames += 1
         self.frames += (data_head(size, last, stream.id), data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.h2_budget import FREE_BYTES, PERIOD, RESETS, Budget, Flood
-from hostedge.wire.h2_frame import PING, PRIORITY, SETTINGS
+from hostedge.wire.h2_frame import PING, SETTINGS
 
 
 class BudgetTests(SynchronousTestCase):
@@ -30,14 +30,22 @@ class BudgetTests(SynchronousTestCase):
         self.assertRaises(Flood, self.budget.spend_reset, 86_400.0)
 
     def test_frames(self) -> None:
-        """Each kind has its own number in a period; what has none shares one."""
-        for kind, most in ((PING, 60), (SETTINGS, 14), (PRIORITY, 120)):
+        """Each kind has its own number in a period."""
+        for kind, most in ((PING, 60), (SETTINGS, 14)):
             budget = Budget()
             for now in (1.0, 1.0 + PERIOD):
                 for _ in range(most):
                     budget.spend_frame(kind, now)
             self.assertRaises(Flood, budget.spend_frame, kind, 2 * PERIOD)
-        self.assertRaises(Flood, budget.spend_frame, 99, 2 * PERIOD)
+
+    def test_framesWithoutUse(self) -> None:
+        """A number in a period, and more for a client that asks for more."""
+        for streams, most in ((0, 120), (300, 120 + 8 * 300)):
+            budget = Budget()
+            for now in (1.0, 1.0 + PERIOD):
+                for _ in range(most):
+                    budget.spend_other(now, streams)
+            self.assertRaises(Flood, budget.spend_other, 2 * PERIOD, streams)
 
     def test_updates(self) -> None:
         """A few, and more with each stream and with what was sent."""

@@ -18,7 +18,7 @@ from hostedge.http.h2_engine import Engine, Terms
 from hostedge.http.h2_outflow import Stream
 from hostedge.wire.h2_frame import CANCEL
 from hostedge.wire.header_block import make_block
-from tests.http.h2_parts import H2Scene
+from tests.http.h2_parts import H2Scene, frame
 from tests.http.parts import with_limits
 
 
@@ -111,6 +111,24 @@ class EngineTests(SynchronousTestCase):
         self.engine.answer(self.owner.streams[1], make_block(200, []), True)
         self.pass_on()
         self.assertEqual(self.engine.streams, {})
+
+    def test_smallFramesBehindALargeAnswer(self) -> None:
+        """A client that has got much may say much: the updates of a large download are no flood."""
+        padded = frame("DATA", 0x8, 1, b"\xff" + b"x" + b"\0" * 255) * 1000
+        for size, broken in ((0, "frames around nothing"), (2_000_000, "")):
+            self.setUp()
+            self.client.send_headers(1, fields("/a", "POST"))
+            self.client.increment_flow_control_window(1 << 24)
+            self.client.increment_flow_control_window(1 << 24, 1)
+            self.pass_on()
+            stream = self.owner.streams[1]
+            self.engine.answer(stream, make_block(200, []), False)
+            self.engine.send(stream, bytes(size), False)
+            self.pass_on()
+            for _ in range(40):
+                self.engine.feed(padded, 0.0)
+                self.engine.read(stream, 1000)
+            self.assertEqual(self.engine.broken, broken)
 
     def test_resets(self) -> None:
         """Either side ends a stream; what is on its way then breaks nothing."""
