@@ -104,6 +104,9 @@ class Caller(Protocol):
 
     def connect_failed(self, cause: str) -> None: ...
 
+    def upstream_failed(self, cause: str, answered: bool) -> None:
+        """It was cut before it was made."""
+
 
 class UpstreamConnection(ClientProtocol):
     """
@@ -163,7 +166,6 @@ class UpstreamConnection(ClientProtocol):
         self.deadline = NEVER
         self._attempt = None
         caller, self._caller = self._caller, None
-        self.upstream.open.add(self)
         if caller is None:
             self._end(False)
         else:
@@ -171,6 +173,7 @@ class UpstreamConnection(ClientProtocol):
 
     def connection_failed(self, error: OSError) -> None:
         self._attempt = None
+        self.upstream.lost(self)
         self.upstream.wheel.forget(self)
         self.upstream.counters["upstream_connect_failed"] += 1
         caller, self._caller = self._caller, None
@@ -183,6 +186,9 @@ class UpstreamConnection(ClientProtocol):
         self._caller = None
         if self._attempt is not None:
             self._attempt.give_up()
+        else:
+            # its name is being looked up
+            self.upstream.lost(self)
 
     # the request
 
@@ -206,6 +212,7 @@ class UpstreamConnection(ClientProtocol):
     def hand_over(self, successor: Continuing) -> EagerClient:
         """Let a successor have the bytes; the connection itself is still its upstream's."""
         self._successor = successor
+        self.upstream.wheel.forget(self)
         # a call less for each read than passing it on
         self.dataReceived = successor.dataReceived  # type: ignore[method-assign]
         return self.transport
@@ -389,6 +396,8 @@ class UpstreamConnection(ClientProtocol):
     def _finish(self) -> None:
         """The response is complete: back to the idle ones, or away."""
         self._reply = None
+        # an upgrade that was not granted is over as well
+        self._opening = self._switching = None
         clean = self._keep_alive and self._sent and not self._dirty
         if self._to_head:
             self._parser = HttpResponseParser(self)
@@ -430,10 +439,12 @@ class UpstreamConnection(ClientProtocol):
 
     def cut(self, cause: str) -> None:
         """End it, whatever it does."""
-        if self._successor is not None:
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            self.forget_caller()
+            caller.upstream_failed(cause, True)
+        elif self._successor is not None:
             self._successor.cut(cause)
-        elif self._attempt is not None:
-            self._attempt.give_up()
         elif self._reply is None:
             self._end(False)
         else:
@@ -479,7 +490,7 @@ class Upstream:
         self.limits = limits
         self.counters = counters
         self.idle_life = idle_life
-        # those that are made, busy or idle
+        # those that are being made, busy or idle
         self.open: set[UpstreamConnection] = set()
         self._idle: list[UpstreamConnection] = []
         self._reactor = reactor
@@ -505,6 +516,7 @@ class Upstream:
         """Make a new connection for the caller, who may forget about it before it is made."""
         self.counters["upstream_connects"] += 1
         connection = UpstreamConnection(self, caller)
+        self.open.add(connection)
         patience = UNIX_CONNECT if self._is_unix else self.limits.connect_timeout
         if self._is_name:
             name, _, port = self.address.rpartition(":")

@@ -73,6 +73,9 @@ def opens(fields: Fields, opening: Opening) -> bool:
         and _names(fields, b"connection", b"upgrade")
         and _values(fields, b"sec-websocket-accept") == [accept_for(opening.key)]
         and (not chosen or (len(chosen) == 1 and chosen[0] in opening.protocols))
+        # where a body ended, frames would begin: RFC 9110 section 8.6 forbids both
+        and not _values(fields, b"transfer-encoding")
+        and set(_values(fields, b"content-length")) <= {b"0"}
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.exchange import Fields
@@ -150,6 +152,32 @@ class UpstreamTests(SynchronousTestCase):
         asker = self.ask()
         self.upstream.cut("suspended")
         self.assertEqual(asker.heard, [("suspended", True)])
+
+    def test_cutBeforeItIsMade(self) -> None:
+        """Also while a connection is being made, or its name looked up."""
+        lookup: Deferred[str] = Deferred()
+        means = evolve(self.means, resolve=lambda name: lookup)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            for address in (f"127.0.0.1:{port}", f"app.test:{port}"):
+                upstream = means.upstream(address)
+                asker = Asker()
+                self.assertTrue(upstream.connect(asker).pending)
+                upstream.cut("suspended")
+                self.assertEqual(asker.heard, [("suspended", True)])
+                self.assertEqual(upstream.open, set())
+            lookup.callback("127.0.0.1")
+            self.network.turn()
+            self.assertEqual(asker.heard, [("suspended", True)])
+            self.assertIsNone(asker.connection)
+
+    def test_openIsWhatThereIs(self) -> None:
+        """Connections that fail, or that nobody waits for any more, are not counted."""
+        upstream = evolve(self.means, resolve=lambda name: Deferred()).upstream("app.test:1")
+        upstream.connect(Asker()).forget_caller()
+        refused = self.means.upstream(self.app.address + ".not")
+        refused.connect(Asker())
+        self.assertEqual((upstream.open, refused.open), (set(), set()))
 
     def test_learn(self) -> None:
         """An app that says how long it waits is believed, within reason."""

@@ -77,9 +77,10 @@ class GrantingTests(SynchronousTestCase):
         self.assertTrue(opens(GRANTING, opening))
         chosen = [*GRANTING, (b"Sec-WebSocket-Protocol", b"v2.chat")]
         self.assertTrue(opens(chosen, opening))
+        self.assertTrue(opens([*GRANTING, (b"Content-Length", b"0")], opening))
 
     def test_invalid(self) -> None:
-        """No upgrade, another key's accept, a subprotocol that nobody wanted."""
+        """No upgrade, another key's accept, a subprotocol that nobody wanted, a body."""
         for fields in (
             changed(GRANTING, b"Upgrade"),
             changed(GRANTING, b"Upgrade", b"h2c"),
@@ -88,6 +89,9 @@ class GrantingTests(SynchronousTestCase):
             changed(GRANTING, b"Sec-WebSocket-Accept"),
             changed(GRANTING, b"Sec-WebSocket-Accept", accept_for(b"x" * 24)),
             [*GRANTING, (b"Sec-WebSocket-Protocol", b"other")],
+            [*GRANTING, (b"Content-Length", b"5")],
+            [*GRANTING, (b"Content-Length", b"0"), (b"content-length", b"5")],
+            [*GRANTING, (b"Transfer-Encoding", b"chunked")],
             [*GRANTING, (b"Sec-WebSocket-Protocol", b"a"), (b"Sec-WebSocket-Protocol", b"a")],
         ):
             self.assertFalse(opens(fields, Opening(KEY, (b"a",))), fields)

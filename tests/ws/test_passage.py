@@ -113,6 +113,39 @@ class PassageTests(SynchronousTestCase):
             self.assertTrue(received(client).startswith(b"HTTP/1.1 502 "), lines)
             self.assertEqual(stage.backend.places.taken, 0)
 
+    def test_101WithABody(self) -> None:
+        """It would be read as frames by one and as a body by another; a length of 0 is none."""
+        for line, status in (
+            (b"Content-Length: 5", b"502"),
+            (b"Transfer-Encoding: chunked", b"502"),
+            (b"Content-Length: 0", b"101"),
+        ):
+            stage = self.start()
+            client = self.say(stage, REQUEST % b"")
+            app = stage.serve()
+            response = app.protocol.accept(app.events.pop(0)).serialize()
+            app.unsent = response.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\nhello")
+            stage.turn()
+            self.assertTrue(received(client).startswith(b"HTTP/1.1 %b " % status), line)
+            self.assertEqual(stage.backend.places.taken, 0)
+
+    def test_laterRequest(self) -> None:
+        """A connection whose upgrade was refused serves others, and a late 101 opens nothing."""
+        stage = self.start()
+        client = self.say(stage, REQUEST % b"")
+        app = stage.serve()
+        granting = app.protocol.accept(app.events.pop(0)).serialize()
+        app.unsent = b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"
+        stage.turn()
+        self.assertTrue(received(client).startswith(b"HTTP/1.1 403 "))
+        client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        stage.network.turn(6)
+        self.assertTrue(received(app.socket).startswith(b"GET / "))
+        app.unsent = granting
+        stage.turn()
+        self.assertTrue(received(client).startswith(b"HTTP/1.1 502 "))
+        self.assertEqual(stage.backend.places.taken, 0)
+
     def test_unwantedExtension(self) -> None:
         """An app that compresses though nobody offered it is not understood."""
         stage = self.start()
