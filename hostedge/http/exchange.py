@@ -48,6 +48,9 @@ class Successor(Protocol):
 
     def dataReceived(self, data: bytes) -> None: ...
 
+    def read_ended(self) -> bool:
+        """The peer has ended its side. Whether there is more to say to it; if so, not for long."""
+
     def connection_lost(self) -> None:
         """The connection is gone."""
 

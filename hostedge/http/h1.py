@@ -119,8 +119,9 @@ class H1(Protocol):
         """The client has ended its side. One that still waits for an answer has given up."""
         self._half_closed = True
         exchange = self._exchange
-        if self._state == SWITCHED:
-            self.transport.loseConnection()
+        if self._successor is not None:
+            if not self._successor.read_ended():
+                self.transport.loseConnection()
         elif exchange is None or not exchange.complete or not exchange.begun:
             self._leave()
             self.transport.loseConnection()

@@ -222,6 +222,10 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
 
     # how its connection ends
 
+    def read_ended(self) -> bool:
+        # who has closed in order waits for the answer
+        return not (self.listening or self.failedByMe)
+
     def connection_lost(self) -> None:
         self.listening = self._quick = self._may_be_quick = False
         self._waiting = b""

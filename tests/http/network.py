@@ -49,13 +49,17 @@ class Network(Clock):
             ready, able, _ = select.select(list(self.readers), list(self.writers), [], 0)
             for one in ready:
                 if one in self.readers:
-                    self._end(one, one.doRead())
+                    self._end(one, one.doRead(), True)
             for one in able:
                 if one in self.writers:
-                    self._end(one, one.doWrite())
+                    self._end(one, one.doWrite(), False)
 
-    def _end(self, one: Any, why: Any) -> None:
-        if why:
+    def _end(self, one: Any, why: Any, reading: bool) -> None:
+        if reading and why is main.CONNECTION_DONE:
+            # as Twisted's reactors do: it may have more to say
+            self.removeReader(one)
+            one.readConnectionLost(Failure(why))
+        elif why:
             one.connectionLost(Failure(why if isinstance(why, Exception) else main.CONNECTION_LOST))
 
     def pass_time(self, seconds: float) -> None:

@@ -245,6 +245,57 @@ class ClosingTests(BridgeTests):
         self.assertEqual(app.protocol.close_rcvd.code, 1001)
         self.assertOver(stage)
 
+    def test_halfClosedInOrder(self) -> None:
+        """One that ends its side behind its close still gets the answer."""
+        stage = self.start()
+        client, app = stage.open()
+        client.protocol.send_close(4000, "bye")
+        stage.peers.remove(app)
+        stage.turn()
+        client.socket.shutdown(1)
+        stage.turn()
+        self.assertFalse(client.ended)
+        stage.peers.append(app)
+        stage.turn()
+        self.assertEqual(client.protocol.close_rcvd, Close(4000, "bye"))
+        self.assertTrue(stage.recorded[0].whole)
+        self.assertOver(stage)
+
+    def test_halfClosedAndNoAnswer(self) -> None:
+        """But not for longer than an answer may take."""
+        stage = self.start()
+        client, app = stage.open()
+        stage.peers.remove(app)
+        client.protocol.send_close(4000, "bye")
+        stage.turn()
+        client.socket.shutdown(1)
+        stage.pass_time(7)
+        self.assertEqual(client.protocol.close_rcvd, Close(4000, "bye"))
+        self.assertOver(stage)
+
+    def test_bothEndAtOnce(self) -> None:
+        """Close frames that cross, and connections that are gone in the same turn."""
+        stage = self.start()
+        peers = stage.open()
+        for peer, code in zip(peers, (4001, 4002), strict=True):
+            peer.protocol.send_close(code)
+        stage.turn()
+        self.assertEqual([peer.protocol.close_rcvd.code for peer in peers], [4002, 4001])
+        self.assertOver(stage)
+        for peer in stage.open():
+            peer.socket.close()
+            stage.peers.remove(peer)
+        stage.turn()
+        self.assertEqual(len(stage.recorded), 2)
+        self.assertOver(stage)
+
+    def test_noLooksAtTheHandshakesOwners(self) -> None:
+        """Of an open one only the bridge is looked at now and then."""
+        stage = self.start()
+        stage.open()
+        watched = [each for bucket in stage.wheel._buckets.values() for each in bucket]
+        self.assertEqual([type(each).__name__ for each in watched], ["Bridge"])
+
 
 class LimitTests(BridgeTests):
     """What may not go through."""
