@@ -42,6 +42,9 @@ from hostedge.wire.dns_zone import HTTPS, SVCB, CompiledZone, Node, Pieces, RRse
 
 # Aliases that are followed, as many as by BIND; a resolver asks on from there.
 MAX_CHAIN = 11
+# Bytes of what aliases lead to: with 11 of them before it, names in full, it fits in a message.
+# What is longer is left to be asked for by its own name, which then is two bytes in each record.
+MAX_AT_ALIAS = 59_000
 # Names whose addresses are added to what leads to them; a referral's are all added.
 MAX_TARGETS = 32
 
@@ -369,6 +372,8 @@ class _Chain:
         if place.how is FOUND:
             found = place.rrset(zone, kind)
             if found is not None:
+                if owner is not None and found.size(owner, zone.apex) > MAX_AT_ALIAS:
+                    return None
                 self._answers += self._body.add(owner, zone, found)
                 made_of = int.from_bytes(found.head[:2])
                 if made_of in _LEADING:

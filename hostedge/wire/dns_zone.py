@@ -34,6 +34,7 @@ Neighbours = Callable[[str], tuple[str, str]]
 _KINDS: Memo[str, int] = Memo(lambda text: int(RdataType.make(text)))
 
 _HEAD = Struct(">HHI").pack
+_FIXED = 10  # bytes of a record beside its owner and data: type, class, TTL, length
 
 # Where in the data the names are, those that RFC 1035 defines and lets be compressed: bytes before
 # the first, how many.
@@ -54,6 +55,11 @@ class RRset:
         self.data = data
         # the names to which it leads, in lower case
         self.targets = targets
+
+    def size(self, owner: bytes, apex: bytes) -> int:
+        """How many bytes it takes at most, with its owner and the zone's name in full."""
+        fixed = len(owner) + _FIXED
+        return sum(fixed + len(apex.join(each)) for each in self.data)
 
 
 class Node:

@@ -75,9 +75,17 @@ class CheckTests(SynchronousTestCase):
         """
         A set that no answer could hold is refused; one that just fits is not.
         """
-        fits = [("a", "A", f"10.0.{i // 250}.{i % 250}") for i in range(3750)]
+        fits = [("a", "A", f"10.0.{i // 250}.{i % 250}") for i in range(3687)]
         self.assertEqual(said(*fits), "")
-        self.assertIn("no answer could hold them", said(*fits, ("a", "A", "10.9.9.9")))
+        refused = "no answer could hold them"
+        self.assertIn(refused, said(*fits, ("a", "A", "10.9.9.9")))
+        text = " ".join([f'"{"x" * 255}"'] * 230)
+        self.assertEqual(said(("a", "TXT", text)), "")
+        self.assertIn(refused, said(("a", "TXT", f"{text} {text[:258]}")))
+        # each of them names its owner in full
+        servers = [("x" * 60, "NS", f"{i}.") for i in range(1000)]
+        self.assertIn(refused, said(*servers))
+        self.assertEqual(said(*(("@", kind, data) for _, kind, data in servers)), "")
 
     def test_authority(self) -> None:
         """
