@@ -82,6 +82,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
 
 def control(reactor: Any, settings: Settings) -> IService:
     """The store's only writer; see `hostedge.control`."""
+    from hostedge.api import explanation
     from hostedge.api.app import Api, Threads
     from hostedge.api.server import ApiSite, allowed_uids, caller_of
     from hostedge.console.sessions import Sessions
@@ -120,7 +121,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     api = Api(store, history, zones, links, WORDS, threads, caller_of, settings.state)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
-    sessions = Sessions(settings, links, store, history, reading)
+    explain = partial(explanation.explain, links, history, threads.reading)
+    sessions = Sessions(settings, links, explain, store, history, reading)
     UnixConsole(reactor, settings.manhole_socket, sessions, allowed_uids()).setServiceParent(
         service
     )

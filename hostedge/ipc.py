@@ -186,12 +186,12 @@ class Evaluate(Command):
     """
     What an operator has typed for this edge in the manhole; one statement or expression.
 
-    `printed` is what it printed and the `repr` of its value, or its traceback; cut to 60,000
+    `printed` is what it printed, and its value as it is shown, or how it `failed`; cut to 60,000
     bytes.
     """
 
     arguments = [(b"source", Unicode())]
-    response = [(b"printed", Unicode())]
+    response = [(b"printed", Unicode()), (b"failed", Boolean())]
 
 
 class Changed(Command):

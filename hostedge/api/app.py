@@ -21,24 +21,22 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 from attrs import frozen
 from klein import Klein
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from hostedge.api import history, zones
-from hostedge.api.calls import Refused, json_line, query, read_body, read_call, reply
+from hostedge.api import explanation, history, zones
+from hostedge.api.calls import Refused, asked, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
 from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store, Zones
 from hostedge.api.stream import Lines, Stream, file_pieces
@@ -48,8 +46,6 @@ from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
 
 JSON_LINES = b"application/jsonl"
-
-T = TypeVar("T")
 
 # Writes what a body says, in the name of somebody; whether it was a dry run, and what came of it.
 Write = Callable[[bytes, str], tuple[bool, Outcome]]
@@ -128,7 +124,7 @@ class Api:
     def _undo(self, body: bytes, who: str) -> tuple[bool, Outcome]:
         call = read_call(body, {"revision": int, "dry_run": bool}, required="revision")
         revision, dry_run = call["revision"], call.get("dry_run", False)
-        history.check_there("body: revision", revision, self._history.newest())
+        history.check_there("revision", revision, self._history.newest())
         return dry_run, self._store.undo(revision, who, dry_run)
 
     @app.route("/v1/zones/<name>", methods=["PUT"])
@@ -197,16 +193,16 @@ class Api:
 
     @app.route("/v1/status", methods=["GET"])
     async def status(self, request: Request) -> bytes:
-        return reply(request, await _asked(self._node.status()))
+        return reply(request, await asked(self._node.status()))
 
     @app.route("/v1/apps", methods=["GET"])
     async def apps(self, request: Request) -> bytes:
-        return reply(request, {"apps": await _asked(self._node.daemons())})
+        return reply(request, {"apps": await asked(self._node.daemons())})
 
     @app.route("/v1/apps/<account>/<app>/restart", methods=["POST"])
     async def restart(self, request: Request, account: str, app: str) -> bytes:
         name = f"{account}/{app}"
-        why_not = await _asked(self._node.restart(name))
+        why_not = await asked(self._node.restart(name))
         if why_not:
             cause = CAUSES.get(why_not)
             status = 404 if why_not == "not_configured" else cause.status if cause else 409
@@ -215,23 +211,9 @@ class Api:
 
     @app.route("/v1/explain", methods=["GET"])
     async def explain(self, request: Request) -> bytes:
-        url, method = query(request, "url"), query(request, "method") or "GET"
-        try:
-            parts = urlsplit(url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            good = False
-        if not good:
-            raise Refused(400, "url", f"want http(s)://name/path, not {url!r}")
-        if not method.isascii() or not method.isalpha() or len(method) > 20:
-            raise Refused(400, "method", f"want a method of HTTP, not {method!r}")
-        reading, then, at = self._threads.reading, query(request, "at"), 0
-        if then:
-            at = await reading(history.read_past, self._history, "at", then)
-        steps = await _asked(self._node.explain(url, method.upper(), at))
-        steps = await reading(history.blamed, self._history, steps, at)
-        about = {"at": at} if at else {}
-        return reply(request, {"url": url, "method": method.upper(), **about, "steps": steps})
+        url, method, at = (query(request, name) for name in ("url", "method", "at"))
+        explain = partial(explanation.explain, self._node, self._history, self._threads.reading)
+        return reply(request, await explain(url, method or "GET", at))
 
     async def _send_lines(self, request: Request, lines: Iterator[str]) -> None:
         request.setHeader(b"content-type", JSON_LINES)
@@ -276,21 +258,6 @@ class Api:
             error_id=error_id,
         )
         return error_id
-
-
-async def _asked(asking: Awaitable[T]) -> T:
-    """
-    What another role answers.
-
-    Raises:
-        Refused: it is not there, or does not answer in time.
-    """
-    try:
-        return await asking
-    except ConfigError as error:
-        raise Refused(503, error.where, error.problem) from None
-    except DeferredTimeout:
-        raise Refused(503, "node", "a process of the node does not answer; try again") from None
 
 
 def _to_the_end(work: Any) -> Deferred[Any]:

@@ -1,18 +1,23 @@
 """
 What a call of the API brings, and what it is answered with.
 
-In:  `api.app` and `api.history`, with requests that were let in.
+In:  the other modules of `api`, with requests that were let in.
 Out: checked values; JSON; `Refused` for a call that is written wrongly.
 """
 
 from __future__ import annotations
 
 import json
-from typing import IO, Any
+from collections.abc import Awaitable
+from typing import IO, Any, TypeVar
 
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.web.server import Request
 
 from hostedge.api.guard import JSON
+from hostedge.errors import ConfigError
+
+T = TypeVar("T")
 
 _TYPES = {
     list: "a list",
@@ -70,6 +75,21 @@ def query(request: Request, name: str) -> str:
         return values[0].decode() if values else ""
     except UnicodeDecodeError:
         raise Refused(400, name, "want UTF-8") from None
+
+
+async def asked(asking: Awaitable[T]) -> T:
+    """
+    What another role answers.
+
+    Raises:
+        Refused: it is not there, or does not answer in time.
+    """
+    try:
+        return await asking
+    except ConfigError as error:
+        raise Refused(503, error.where, error.problem) from None
+    except DeferredTimeout:
+        raise Refused(503, "node", "a process of the node does not answer; try again") from None
 
 
 def json_line(value: object) -> str:

@@ -46,22 +46,6 @@ class Outcome(Protocol):
     def changes(self) -> Sequence[Change]: ...
 
 
-class Entry(Protocol):
-    """One line of history."""
-
-    @property
-    def revision(self) -> int: ...
-
-    @property
-    def time(self) -> float: ...
-
-    @property
-    def who(self) -> str: ...
-
-    @property
-    def change(self) -> Change: ...
-
-
 class Made(Protocol):
     """When a revision came to be, and who made it."""
 
@@ -73,6 +57,13 @@ class Made(Protocol):
 
     @property
     def who(self) -> str: ...
+
+
+class Entry(Made, Protocol):
+    """One line of history."""
+
+    @property
+    def change(self) -> Change: ...
 
 
 class Store(Protocol):

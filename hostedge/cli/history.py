@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from io import StringIO
 from pathlib import Path
@@ -21,13 +21,13 @@ from urllib.parse import urlencode
 from hostedge.cli.apply import Applied, shown
 from hostedge.cli.client import ApiClient
 from hostedge.cli.stored import write_document
-from hostedge.cli.table import table
+from hostedge.cli.table import WIDTH, table
 from hostedge.cli.times import clock, moment
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
 PAGE = 500  # rows that are laid out together
-WIDTH = 70  # of YAML, past which a line ends with the next word
+TURN = 70  # columns of YAML, past which a line ends with the next word
 NOWHERE = "/dev/null"
 
 _RESET = "\x1b[0m"
@@ -49,7 +49,7 @@ def changes(options: Namespace) -> int:
         return _print(_json_lines(entries) if options.json else change_lines(entries))
 
 
-def change_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
+def change_lines(entries: Iterable[Mapping[str, Any]], width: int = WIDTH) -> Iterator[str]:
     """Tables of some hundred rows each: there may be more changes than memory should hold."""
     head = ("REVISION", "TIME", "WHO", "CHANGE", "OBJECT")
     rows: list[tuple[object, ...]] = []
@@ -58,10 +58,10 @@ def change_lines(entries: Iterable[dict[str, Any]]) -> Iterator[str]:
         some = True
         rows.append((each["revision"], clock(each["time"]), each["who"], each["what"], each["key"]))
         if len(rows) == PAGE:
-            yield from table(head, rows, right=("REVISION",))
+            yield from table(head, rows, right=("REVISION",), width=width)
             rows.clear()
     if rows:
-        yield from table(head, rows, right=("REVISION",))
+        yield from table(head, rows, right=("REVISION",), width=width)
     if not some:
         yield "No change is recorded."
 
@@ -105,7 +105,7 @@ def _lines(document: Any) -> list[str]:
     if document is None:
         return []
     stream = StringIO()
-    write_document(document, stream, start=False, width=WIDTH)
+    write_document(document, stream, start=False, width=TURN)
     return stream.getvalue().splitlines()
 
 

@@ -27,6 +27,10 @@ AWAITS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 UNREADABLE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 
 
+class Elsewhere(Exception):
+    """What was asked of another process failed there; the text is what that has to say."""
+
+
 class Output(TextIOBase):
     """Takes what one statement prints; past `MOST` characters the rest is dropped."""
 
@@ -92,7 +96,7 @@ async def _run(code: CodeType, names: dict[str, Any], output: TextIOBase) -> Any
 
 def told(error: BaseException) -> str:
     """How something failed: a sentence where there is one, else a traceback."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | Elsewhere):
         return str(error)
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).rstrip()

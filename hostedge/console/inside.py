@@ -2,7 +2,8 @@
 What an operator sees inside an edge, and what that says.
 
 In:  `links.edge` with what was typed for this edge in the manhole.
-Out: one text: what was printed, then the value, or the traceback; at most 60,000 bytes.
+Out: one text: what was printed, then the value, or the traceback; at most 60,000 bytes. And
+     whether it failed.
 """
 
 from __future__ import annotations
@@ -66,21 +67,22 @@ class Inside:
         self._entrances = entrances
         self._parts = parts
 
-    def evaluate(self, source: str) -> Deferred[str]:
-        """Run it; fires with what there is to be shown, never with a failure."""
+    def evaluate(self, source: str) -> Deferred[tuple[str, bool]]:
+        """Run it; fires with what there is to be shown and whether it failed, never a Failure."""
         self.log.info("the manhole asks for {source!r}", source=source)
         return Deferred.fromCoroutine(self._evaluate(source))
 
-    async def _evaluate(self, source: str) -> str:
+    async def _evaluate(self, source: str) -> tuple[str, bool]:
         printed: list[str] = []
+        failed = False
         output = Output(printed.append)
         try:
             value = await evaluate(source, self._names(output), output)
             said = "" if value is None else shown(value, WIDTH)
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - as typed
-            said = told(error)
+            said, failed = told(error), True
         text = "".join(printed) + said
-        return text.encode(errors="replace")[:MOST].decode(errors="ignore")
+        return text.encode(errors="replace")[:MOST].decode(errors="ignore"), failed
 
     def _names(self, output: Output) -> dict[str, Any]:
         def say(*values: object, **options: Any) -> None:
@@ -103,7 +105,7 @@ class Inside:
         rows: list[dict[str, object]] = []
         for host, routes in self._hosts.kept():
             kept += 1
-            if name not in host or room <= 0:
+            if name not in host or room < 0:
                 continue
             paths = [path.decode(errors="replace") for path in _paths(routes.tree)]
             if len(paths) > PATHS:
@@ -115,7 +117,8 @@ class Inside:
                 "mappings": paths,
             }
             room -= len(repr(row))
-            rows.append(row)
+            if room >= 0:
+                rows.append(row)
         return {"kept": kept, "hosts": sorted(rows, key=lambda row: str(row["name"]))}
 
     def connections(self) -> list[tuple[str, str, int, str]]:

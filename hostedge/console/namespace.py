@@ -10,20 +10,26 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from functools import wraps
+from functools import partial, wraps
+from textwrap import wrap
 from typing import Any, ParamSpec, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
+from hostedge.api.calls import Refused
 from hostedge.cli.running import app_lines, explain_lines, listeners, processes, status_lines
-from hostedge.cli.table import table
+from hostedge.cli.table import WIDTH, table
+from hostedge.cli.times import moment
+from hostedge.console.evaluate import Elsewhere
 from hostedge.console.inside import NAMES
 from hostedge.console.layout import Answer, Printed, freeze
 from hostedge.console.remote import Remote
 from hostedge.console.stored import Stored
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings
+
+# what the API answers for a URL, a method, and a revision or a time
+Explain = Callable[[str, str, str], Awaitable[dict[str, Any]]]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,9 +57,8 @@ class Node(Protocol):
 
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
 
-    def explain(self, url: str, method: str, at: int = 0) -> Awaitable[list[dict[str, Any]]]: ...
-
-    def evaluate(self, index: int, source: str) -> Awaitable[str]: ...
+    def evaluate(self, index: int, source: str) -> Awaitable[tuple[str, bool]]:
+        """What it came to, and whether it failed."""
 
 
 def asked(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Deferred[T]]:
@@ -69,8 +74,9 @@ def asked(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Deferred[T]]
 class Verbs:
     """Each is one function of the namespace; `store` and `edge` lead further."""
 
-    def __init__(self, node: Node, store: Stored, settings: Settings) -> None:
+    def __init__(self, node: Node, explain: Explain, store: Stored, settings: Settings) -> None:
         self._node = node
+        self._explain = explain
         self._store = store
         self._settings = settings
 
@@ -109,38 +115,41 @@ class Verbs:
         return Answer(freeze(await self._node.daemons()), app_lines)
 
     @asked
-    async def explain(self, url: str, method: str = "GET", at: int = 0) -> Answer:
-        """What an edge would do with a request for this URL; or would have, at a revision."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError("explain", f"want http(s)://name/path, not {url!r}")
-        steps = await self._node.explain(url, method.upper(), at)
-        answer: dict[str, Any] = {"url": url, "method": method.upper(), "steps": steps}
-        if at:
-            answer["at"] = at
+    async def explain(self, url: str, method: str = "GET", at: int | str = "") -> Answer:
+        """What an edge would do with a request; or would have, at a revision or a time."""
+        try:
+            answer = await self._explain(url, method, moment(str(at)))
+        except Refused as refused:
+            raise ConfigError(refused.where, refused.problem) from None
         return Answer(freeze(answer), explain_lines)
 
     @asked
-    async def hosts(self, edge: int = 0, name: str = "") -> Answer | Printed:
+    async def hosts(self, edge: int = 0, name: str = "") -> Answer:
         """What an edge has compiled: host, account, revision and the paths that are mapped."""
         # printed it is one line: laid out for a reader it would not go into an answer
-        text = await self._node.evaluate(edge, f"print(compiled({name!r}))")
-        try:
-            return Answer(freeze(ast.literal_eval(text)), _host_lines)
-        except (ValueError, SyntaxError):
-            # the edge's own words for what went wrong
-            return Printed(text)
+        text = await self._inside(edge, f"print(compiled({name!r}))")
+        return Answer(freeze(ast.literal_eval(text)), _host_lines)
 
     def edge(self, index: int) -> Remote:
         """What is asked of this is evaluated inside an edge: edge(0).hosts.stats()"""
 
-        async def ask(source: str) -> str:
-            return await self._node.evaluate(index, source)
-
-        return Remote(ask)
+        return Remote(partial(self._inside, index))
 
     # for Tab
     edge.offers = tuple(NAMES)  # type: ignore[attr-defined]
+
+    async def _inside(self, index: int, source: str) -> str:
+        """
+        What this comes to inside an edge.
+
+        Raises:
+            Elsewhere: it failed there.
+            ConfigError: there is no such edge, or it has not answered.
+        """
+        text, failed = await self._node.evaluate(index, source)
+        if failed:
+            raise Elsewhere(text)
+        return text
 
     def help(self, about: object = None) -> Printed:
         """The verbs; or, of an object, what it is and can do."""
@@ -156,14 +165,15 @@ def leave() -> None:
 
 def _described(about: object) -> Iterator[str]:
     """What a thing says of itself, and of what it has a name for."""
-    yield inspect.getdoc(about) or repr(about)
+    for paragraph in (inspect.getdoc(about) or repr(about)).split("\n\n"):
+        yield from wrap(paragraph, WIDTH)
     for name in dir(about):
         member = getattr(type(about), name, None)
         if name.startswith("_") or not inspect.isroutine(member):
             continue
         says = " ".join((inspect.getdoc(member) or "").partition("\n\n")[0].split())
         yield _written(name, member)
-        yield f"    {says}".rstrip()
+        yield from wrap(says, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def _written(name: str, routine: Any) -> str:

@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from hostedge.console.layout import Printed
+from hostedge.errors import ConfigError
 
 # sends source to the edge; fires with what it has printed
 Ask = Callable[[str], Awaitable[str]]
 
 
 class Remote:
-    """Nothing happens until it is awaited, which the manhole does with what is typed."""
+    """
+    What is said here to an edge: an attribute, a call, an item, or a text of Python. Nothing
+    happens until it is awaited, which the manhole does with what is typed.
+    """
 
     def __init__(self, ask: Ask, source: str = "") -> None:
         self._ask = ask
@@ -31,8 +35,9 @@ class Remote:
 
     def __call__(self, *values: object, **named: object) -> Remote:
         if not self._source:
-            (source,) = values
-            return Remote(self._ask, str(source))
+            if named or len(values) != 1 or not isinstance(values[0], str):
+                raise ConfigError("edge", 'want one text of Python: edge(0)("len(counters)")')
+            return Remote(self._ask, values[0])
         given = [*map(repr, values), *(f"{name}={value!r}" for name, value in named.items())]
         return Remote(self._ask, f"{self._source}({', '.join(given)})")
 

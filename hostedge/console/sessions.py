@@ -21,12 +21,12 @@ from hostedge.net.identity import name_of_user
 from hostedge.settings import Settings
 
 if TYPE_CHECKING:
+    from hostedge.api.parts import History as Past
     from hostedge.console.lines import Lines
     from hostedge.console.lines import Reader as LinesReader
     from hostedge.console.manhole import Terminal
-    from hostedge.console.namespace import Node
-    from hostedge.console.stored import History as Past
-    from hostedge.console.stored import Reader, Writer
+    from hostedge.console.namespace import Explain, Node
+    from hostedge.console.stored import Reader, Sites
 
 MOST = 8
 FULL = f"there are {MOST} sessions already; end one first"
@@ -47,11 +47,18 @@ class Sessions:
     log = Logger()
 
     def __init__(
-        self, settings: Settings, node: Node, writer: Writer, past: Past, reader: Reader
+        self,
+        settings: Settings,
+        node: Node,
+        explain: Explain,
+        sites: Sites,
+        past: Past,
+        reader: Reader,
     ) -> None:
         self._settings = settings
         self._node = node
-        self._writer = writer
+        self._explain = explain
+        self._sites = sites
         self._past = past
         self._reader = reader
         self._history = History(settings.manhole_history)
@@ -97,8 +104,8 @@ class Sessions:
         from hostedge.console.namespace import Verbs
         from hostedge.console.stored import Stored
 
-        store = Stored(self._writer, self._past, self._reader)
-        return Verbs(self._node, store, self._settings).names()
+        store = Stored(self._sites, self._past, self._reader)
+        return Verbs(self._node, self._explain, store, self._settings).names()
 
     def _banner(self, who: str) -> str:
         user = name_of_user(os.geteuid())

@@ -7,14 +7,14 @@ Out: the objects of the model as of now; what is not there is a sentence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from hostedge.cli.table import table
-from hostedge.console.layout import Answer
+from hostedge.api.history import document
+from hostedge.api.parts import History
+from hostedge.cli.history import change_lines
+from hostedge.console.layout import Answer, freeze
 from hostedge.errors import ConfigError
 from hostedge.model.site import Account, App, Domain, Found, FoundZone, Pool, Site
 
@@ -22,41 +22,10 @@ RECENT = 50  # revisions that `changes` looks back
 MOST = 500  # changes in one answer
 
 
-class Change(Protocol):
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def before(self) -> str | None: ...
-
-    @property
-    def after(self) -> str | None: ...
-
-
-class Entry(Protocol):
-    @property
-    def revision(self) -> int: ...
-
-    @property
-    def time(self) -> float: ...
-
-    @property
-    def who(self) -> str: ...
-
-    @property
-    def change(self) -> Change: ...
-
-
-class Writer(Protocol):
+class Sites(Protocol):
     """What is read of `store.writer.RouteStore`."""
 
     def export(self, account: str | None = None) -> Iterator[Site]: ...
-
-
-class History(Protocol):
-    """What was: `store.history.History`."""
-
-    def entries(self, key: str = "", after: int = 0) -> Iterator[Entry]: ...
 
 
 class Reader(Protocol):
@@ -71,17 +40,16 @@ class Reader(Protocol):
 
 class Stored:
     """
-    The route store, to be read. Every call has what is committed now, in well under a millisecond.
+    The route store, to be read. Every call has what is committed now.
     """
 
-    def __init__(self, writer: Writer, history: History, reader: Reader) -> None:
-        self._writer = writer
+    def __init__(self, sites: Sites, history: History, reader: Reader) -> None:
+        self._sites = sites
         self._history = history
         self._reader = reader
 
     def __repr__(self) -> str:
-        words = [name for name in vars(Stored) if not name.startswith("_")]
-        return f"<the route store at revision {self.revision()}: {', '.join(words)}>"
+        return f"<the route store at revision {self.revision()}; more: help(store)>"
 
     def revision(self) -> int:
         """The newest revision."""
@@ -89,7 +57,7 @@ class Stored:
 
     def site(self, account: str) -> Site:
         """All that an account has."""
-        for site in self._writer.export(account):
+        for site in self._sites.export(account):
             return site
         raise ConfigError("store", f"there is no account {account}")
 
@@ -135,7 +103,7 @@ class Stored:
         if since is None:
             since = 0 if key else max(0, self.revision() - RECENT)
         entries = islice(self._history.entries(key, since), MOST)
-        return Answer(tuple(map(_entry, entries)), _change_lines)
+        return Answer(freeze(list(map(document, entries))), _change_lines)
 
 
 def _owned(kind: str, name: str) -> tuple[str, str]:
@@ -152,23 +120,7 @@ def _named(among: tuple[Any, ...], kind: str, name: str, account: str) -> Any:
     raise ConfigError("store", f"account {account} has no {kind} {name}")
 
 
-def _entry(entry: Entry) -> tuple[int, str, str, str, str, Any, Any]:
-    change = entry.change
-    what = "changed"
-    if change.before is None:
-        what = "created"
-    elif change.after is None:
-        what = "deleted"
-    when = datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    before, after = (json.loads(text or "null") for text in (change.before, change.after))
-    return entry.revision, when, entry.who, what, change.key, before, after
-
-
 def _change_lines(entries: Any, width: int) -> Iterator[str]:
-    if not entries:
-        yield "Nothing has changed there."
-        return
-    head = ("REVISION", "TIME", "WHO", "CHANGE", "OBJECT")
-    yield from table(head, [each[:5] for each in entries], right=("REVISION",), width=width)
+    yield from change_lines(entries, width)
     if len(entries) == MOST:
-        yield f"({MOST} changes; go on with since={entries[-1][0]})"
+        yield f"({MOST} changes; for more: hostedge changes --since {entries[-1]['revision']})"

@@ -230,9 +230,9 @@ class ControlLinks:
                 return [await self._completed(step, at) for step in steps]
         raise ConfigError("explain", "no edge has answered; try again")
 
-    async def evaluate(self, index: int, source: str) -> str:
+    async def evaluate(self, index: int, source: str) -> tuple[str, bool]:
         """
-        What an operator's source comes to inside an edge, as text.
+        What an operator's source comes to inside an edge, as text, and whether it failed there.
 
         Raises:
             ConfigError: there is no such edge, or it has not answered.
@@ -253,7 +253,7 @@ class ControlLinks:
             raise ConfigError(where, problem) from None
         except LOST:
             raise ConfigError(where, "ended before it answered; another takes its place") from None
-        return str(answer["printed"])
+        return answer["printed"], answer["failed"]
 
     async def _completed(self, step: dict[str, Any], at: int) -> dict[str, Any]:
         """A step as it is, but that of a daemon with what the keeper knows of it."""

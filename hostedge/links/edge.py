@@ -98,7 +98,8 @@ class Edge(Protocol):
 class Inside(Protocol):
     """What an operator sees of the edge: `console.inside.Inside`."""
 
-    def evaluate(self, source: str) -> Deferred[str]: ...
+    def evaluate(self, source: str) -> Deferred[tuple[str, bool]]:
+        """What there is to be shown, and whether it failed."""
 
 
 class KeeperPeer(LinkPeer):
@@ -167,7 +168,8 @@ class ControlPeer(LinkPeer):
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Deferred[dict[str, Any]]:
-        return self._links.inside.evaluate(source).addCallback(lambda text: {"printed": text})
+        evaluating = self._links.inside.evaluate(source)
+        return evaluating.addCallback(lambda told: {"printed": told[0], "failed": told[1]})
 
     @Report.responder
     def report(self) -> dict[str, Any]:

@@ -55,8 +55,10 @@ class InsideTests(SynchronousTestCase):
         self.counters = {"http_requests": 3}
         self.inside = Inside(self.hosts, (Entrance(),), counters=self.counters)
 
-    def text(self, source: str) -> str:
-        return self.successResultOf(self.inside.evaluate(source))
+    def text(self, source: str, failed: bool = False) -> str:
+        text, has_failed = self.successResultOf(self.inside.evaluate(source))
+        self.assertEqual(has_failed, failed, text)
+        return text
 
     def test_value(self) -> None:
         """
@@ -79,12 +81,16 @@ class InsideTests(SynchronousTestCase):
         """
         Whatever goes wrong is a text: also what is no Python, and the wish to exit.
         """
-        self.assertIn("ZeroDivisionError", self.text("1/0"))
-        self.assertIn("SyntaxError", self.text("1 +* 2"))
-        self.assertIn("SystemExit", self.text("raise SystemExit"))
-        self.assertIn("KeyboardInterrupt", self.text("raise KeyboardInterrupt"))
-        self.assertIn("nested", self.text("(" * 3000))
-        self.assertIn("ValueError", self.text("'\\0'\nopen('\\0')"))
+        for source, name in (
+            ("1/0", "ZeroDivisionError"),
+            ("1 +* 2", "SyntaxError"),
+            ("raise SystemExit", "SystemExit"),
+            ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+            ("(" * 3000, "nested"),
+            ("'\\0'\nopen('\\0')", "ValueError"),
+        ):
+            self.assertIn(name, self.text(source, failed=True))
+        self.assertTrue(self.text("print('x')\n1/0", failed=True).startswith("x\n"))
 
     def test_awaited(self) -> None:
         """
@@ -95,7 +101,7 @@ class InsideTests(SynchronousTestCase):
         answer = inside.evaluate("await waited + 1")
         self.assertNoResult(answer)
         waited.callback(1)
-        self.assertEqual(self.successResultOf(answer), "2")
+        self.assertEqual(self.successResultOf(answer), ("2", False))
 
     def test_forgotten(self) -> None:
         """
@@ -128,7 +134,7 @@ class InsideTests(SynchronousTestCase):
         """
         paths = [f"/{number:09}" for number in range(50)]
         many: list[Any] = [routes(f"{number}.example", *paths) for number in range(2000)]
-        text = self.successResultOf(Inside(Kept(*many), ()).evaluate("print(compiled())"))
+        text, _ = self.successResultOf(Inside(Kept(*many), ()).evaluate("print(compiled())"))
         answer = ast.literal_eval(text)
         self.assertEqual(answer["kept"], 2000)
         self.assertTrue(HOSTS // 1000 < len(answer["hosts"]) < 2000)

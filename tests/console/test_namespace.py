@@ -10,8 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.api.calls import Refused
 from hostedge.console.complete import complete
-from hostedge.console.evaluate import Output, evaluate
+from hostedge.console.evaluate import Elsewhere, Output, evaluate, told
 from hostedge.console.layout import Answer, shown
 from hostedge.console.namespace import VERBS, Verbs
 from hostedge.errors import ConfigError
@@ -35,6 +36,7 @@ class Roles:
     def __init__(self) -> None:
         self.inside = "{'kept': 3, 'hosts': [{'name': 'a', 'account': 'b', 'revision': 3,"
         self.inside += " 'mappings': ['/', '/x']}]}"
+        self.failing = False
         self.asked: list[tuple[int, str]] = []
 
     async def status(self) -> dict[str, Any]:
@@ -43,12 +45,15 @@ class Roles:
     async def daemons(self) -> list[dict[str, Any]]:
         return [{"app": "a/x", "state": "READY", "since": 2.0, "in_flight": 0, "reason": ""}]
 
-    async def explain(self, url: str, method: str, at: int = 0) -> list[dict[str, Any]]:
-        return [{"step": "host", "answer": url, "reason": f"{method} {at}"}]
+    async def explain(self, url: str, method: str, at: str) -> dict[str, Any]:
+        if "://" not in url:
+            raise Refused(400, "url", "is none")
+        steps = [{"step": "host", "answer": url, "reason": method}]
+        return {"url": url, "method": method, "steps": steps, **({"at": at} if at else {})}
 
-    async def evaluate(self, index: int, source: str) -> str:
+    async def evaluate(self, index: int, source: str) -> tuple[str, bool]:
         self.asked.append((index, source))
-        return self.inside
+        return self.inside, self.failing
 
 
 class Store:
@@ -62,11 +67,16 @@ class VerbsTests(SynchronousTestCase):
         self.roles = Roles()
         nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
         store: Any = Store()
-        self.names = Verbs(self.roles, store, nowhere).names()
+        self.names = Verbs(self.roles, self.roles.explain, store, nowhere).names()
 
     def value(self, source: str) -> Any:
         coroutine = evaluate(source, self.names, Output(lambda text: None))
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def failure(self, source: str, kind: type[Exception]) -> Exception:
+        coroutine = evaluate(source, self.names, Output(lambda text: None))
+        failed: Exception = self.failureResultOf(Deferred.fromCoroutine(coroutine), kind).value
+        return failed
 
     def text(self, source: str, width: int = 80) -> str:
         return shown(self.value(source), width)
@@ -94,23 +104,28 @@ class VerbsTests(SynchronousTestCase):
 
     def test_explain(self) -> None:
         """
-        An edge's words; a URL that is none is not sent anywhere.
+        What the API answers, laid out as `hostedge explain` does; a refusal is a sentence.
         """
-        self.assertIn("GET http://a/x\n", self.text("explain('http://a/x', 'get')"))
+        self.assertIn("GET http://a/x\n", self.text("explain('http://a/x')"))
         self.assertIn("at revision 2\n", self.text("explain('http://a/x', at=2)"))
-        coroutine = evaluate("explain('x')", self.names, Output(lambda text: None))
-        failed = Deferred.fromCoroutine(coroutine)
-        self.failureResultOf(failed, ConfigError)
+        self.assertRegex(self.text("explain('http://a/x', at='2h')"), "at revision 20..-")
+        self.assertEqual(str(self.failure("explain('x')", ConfigError)), "url: is none")
 
     def test_hosts(self) -> None:
         """
-        What an edge has compiled, as a table; its own words when it has failed.
+        What an edge has compiled, as a table.
         """
         text = self.text('hosts(1, "a\'")')
         self.assertEqual(self.roles.asked, [(1, 'print(compiled("a\'"))')])
         self.assertIn("a     b               3  / /x\n1 of 3 hosts", text)
-        self.roles.inside = "Traceback: no"
-        self.assertEqual(self.text("hosts()"), "Traceback: no")
+
+    def test_failsThere(self) -> None:
+        """
+        What fails inside an edge has failed here as well, in the edge's own words.
+        """
+        self.roles.inside, self.roles.failing = "Traceback: no", True
+        for source in ("hosts()", "edge(0).nothing"):
+            self.assertEqual(told(self.failure(source, Elsewhere)), "Traceback: no")
 
     def test_edge(self) -> None:
         """

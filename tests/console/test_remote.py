@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.console.layout import Printed
 from hostedge.console.remote import Remote
+from hostedge.errors import ConfigError
 
 
 class RemoteTests(SynchronousTestCase):
@@ -47,6 +48,13 @@ class RemoteTests(SynchronousTestCase):
         A text goes as it is.
         """
         self.assertEqual(self.source(self.edge("1 + 1")), "1 + 1")
+
+    def test_noText(self) -> None:
+        """
+        What is neither an expression nor one text is a sentence.
+        """
+        for values in ((), (1,), ("1", "2")):
+            self.assertRaises(ConfigError, self.edge, *values)
 
     def test_nothing(self) -> None:
         """

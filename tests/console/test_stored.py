@@ -7,6 +7,7 @@ from __future__ import annotations
 from attrs.exceptions import FrozenInstanceError
 
 from hostedge.console.layout import shown
+from hostedge.console.namespace import _described
 from hostedge.console.stored import RECENT, Stored
 from hostedge.errors import ConfigError
 from hostedge.model.parse import parse_site
@@ -66,7 +67,7 @@ class StoredTests(StoreTestCase):
         words = {name for name in dir(Stored) if not name.startswith("_")}
         reads = "revision site account app pool domain find zone changes".split()
         self.assertEqual(words, set(reads))
-        self.assertIn("changes", repr(self.view))
+        self.assertIn("revision 1", repr(self.view))
 
     def test_changes(self) -> None:
         """
@@ -74,10 +75,12 @@ class StoredTests(StoreTestCase):
         """
         text = shown(self.view.changes(), 80)
         self.assertIn("       1  1970-01-12 13:46:40Z  ann  created  account/demo", text)
-        self.assertEqual([each[4] for each in self.view.changes(key="app/")], ["app/demo/hello"])
-        self.assertEqual(shown(self.view.changes(1), 80), "Nothing has changed there.")
-        before, after = self.view.changes(key="domain/a.example")[0][5:]
-        self.assertEqual((before, after["name"]), (None, "a.example"))
+        keys = [each["key"] for each in self.view.changes(key="app/")]
+        self.assertEqual(keys, ["app/demo/hello"])
+        self.assertEqual(shown(self.view.changes(1), 80), "No change is recorded.")
+        (change,) = self.view.changes(key="domain/a.example")
+        self.assertEqual((change["before"], change["after"]["name"]), (None, "a.example"))
+        self.assertLessEqual(max(map(len, shown(self.view.changes(), 50).splitlines())), 50)
 
     def test_recent(self) -> None:
         """
@@ -86,5 +89,14 @@ class StoredTests(StoreTestCase):
         for number in range(RECENT + 5):
             site = {**SITE, "pools": [{"name": f"p{number}", "servers": [{"address": "a:1"}]}]}
             self.store.apply([parse_site(site, "x", WORDS)], "ann")
-        self.assertEqual(self.view.changes()[0][0], self.view.revision() - RECENT + 1)
-        self.assertEqual(self.view.changes(0)[0][0], 1)
+        first = self.view.revision() - RECENT + 1
+        self.assertEqual(self.view.changes()[0]["revision"], first)
+        self.assertEqual(self.view.changes(0)[0]["revision"], 1)
+
+    def test_help(self) -> None:
+        """
+        What it says of itself names every word, and no line is too long.
+        """
+        lines = "\n".join(_described(self.view)).splitlines()
+        self.assertLessEqual(max(map(len, lines)), 80)
+        self.assertIn("zone(name)", lines)

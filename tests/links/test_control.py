@@ -61,7 +61,7 @@ class EdgeEnd(LinkPeer):
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Any:
-        answer = {"printed": f"{source}!"}
+        answer = {"printed": f"{source}!", "failed": source == "1/0"}
         if self.hung is None:
             return answer
         self.hung.append(Deferred())
@@ -320,19 +320,20 @@ class ControlLinksTests(SynchronousTestCase):
             ],
         )
 
-    def evaluated(self, index: int, source: str) -> Deferred[str]:
+    def evaluated(self, index: int, source: str) -> Deferred[tuple[str, bool]]:
         return self.run_(self.links.evaluate(index, source))
 
-    def refusal(self, asked: Deferred[str]) -> str:
+    def refusal(self, asked: Deferred[Any]) -> str:
         return str(self.failureResultOf(asked, ConfigError).value)
 
     def test_evaluate(self) -> None:
         """
-        What is typed for an edge goes to that one, and its text comes back.
+        What is typed for an edge goes to that one; its text comes back, and whether it failed.
         """
         self.link_edge(10)
         self.link_edge(11)
-        self.assertEqual(self.successResultOf(self.evaluated(1, "1 + 1")), "1 + 1!")
+        self.assertEqual(self.successResultOf(self.evaluated(1, "1 + 1")), ("1 + 1!", False))
+        self.assertEqual(self.successResultOf(self.evaluated(1, "1/0")), ("1/0!", True))
         self.assertEqual(
             self.refusal(self.evaluated(7, "1")), "edge 7: is not linked; linked: 0, 1"
         )
@@ -349,7 +350,7 @@ class ControlLinksTests(SynchronousTestCase):
         end: EdgeEnd = self.connect(lambda: self.links.make_peer(12), EdgeEnd)[0]
         end.callRemote(Hello, **arguments)
         self.flush()
-        self.assertEqual(self.successResultOf(self.evaluated(0, "x")), "x!")
+        self.assertEqual(self.successResultOf(self.evaluated(0, "x")), ("x!", False))
 
     def test_evaluateGivesUp(self) -> None:
         """
