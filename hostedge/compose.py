@@ -37,6 +37,15 @@ ALPN = (b"h2", b"http/1.1")
 MINE = frozenset((os.geteuid(),))
 
 
+def keep_what_is_there() -> None:
+    """
+    From now on look for garbage, but only among what is made later: everything that was imported
+    lasts as long as the process. An edge that looks must not write to the template's pages.
+    """
+    gc.freeze()
+    gc.enable()
+
+
 def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     """Starts everything else; see `hostedge.keeper`."""
     from hostedge.keeper import Keeper, KeeperStore
@@ -75,6 +84,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     )
     links.introduce(family, daemons)
     server = LinkServer(reactor, settings.keeper_socket, links.make_peer, MINE)
+    keep_what_is_there()
     return Keeper(
         reactor, settings, inheritance, server, links, family, daemons, watches, store.is_there
     )
@@ -91,8 +101,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     from hostedge.links.control import ControlLinks
     from hostedge.net.link import LinkServer
     from hostedge.store.history import History
-    from hostedge.store.served import ServedZones
     from hostedge.store.reader import StoreReader
+    from hostedge.store.served import ServedZones
     from hostedge.store.writer import RouteStore
     from hostedge.tls.authority import Authority
 
@@ -131,9 +141,9 @@ def control(reactor: Any, settings: Settings) -> IService:
 
         SshConsole(reactor, settings, sessions).setServiceParent(service)
     # A call of an import makes some ten thousand values that last until it is answered; to look
-    # for cycles among them, and among what was imported, would be a tenth of its time.
-    gc.freeze()
+    # for cycles among them would be a tenth of its time.
     gc.set_threshold(50_000)
+    keep_what_is_there()
     return service
 
 
@@ -176,10 +186,7 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     ring = make_ring(POLICIES[settings.tls])
     # a client's cookie is good on every edge; see dns.responder
     secret = os.urandom(32)
-    # what is there now lives as long as the process: an edge that collects garbage must not
-    # write to these pages
-    gc.collect()
-    gc.freeze()
+    keep_what_is_there()
 
     def run_edge(index: int, listeners: tuple[Any, ...]) -> None:
         # an edge has a reactor only once it is forked

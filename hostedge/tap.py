@@ -8,6 +8,7 @@ Out: the service of one role. Every file is read and every address bound in `pos
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from twisted.application.service import IService
@@ -50,6 +51,8 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:  # noqa: N802 - twistd calls it
     """The service of the role that the options name."""
+    # as in supervise.own; compose enables it
+    gc.disable()
     from twisted.internet import reactor  # noqa: TID251 - the one place that takes it
 
     import hostedge.compose as compose

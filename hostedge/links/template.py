@@ -125,16 +125,16 @@ def fork_orphan() -> int:
     return pid
 
 
-def main(argv: list[str]) -> None:
-    """`python -m hostedge.links.template SETTINGS`: started by the keeper only."""
+def main() -> None:
+    """Be the template; the one argument is the settings file. Started by the keeper only."""
     from hostedge import compose
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings, run_edge = compose.template(Path(argv[0]))
+    settings, run_edge = compose.template(Path(sys.argv[1]))
     if "twisted.internet.reactor" in sys.modules:
         raise AssertionError("the template must not own a reactor: edges would share its epoll")
     serve(settings.keeper_socket, run_edge)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
