@@ -135,8 +135,6 @@ class Responder:
         """
         Answer a datagram of a client at this address. What no answer is like is left to `_read`.
         """
-        counters = self._counters
-        counters["dns_queries"] += 1
         slot = SLOTS.get(packet[2:HEADER])
         if slot is not None:
             # A name that is known ends at the first zero: no label of those has one.
@@ -145,8 +143,7 @@ class Responder:
             found = self._young.get(question.lower())
             if found is not None and question.endswith(found[0]):
                 _, heads, body, counter, _ = found
-                reply = b"%b%b%b%b" % (packet[:2], heads[slot], question, body)
-                limit = 0
+                limit, opt = 0, b""
                 if slot < WITH_EDNS:
                     if len(packet) == end:
                         limit = MIN_SIZE
@@ -155,14 +152,15 @@ class Responder:
                     shape = SHAPES[rest[:SHAPE]]
                     if shape.length == len(rest):
                         limit = shape.limit
-                        reply += shape.opt
+                        opt = shape.opt
                         if shape.cookie:
                             cookie = rest[SHAPE : SHAPE + CLIENT]
-                            reply += cookie + self._cookie.make(cookie, client)
-                if len(reply) <= limit or (stream and limit):
-                    counters["dns_hits"] += 1
-                    counters[counter] += 1
-                    return reply
+                            opt += cookie + self._cookie.make(cookie, client)
+                if limit:
+                    reply = b"".join((packet[:2], heads[slot], question, body, opt))
+                    if len(reply) <= limit or stream:
+                        self._counters[counter] += 1
+                        return reply
         return self._read(packet, client, stream)
 
     def tcp(self, packet: bytes, client: bytes) -> bytes | None:
@@ -170,6 +168,7 @@ class Responder:
         return self.udp(packet, client, True)
 
     def _read(self, packet: bytes, client: bytes, stream: bool) -> bytes | None:
+        self._counters["dns_misses"] += 1
         query = None
         try:
             query = read_query(packet)

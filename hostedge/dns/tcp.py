@@ -215,6 +215,7 @@ class DnsStreams:
         protocol.makeConnection(transport)
 
     def answer(self, message: bytes, client: bytes) -> bytes | None:
+        self.counters["dns_queries"] += 1
         try:
             return self._respond(message, client)
         except Exception:  # noqa: BLE001 - one question must not cost the others' answers

@@ -74,6 +74,7 @@ class UdpReader:
         batch, respond = self._batch, self._respond
         arrived, names, leaving, sizes = batch.arrived, batch.names, batch.leaving, batch.sizes
         lengths = batch.receive(self._descriptor)
+        self._counters["dns_queries"] += len(lengths)
         # answers are sent together, up to the first question that gets none
         unsent = start = 0
         host = batch.host_at

@@ -52,7 +52,7 @@ NAMES: dict[str, str] = {
     "tls_broken": "connections that sent something that is not TLS",
     "tls_flood": "connections ended because of too many key updates or alerts",
     "dns_queries": "DNS messages that came",
-    "dns_hits": "DNS questions answered as they were answered before",
+    "dns_misses": "DNS messages whose answer was not kept, or not as it was wanted",
     "dns_noerror": "DNS answers with code NOERROR, with or without data",
     "dns_formerr": "DNS answers with code FORMERR: the message was none",
     "dns_servfail": "DNS answers with code SERVFAIL: a failure of ours",

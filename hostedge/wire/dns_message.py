@@ -157,8 +157,8 @@ def read_query(packet: bytes) -> Query | None:
         if slot & WITH_EDNS:
             rest = packet[at:]
             shape = SHAPES[rest[:SHAPE]]
-            if shape.length == len(rest) and not shape.cookie:
-                query.edns = shape.edns
+            if shape.length == len(rest):
+                query.edns = shape.edns if not shape.cookie else shape.with_cookie(rest)
             elif _read_additional(query, packet, at, True) != len(packet):
                 raise Malformed
         elif at != len(packet):
@@ -312,6 +312,13 @@ class Shape:
         self.limit = edns.limit
         self.cookie = cookie
         self.opt = opt
+
+    def with_cookie(self, record: bytes) -> Edns:
+        """What this very client says."""
+        edns = Edns(self.limit, 0, self.edns.flags)
+        edns.client_cookie = record[SHAPE : SHAPE + CLIENT]
+        edns.server_cookie = record[SHAPE + CLIENT :]
+        return edns
 
 
 SHAPE = 15  # bytes: OPT without data, and the head of its first option

@@ -129,6 +129,9 @@ class ShapeTests(SynchronousTestCase):
                     server = b"s" * 16
                     made = shape.opt + (b"c" * 8 + server if shape.cookie else b"")
                     self.assertEqual(made, edns.opt(NOERROR, server))
+                    wanted = b"c" * cookie
+                    self.assertEqual(edns.client_cookie + edns.server_cookie, wanted)
+                    self.assertEqual(edns.flags, flags & 0x8000)
 
     def test_others(self) -> None:
         """
