@@ -22,7 +22,7 @@ from hostedge.cli.finding import Finding
 from hostedge.cli.holder import holder
 from hostedge.cli.running import listeners
 from hostedge.errors import ConfigError
-from hostedge.settings import Settings, parse_address, read_settings
+from hostedge.settings import Console, Settings, parse_address, read_settings
 from hostedge.store.reader import open_read_only
 from hostedge.supervise.user import app_owner
 
@@ -40,6 +40,7 @@ def check_node(file: Path) -> Iterator[Finding]:
     yield apps_user(settings)
     yield from folder(settings)
     yield from store(settings.store)
+    yield from operators(settings.console)
     yield from addresses(settings, runs=node.level == "ok")
 
 
@@ -100,7 +101,10 @@ def folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("warn", "state", f"{state} has mode {mode:04o}: others may enter", todo)
     else:
         yield Finding("ok", "state", f"{state}, mode {mode:04o}")
-    for path, too_much in ((settings.store, 0o007), (settings.ca_key, 0o077)):
+    for path, too_much in (
+        *((settings.store, 0o007), (settings.ca_key, 0o077)),
+        (settings.manhole_key, 0o077),
+    ):
         yield from _kept_close(path, too_much)
 
 
@@ -112,6 +116,19 @@ def _kept_close(path: Path, too_much: int) -> Iterator[Finding]:
     if mode & too_much:
         todo = f"chmod {mode & ~too_much:04o} {path}, and think of the keys in it as known"
         yield Finding("fail", path.name, f"has mode {mode:04o}: private keys lie in it", todo)
+
+
+def operators(console: Console) -> Iterator[Finding]:
+    """The keys that open the manhole over SSH."""
+    if not console.ssh:
+        return
+    status = console.keys.stat()
+    # as `console.keys` has it
+    if status.st_mode & 0o022:
+        text = f"others may write {console.keys}: it lets nobody in"
+        yield Finding("fail", "keys", text, f"chmod go-w {console.keys}")
+    else:
+        yield Finding("ok", "keys", f"{console.keys} says who comes in over SSH")
 
 
 def store(path: Path) -> Iterator[Finding]:
@@ -138,10 +155,11 @@ def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:
     """Whether each address can be listened on, or is held by this very node."""
     bound = listeners(settings) if runs else []
     held = {(each["protocol"], each["address"]) for each in bound}
-    listen = settings.listen
+    listen, console = settings.listen, settings.console
     for protocol, addresses in (
         *(("http", listen.http), ("https", listen.https)),
         *(("dns-udp", listen.dns), ("dns-tcp", listen.dns)),
+        ("ssh", (console.ssh,) if console.ssh else ()),
     ):
         for address in addresses:
             if (protocol, address) in held:

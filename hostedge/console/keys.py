@@ -39,6 +39,8 @@ KINDS = {
 ALGORITHMS = [algorithm for several in KINDS.values() for algorithm in several]
 RSA_BITS = 2048
 MOST = 1024 * 1024  # bytes of the file
+WRITABLE = 0o022  # by others than its owner, which has to be root or the node's own user
+READABLE = 0o077
 LONGEST = 32  # characters of a user name that are shown
 
 
@@ -116,9 +118,14 @@ class KeyFile:
     def _known(self) -> frozenset[bytes]:
         try:
             with self._path.open(encoding="utf-8", errors="replace") as file:
+                status = os.fstat(file.fileno())
                 known, strange = read_keys(file.read(MOST))
         except OSError as error:
             self.log.warn("{path} cannot be read: {error}", path=self._path, error=error)
+            return frozenset()
+        if status.st_mode & WRITABLE or status.st_uid not in (0, os.geteuid()):
+            # whoever writes it lets himself in
+            self.log.warn("{path} lets nobody in: others may write it", path=self._path)
             return frozenset()
         if strange:
             self.log.warn("{path}: no keys in lines {lines}", path=self._path, lines=strange)
@@ -131,7 +138,7 @@ def host_key(path: Path) -> Key:
 
     Raises:
         OSError: it cannot be read or written.
-        ValueError: there is a file, but no key in it.
+        ValueError: there is a file, but no key in it, or others may read it.
     """
     if not path.exists():
         made = Ed25519PrivateKey.generate()
@@ -144,6 +151,10 @@ def host_key(path: Path) -> Key:
             file.flush()
             os.fsync(file.fileno())
         os.rename(part, path)
+    mode = path.stat().st_mode
+    if mode & READABLE:
+        known = "think of the key in it as known, and remove the file"
+        raise ValueError(f"{path} has mode {mode & 0o777:04o}: {known}")
     try:
         key: Key = Key.fromString(path.read_bytes())
     except (BadKeyError, EncryptedKeyError):

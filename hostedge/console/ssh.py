@@ -145,6 +145,12 @@ class KeysOnly(SSHUserAuthServer):
         super().serviceStopped()
 
 
+class Channels(SSHConnection):
+    """What is opened and asked for after the login; conch logs a traceback for each refusal."""
+
+    _log = Logger(observer=_drop)
+
+
 class SshFactory(SSHFactory):
     """`doors` are the connections that are not in yet."""
 
@@ -163,7 +169,7 @@ class SshFactory(SSHFactory):
         self.primes = {}
         services: Any = {
             b"ssh-userauth": partial(KeysOnly, reactor),
-            b"ssh-connection": SSHConnection,
+            b"ssh-connection": Channels,
         }
         self.services = services
         self._sessions = sessions

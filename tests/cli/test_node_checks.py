@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli import node_checks
 from hostedge.cli.finding import Finding
-from hostedge.settings import Dns, Listen, Settings
+from hostedge.settings import Console, Dns, Listen, Settings
 from hostedge.store.writer import RouteStore
 from tests.api.node import words
 
@@ -73,6 +73,18 @@ class NodeChecksTests(SynchronousTestCase):
         )
         self.assertIn("chmod 0640", found["store.db"].todo)
         self.assertIn("chmod 0600", found["ca.key"].todo)
+
+    def test_operators(self) -> None:
+        """
+        Keys that others may write are found, those of a manhole that is off are not looked at.
+        """
+        keys = Path(self.mktemp())
+        self.assertEqual(list(node_checks.operators(Console("", keys))), [])
+        keys.write_text("")
+        for mode, level in ((0o644, "ok"), (0o664, "fail")):
+            keys.chmod(mode)
+            found = self.only(node_checks.operators(Console("127.0.0.1:0", keys)))
+            self.assertEqual((found.level, found.what), (level, "keys"))
 
     def test_store(self) -> None:
         """

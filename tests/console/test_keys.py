@@ -4,8 +4,10 @@ Tests for `hostedge.console.keys`.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from unittest import SkipTest
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from twisted.conch.error import ValidPublicKey
@@ -140,6 +142,25 @@ class KeyFileTests(SynchronousTestCase):
         self.path.unlink()
         self.refused(b"ann", b"rsa-sha2-256", RSA.blob(), None, None)
 
+    def test_writable(self) -> None:
+        """
+        A file that others may write lets nobody in, until they may not.
+        """
+        for mode in (0o664, 0o646):
+            self.path.chmod(mode)
+            self.refused(b"ann", b"ssh-ed25519", ED25519.blob(), None, None)
+        self.path.chmod(0o644)
+        self.login(ED25519, b"ssh-ed25519")
+
+    def test_owned(self) -> None:
+        """
+        So does a file of somebody else.
+        """
+        if os.geteuid():
+            raise SkipTest("only root can give a file away")
+        os.chown(self.path, 65534, -1)
+        self.refused(b"ann", b"ssh-ed25519", ED25519.blob(), None, None)
+
 
 class HostKeyTests(SynchronousTestCase):
     """What the node shows."""
@@ -160,5 +181,15 @@ class HostKeyTests(SynchronousTestCase):
         """
         path = Path(self.mktemp())
         path.write_text("no key")
-        self.assertRaises(ValueError, host_key, path)
+        path.chmod(0o600)
+        self.assertIn("no key that can be read", str(self.assertRaises(ValueError, host_key, path)))
         self.assertEqual(path.read_text(), "no key")
+
+    def test_exposed(self) -> None:
+        """
+        One that others may have read is not shown to anybody.
+        """
+        path = Path(self.mktemp())
+        host_key(path)
+        path.chmod(0o640)
+        self.assertIn("mode 0640", str(self.assertRaises(ValueError, host_key, path)))

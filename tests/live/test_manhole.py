@@ -194,7 +194,8 @@ class ManholeTests(SynchronousTestCase):
 
     def test_pipe(self) -> None:
         """
-        In a pipe it is lines in and results out; the first failure is the end and the status.
+        In a pipe it is lines in and results out; the first failure, also one inside an edge, is
+        the end and the status.
         """
         done = self.node.command("manhole", stdin="for i in (1, 2):\n  print(i)\n\nedges()\n")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -202,6 +203,9 @@ class ManholeTests(SynchronousTestCase):
         failed = self.node.command("manhole", stdin="1\nmissing\n2\n")
         self.assertEqual((failed.returncode, failed.stdout), (1, "1\n"))
         self.assertIn("NameError: name 'missing' is not defined", failed.stderr)
+        inside = self.node.command("manhole", stdin="edge(0)('1/0')\n2\n")
+        self.assertEqual((inside.returncode, inside.stdout), (1, ""))
+        self.assertIn("ZeroDivisionError", inside.stderr)
 
     def test_command(self) -> None:
         """
@@ -212,8 +216,11 @@ class ManholeTests(SynchronousTestCase):
         done = self.node.command("manhole", "-c", "hosts()\nhosts(1)")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"a\.test +demo +1 +/\n")
-        done = self.node.command("manhole", "-c", "explain('http://a.test/')")
+        done = self.node.command("manhole", "-c", "explain('http://a.test/', at=1)")
         self.assertIn("308", done.stdout)
+        self.assertIn("domain/a.test changed at revision 1", done.stdout)
+        done = self.node.command("manhole", "-c", "explain('http://a.test/', at=9)")
+        self.assertEqual(done.stderr, "at: there is no revision 9; the newest is 1\n")
         done = self.node.command("manhole", "-c", "edge(7)")
         self.assertEqual(
             (done.returncode, done.stderr), (1, "edge 7: is not linked; linked: 0, 1\n")
@@ -396,7 +403,8 @@ class SshTests(SynchronousTestCase):
     def test_strangers(self) -> None:
         """
         Another key is refused, and so is a password: it is not even offered. Nor is SHA-1. Who
-        is struck from the file of keys does not come in again.
+        is struck from the file of keys does not come in again, and nobody does while others may
+        write it.
         """
         for key, option in (
             ("stranger", "LogLevel=ERROR"),
@@ -411,10 +419,14 @@ class SshTests(SynchronousTestCase):
         self.let_in("bob")
         self.assertEqual(self.ssh("ann", "1").returncode, 255)
         self.assertEqual(self.ssh("bob", "1").stdout, "1\n")
+        keys = self.node.folder / "keys"
+        keys.chmod(0o666)
+        self.assertEqual(self.ssh("bob", "1").returncode, 255)
+        self.assertIn("lets nobody in: others may write it", self.log())
 
     def test_nothingElse(self) -> None:
         """
-        No forwarding either way, no subsystem.
+        No forwarding either way, no subsystem; a refusal is no traceback in the log.
         """
         forward = ("-N", "-o", "ExitOnForwardFailure=yes")
         remote = self.ssh("ann", options=(*forward, "-R", "0:127.0.0.1:1"))
@@ -424,6 +436,7 @@ class SshTests(SynchronousTestCase):
         self.assertNotIn("SSH-2.0", there.stdout)
         subsystem = self.ssh("ann", "sftp", options=("-s",))
         self.assertIn("subsystem request failed", subsystem.stderr)
+        self.assertNotIn("Traceback", self.log())
 
     def test_garbage(self) -> None:
         """
