@@ -53,7 +53,7 @@ class Lines:
             return
         *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
         self._waiting.extend(lines)
-        self._size += sum(map(len, lines))
+        self._size += sum(map(len, lines)) + len(lines)
         if self._size + len(self._rest) > MOST:
             self._end(Outcome(f"want at most {MOST} characters before they are run", failed=True))
         self._advance()
@@ -61,9 +61,10 @@ class Lines:
     def end(self) -> None:
         """Nothing more comes: what is left is run, then it is over."""
         if not self._complete:
-            self._size += len(self._rest)
             # an empty line ends a block
-            self._waiting.extend([self._rest, ""] if self._rest else [""])
+            last = [self._rest, ""] if self._rest else [""]
+            self._size += sum(map(len, last)) + len(last)
+            self._waiting.extend(last)
             self._complete = True
             self._advance()
 
@@ -77,7 +78,7 @@ class Lines:
         self._advancing = True
         while self._waiting and self._running is None and not self._over:
             line = self._waiting.popleft()
-            self._size -= len(line)
+            self._size -= len(line) + 1
             running = self._interpreter.push(line.rstrip("\r"))
             if running is not None:
                 self._running = running

@@ -27,7 +27,7 @@ from hostedge.net.identity import name_of_user, peer_credentials
 SOCKET_MODE = 0o600
 HEADER = 1024  # bytes
 PATIENCE = 10.0  # seconds until the header is there
-WIDEST = 1000  # columns that a terminal may say it has
+WIDEST = 1000  # columns and rows that a terminal may say it has
 
 END = b"\0"
 
@@ -69,9 +69,10 @@ class Attached(Protocol):
         if self._inside is not None:
             self._inside(data)
             return
-        self._header += data
         if self._late is None:
+            # refused; it only has not gone yet
             return
+        self._header += data
         line, ended, rest = self._header.partition(b"\n")
         if not ended and len(line) < HEADER:
             return
@@ -170,10 +171,10 @@ def _read_header(line: bytes) -> tuple[bool, int, int]:
         header = json.loads(line)
         terminal = "terminal" in header
         width, height = header["terminal"] if terminal else (header["width"], 24)
-        if not all(type(each) is int and 0 <= each <= WIDEST for each in (width, height)):
-            raise Strange("want the size of a terminal")
     except (ValueError, TypeError, KeyError, RecursionError):
         raise Strange("want what `hostedge manhole` of this version sends first") from None
+    if not all(type(each) is int and 0 <= each <= WIDEST for each in (width, height)):
+        raise Strange(f"want the size of a terminal, at most {WIDEST} columns and rows")
     return terminal, width or 80, height or 24
 
 

@@ -111,13 +111,14 @@ class LinesTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        What waits is bounded.
+        What waits is bounded, also when it is nothing but line ends.
         """
-        waited: Deferred[int] = Deferred()
-        reader = self.run_lines(b"waited\n", b"x" * (MOST + 1), waited=waited)
-        self.assertEqual(reader.status, 1)
-        waited.callback(1)
-        self.assertEqual(reader.text, "")
+        for piece in (b"x", b"\n"):
+            waited: Deferred[int] = Deferred()
+            reader = self.run_lines(b"waited\n", piece * (MOST + 1), waited=waited)
+            self.assertEqual(reader.status, 1)
+            waited.callback(1)
+            self.assertEqual(reader.text, "")
 
     def test_left(self) -> None:
         """
