@@ -118,5 +118,7 @@ def _taken(place: str, account: str, there: str, other: str) -> ConfigError:
         return ConfigError(f"account {account}", f"{zone} is a zone of account {other} already")
     where = "below" if len(there) < len(place) else "above"
     return ConfigError(
-        f"account {account}", f"{zone} lies {where} {known}, which is a zone of account {other}"
+        f"account {account}",
+        f"{zone} lies {where} {known}, which is a zone of account {other}: "
+        "want both in one account, or one zone with the records of both",
     )

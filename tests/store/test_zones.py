@@ -194,6 +194,7 @@ class HandsTests(ZoneTestCase):
             ("org", "account two: org lies above example.org, which is a zone of account one"),
         ):
             self.assertIn(wanted, self.refused("two", name))
+        self.assertIn("want both in one account", self.refused("two", "org"))
         self.apply("two", (Zone("xexample.org"), Zone("example.net")))
         self.assertEqual(self.store.revision(), 2)
 
