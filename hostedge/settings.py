@@ -308,7 +308,9 @@ def _console(console: Console, folder: Path, where: str) -> Console:
     parse_address(console.ssh, f"{where}: ssh")
     keys = Path(os.path.normpath(folder / console.keys))
     if not keys.is_file():
-        raise ConfigError(f"{where}: keys", "want the file of the public keys that are let in")
+        none = f"; {keys} is none" if console.keys.name else ""
+        problem = f"want the file of the public keys that are let in{none}"
+        raise ConfigError(f"{where}: keys", problem)
     return Console(console.ssh, keys)
 
 

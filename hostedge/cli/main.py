@@ -21,6 +21,7 @@ LOCAL_SETTINGS = "etc/hostedge.toml"
 
 KEY = "only of app/demo/hello, of all below app/demo/, or of a host name's domain"
 WHEN = "a revision, or a time: 2026-11-22T10:00Z, 2h"
+ORIGIN = "the zone, where the file has neither SOA nor $ORIGIN"
 
 EPILOG = f"""\
 The settings file is the one that --settings names, else $HOSTEDGE_SETTINGS,
@@ -66,9 +67,10 @@ def make_parser() -> ArgumentParser:
     added.add_argument("key", metavar="KEY", nargs="?", default="", help=KEY)
     added.add_argument("--since", metavar="REVISION", default="", help=f"only after {WHEN}")
     added = verb("diff", "history:diff", "show what a revision has changed")
-    added.add_argument("revision", metavar="REVISION", help="or FROM..TO, numbers or times")
+    added.add_argument("revision", metavar="REVISION", help=f"{WHEN}; or FROM..TO")
     added.add_argument("key", metavar="KEY", nargs="?", default="", help=KEY)
-    added = verb("undo", "history:undo", "put back what a revision has changed")
+    text = "put back what a revision has changed, unless that was changed again"
+    added = verb("undo", "history:undo", text)
     added.add_argument("revision", metavar="REVISION", help="as `changes` lists it")
     added.add_argument("--dry-run", action="store_true", help="only say what would change")
     added = verb("backup", "stored:backup", "write a copy of the route store")
@@ -105,12 +107,13 @@ def _add_zone(verb: Callable[[str, str, str], ArgumentParser], general: Argument
     added = word("import", "import_zone", "make a zone file a zone of an account")
     added.add_argument("file", metavar="FILE", help="a zone file (RFC 1035); - is stdin")
     added.add_argument("--account", metavar="ACCOUNT", required=True, help="whose it shall be")
-    added.add_argument("--origin", metavar="NAME", default="", help="what it does not say itself")
+    added.add_argument("--origin", metavar="NAME", default="", help=ORIGIN)
     added.add_argument("--skip-unsupported", action="store_true", help="leave other types out")
     added.add_argument("--dry-run", action="store_true", help="only say what would change")
     added = word("check", "check", "look for mistakes in a zone file, a zone, or all zones")
-    added.add_argument("zone", metavar="NAME|FILE", nargs="?", default="")
-    added.add_argument("--origin", metavar="NAME", default="", help="what a file does not say")
+    text = "a zone of the node, or a zone file; - is stdin; without it all zones"
+    added.add_argument("zone", metavar="NAME|FILE", nargs="?", default="", help=text)
+    added.add_argument("--origin", metavar="NAME", default="", help=ORIGIN)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,7 +22,8 @@ def moment(text: str) -> str:
     if not ago:
         return text
     try:
-        return (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+        then = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return then.isoformat(timespec="seconds")
     except OverflowError:
         raise ConfigError(text, "is longer ago than there are dates") from None
 

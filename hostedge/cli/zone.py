@@ -147,11 +147,11 @@ def _told(before: Zone, read: ZoneFile, answer: Any) -> Iterator[str]:
         yield f"Nothing to change; the store is at revision {answer['revision']}."
         return
     what = answer["changes"][0]["what"]
-    counts = f"zone {zone.name} {what}, {len(come)} records new, {len(gone)} gone"
+    counts = f"{len(come)} records new, {len(gone)} gone"
     if answer["dry_run"]:
-        yield f"This would be: {counts}; nothing was changed."
+        yield f"Zone {zone.name} would be {what}: {counts}; nothing was changed."
     else:
-        yield f"Live at revision {answer['revision']}: {counts}."
+        yield f"Live at revision {answer['revision']}: zone {zone.name} {what}, {counts}."
 
 
 def _lines_of(zone: Zone) -> dict[str, None]:

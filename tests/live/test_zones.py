@@ -52,7 +52,7 @@ class ZoneTests(TestCase):
         importing = ("import", str(self.file), "--account", "demo")
         said = self.zone(*importing, "--dry-run")
         self.assertIn("+ mail 300 A 192.0.2.25\n", said)
-        self.assertIn("This would be: zone demo.test created, 6 records new, 0 gone; noth", said)
+        self.assertIn("Zone demo.test would be created: 6 records new, 0 gone; noth", said)
         self.assertIn("there is no zone demo.test", self.zone("show", "demo.test", status=1))
         self.assertIn("Live at revision 2: zone demo.test created", self.zone(*importing))
         self.assertIn("Nothing to change", self.zone(*importing))
