@@ -20,7 +20,7 @@ from dns.name import Name, root
 from dns.name import from_text as name_from_text
 from dns.rdata import Rdata
 from dns.rdataclass import IN
-from dns.tokenizer import Tokenizer
+from dns.tokenizer import Token, Tokenizer
 from dns.zonefile import Reader, UnknownOrigin
 
 from hostedge.errors import ConfigError
@@ -40,6 +40,23 @@ class ZoneFile:
 
     zone: Zone
     left_out: tuple[str, ...]
+
+
+class _Words(Tokenizer):
+    """Tells the line in which a word begins; dnspython's has counted the line end behind it."""
+
+    _line = 1
+
+    def get(self, want_leading: bool = False, want_comment: bool = False) -> Token:
+        if self.ungotten_token is None:
+            self._line = self._now()
+        return super().get(want_leading, want_comment)
+
+    def _now(self) -> int:
+        return self.line_number - (self.ungotten_char == "\n")
+
+    def where(self) -> tuple[str, int]:
+        return self.filename, self._now() if self.multiline else self._line
 
 
 class _Records:
@@ -83,7 +100,7 @@ def read_zone_file(text: str, where: str, origin: str = "", skip: bool = False) 
     except ValueError as error:
         raise ConfigError("--origin", str(error)) from None
     taken = _Records(start)
-    reader = Reader(Tokenizer(text, where), IN, taken)  # type: ignore[arg-type]
+    reader = Reader(_Words(text, where), IN, taken)  # type: ignore[arg-type]
     # else records that lie elsewhere would be passed over in silence
     reader.zone_origin = root
     try:
@@ -138,6 +155,8 @@ def _refused(text: str, where: str) -> ConfigError:
     if colon and place.isdigit():
         if "$INCLUDE" in problem:
             problem = "$INCLUDE is not followed: want the zone in one file"
+        elif problem == ZoneSyntaxError.__doc__:
+            problem = "a value is not written as its type wants it"
         return ConfigError(f"{where}:{place}", f"is no zone file: {problem}")
     return ConfigError(where, f"is no zone file: {text}")
 

@@ -98,6 +98,12 @@ class ReadTests(SynchronousTestCase):
             ("x 6 A 1.2.3.4\nx 6 CNAME y\n", "x.example.org. CNAME 'y.example.org.': a CNAME st"),
             ("$GENERATE 1-999999999 h$ 60 A 1.2.3.4\n", "want at most 10000 records"),
             ('"', "is no zone file"),
+            ("\n@ 60 A 1.2.3\n", "a.zone:2: is no zone file: a value is not written as its type"),
+            ("\n@ 60 MX 10\n\n", "a.zone:2: "),
+            ("\n@ 60 MX x mail\n", "a.zone:2: "),
+            ('\n@ 60 TXT "a\n', "a.zone:2: "),
+            ("\n@ 60 SOA a b ( 1\n2 3\nx 5)\n", "a.zone:4: "),
+            ("\n@ 60 SOA a b (\n1 2 3\n4 x\n)\n", "a.zone:4: "),
         ):
             self.assertIn(wanted, self.refused(text))
         self.assertIn("--origin: want a host name", self.refused("", "a b"))
