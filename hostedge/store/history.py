@@ -126,7 +126,8 @@ class History:
         with closing(open_read_only(self._path)) as reading:
             reading.execute("BEGIN")
             revisions = range(1, _newest(reading) + 1)
-            # every revision has a first change, and their times go up with them
+            # every revision has a first change, and their times go up with them; where the clock
+            # was set back, it is one of the revisions at its border
             return bisect_right(
                 revisions,
                 time,

@@ -27,7 +27,6 @@ from hostedge.model.parse import Object, Words
 from hostedge.model.site import Certificate, Site
 from hostedge.routes.hostname import ordered
 from hostedge.store.amendment import Edits, amended
-from hostedge.store.history import Entry, History
 from hostedge.store.plan import Change, Holder, moves, plan, taken
 from hostedge.store.reader import object_of_row, open_read_only
 from hostedge.store.tables import (
@@ -159,10 +158,6 @@ class RouteStore:
             query = f"SELECT name, body FROM accounts{one} ORDER BY name"  # noqa: S608
             for name, body in reading.execute(query, names):
                 yield self._site(reading, name, body)
-
-    def changes(self, since: int = 0, prefix: str = "") -> Iterator[Entry]:
-        """History after a revision, oldest first; `prefix` is how the keys begin."""
-        return History(self._path).entries(prefix, since)
 
     def backup(self, destination: Path) -> None:
         """

@@ -109,7 +109,7 @@ class SiteTests(StoreTestCase):
         """
         self.store.apply([evolve(site("demo"), zones=(ZONE,))], "me")
         self.store.apply([Site(Account("demo"))], "me")
-        (entry,) = self.store.changes(1, KEY)
+        (entry,) = self.history.entries(KEY, 1)
         document = json.loads(entry.change.before or "")
         account = document.pop("account")
         self.store.put(account, KEY, parse_object(KEY, document, WORDS), "me")
