@@ -1,2 +1,1 @@
-The node answers DNS for the zones of its accounts, over UDP and TCP: records, wildcards,
-delegations, and every domain below a zone by itself, with the node's addresses.
+The node answers DNS for the zones of its accounts, over UDP and TCP, IPv4 and IPv6, on each address of `[listen] dns`: records, wildcards, delegations, and every domain below a zone by itself, with the node's addresses. `hostedge doctor` looks at these addresses, and names the program that has one already.
