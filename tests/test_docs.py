@@ -15,6 +15,7 @@ import yaml
 from attrs import fields
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.cli.demo import guide, pages_of, questions_of
 from hostedge.cli.sites import read_sites
 from hostedge.cli.words import words
 from hostedge.model.parse import parse_site, site_document
@@ -29,6 +30,7 @@ from hostedge.model.site import (
     Site,
     Zone,
 )
+from hostedge.settings import read_settings
 from hostedge.tls.authority import Authority
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,6 +144,22 @@ class DocumentationTests(SynchronousTestCase):
             for site, _ in read_sites(str(path), words()):
                 again = parse_site(site_document(site, words()), path.name, words())
                 self.assertEqual(again, site)
+
+    def test_whatYouSee(self) -> None:
+        """
+        The README shows what `make run` prints.
+        """
+        settings = read_settings(ROOT / "etc" / "hostedge.toml")
+        sites = [site for site, _ in read_sites(str(ROOT / "etc" / "demo.yaml"), words())]
+        listen = settings.listen
+        bound = [
+            {"protocol": protocol, "address": address}
+            for protocol, (address,) in (("https", listen.https), ("dns-udp", listen.dns))
+        ]
+        pages, questions = list(pages_of(sites, bound)), list(questions_of(sites, bound))
+        printed = "\n".join(guide(settings, pages, questions, ".venv/bin/hostedge"))
+        page = (ROOT / "README.md").read_text()
+        self.assertIn(f"```\n{printed.replace(f'{ROOT}/', '')}\n```\n", page)
 
     def test_everyOptionIsDescribed(self) -> None:
         """
