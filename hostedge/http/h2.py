@@ -38,6 +38,8 @@ from hostedge.wire.header_block import make_block
 
 # seconds in which a client should have heard the first half of a goodbye
 GOODBYE = 1.0
+# bytes of a goodbye: who confirms no more than an answer may be out of reach, and is not waited for
+FAREWELL = 512
 # bytes the kernel has not taken: beyond, the client has to read before it is read from
 MAX_UNSENT = 262_144
 # bytes that count as progress: in `body_timeout` and `write_timeout`, fewer are a trickle
@@ -295,7 +297,7 @@ class H2(Protocol):
             self._idle_since = self._wheel.now
         engine = self.engine
         if engine.closed or engine.left:
-            self._close()
+            self._linger()
 
     # time
 
@@ -303,8 +305,8 @@ class H2(Protocol):
         now = self._wheel.now
         unsent = getattr(self.transport, "unsent", 0)
         if self._state == LINGERING:
-            self.transport.loseConnection()
-        elif self._state == ENDED or (unsent and self._is_stuck(unsent, now)):
+            self._check_lingering(now)
+        elif unsent and self._is_stuck(unsent, now):
             self.end()
         elif self._partial and now - self._partial[0] >= self.entrance.limits.header_timeout:
             self.entrance.counters["refused_header_timeout"] += 1
@@ -410,26 +412,27 @@ class H2(Protocol):
         for stream in list(self.engine.streams.values()):
             self.gone(stream)
 
-    def _close(self) -> None:
-        self._state = ENDED
-        self.deadline = self._wheel.now + self.entrance.limits.write_timeout
-        self.transport.unregisterProducer()
-        self.transport.loseConnection()
-
     def _break_off(self) -> None:
-        """
-        Nothing more is read; the client is told why, and has a moment to hear it.
-
-        A socket that is closed with unread bytes resets the connection.
-        """
+        """Nothing more is read; the client is told why."""
         engine = self.engine
         if engine.broken:
             flood = engine.broken_by == ENHANCE_YOUR_CALM
             self.entrance.counters["h2_floods" if flood else "h2_broken"] += 1
+        # the leaves have nothing more to say
         self._state = LINGERING
         self._leave()
         engine.hold(True)
         self._put(engine.take())
+        self._linger()
+
+    def _linger(self) -> None:
+        """
+        End our side and read on until the client has ended its own, or has got everything.
+
+        A socket that is closed resets the connection when something comes, and be it the news
+        that a window is larger: whatever the kernel has not sent by then is lost.
+        """
+        self._state = LINGERING
         self.transport.unregisterProducer()
         if not self._reading:
             self._reading = True
@@ -444,3 +447,12 @@ class H2(Protocol):
         self._lingered += size
         if self._lingered > LINGER_SIZE and self._state == LINGERING:
             self.end()
+
+    def _check_lingering(self, now: float) -> None:
+        undelivered = getattr(self.transport, "undelivered", 0)
+        if undelivered <= FAREWELL:
+            self.transport.loseConnection()
+        elif self._is_stuck(undelivered, now):
+            self.end()
+        else:
+            self.deadline = now + LINGER

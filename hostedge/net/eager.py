@@ -16,8 +16,11 @@ A transport that encrypts overrides `_send` and `_receive`, nothing more.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import sys
+import termios
 from collections.abc import Iterable
 from errno import EINPROGRESS, EISCONN
 
@@ -68,6 +71,12 @@ class EagerConnection(tcp.Connection):
     def unsent(self) -> int:
         """Bytes written by the protocol that the kernel has not taken yet."""
         return len(self.dataBuffer) - self.offset + self._tempDataLen
+
+    @property
+    def undelivered(self) -> int:
+        """Bytes on their way, here or in the kernel, that the peer has not confirmed yet."""
+        queued = fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))
+        return self.unsent + int.from_bytes(queued, sys.byteorder)
 
     def write(self, data: bytes) -> None:
         if not self.connected or self._writeDisconnected or not data:

@@ -119,7 +119,7 @@ class ClientEnd(StringTransportWithDisconnection):
 
     half_closed = False
     aborted = False
-    unsent = 0
+    unsent = undelivered = 0
 
     def loseWriteConnection(self) -> None:
         self.half_closed = True

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import LINGER, LINGER_SIZE
-from hostedge.http.h2 import MAX_UNSENT
+from hostedge.http.h2 import FAREWELL, MAX_UNSENT
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, GOODBYE, WINDOW
 from tests.http.h2_parts import (
     HELLO,
@@ -527,15 +527,20 @@ class ConnectionTests(SynchronousTestCase):
             exchange.respond(200, [], b"ok")
         self.hear()
         self.assertEqual(self.heard.ended, {1, 3})
+        self.assertTrue(self.client.half_closed)
+        self.assertNoResult(drained)
+        self.client.loseConnection()
         self.assertIsNone(self.successResultOf(drained))
-        self.assertFalse(self.client.connected)
 
     def test_drainOfADeafClient(self) -> None:
         """The second step does not wait for long."""
         drained = self.scene.entrance.drain()
+        # not even its kernel says that it is there
+        self.client.undelivered = FAREWELL
         self.scene.pass_time(3)
         self.hear()
         self.assertEqual(len(self.heard.goodbyes), 2)
+        self.scene.pass_time(LINGER + 1)
         self.assertIsNone(self.successResultOf(drained))
 
     def test_endOfAnEntrance(self) -> None:
@@ -553,7 +558,37 @@ class ConnectionTests(SynchronousTestCase):
         self.leaf.exchanges[0].respond(200, [], b"ok")
         self.hear()
         self.assertEqual(self.heard.ended, {1})
+        self.assertTrue(self.client.half_closed)
+        self.scene.pass_time(LINGER + 1)
         self.assertFalse(self.client.connected)
+
+    def test_lastAnswerArrives(self) -> None:
+        """While the kernel still has some of it, the socket that would take it along stays."""
+        limit = self.scene.limits.write_timeout
+        self.tell(request(1), frame("GOAWAY", 0, 0, bytes(8)))
+        self.leaf.exchanges[0].respond(200, [], b"ok")
+        for size in (300_000, 200_000, 100_000):
+            self.client.undelivered = size
+            self.scene.pass_time(limit - 10)
+            self.tell(frame("WINDOW_UPDATE", 0, 0, b"\0\0\1\0"))
+            self.assertTrue(self.client.connected)
+        self.client.undelivered = 0
+        self.scene.pass_time(LINGER + 1)
+        self.assertFalse(self.client.connected)
+        self.assertFalse(self.client.aborted)
+
+    def test_lastAnswerIsNotTaken(self) -> None:
+        """But not for ever, however much waits: what has come to rest is broken off."""
+        for end in (frame("GOAWAY", 0, 0, bytes(8)), frame("PING", 0, 0, b"x")):
+            protocol, client, _ = self.scene.meet(HELLO)
+            protocol.dataReceived(request(1))
+            self.leaf.exchanges[-1].respond(200, [], b"ok")
+            protocol.dataReceived(end)
+            client.unsent = client.undelivered = 100_000
+            self.scene.pass_time(self.scene.limits.write_timeout - 5)
+            self.assertFalse(client.aborted)
+            self.scene.pass_time(15)
+            self.assertTrue(client.aborted)
 
     def test_enoughRequests(self) -> None:
         """After so many requests a connection is renewed, and none is lost."""
@@ -563,7 +598,7 @@ class ConnectionTests(SynchronousTestCase):
             self.tell(request(number))
         self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 2**31 - 1)])
         self.assertEqual(self.heard.ended, {1, 3, 5, 7})
-        self.scene.pass_time(3)
+        self.scene.pass_time(3 + LINGER)
         self.assertFalse(self.client.connected)
 
     def test_oldConnection(self) -> None:

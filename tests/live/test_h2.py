@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -247,6 +248,31 @@ class H2Tests(TestCase):
                 rest = rest[9 + size :]
         big = (self.node.home("demo") / "www" / "big").read_bytes()
         self.assertEqual(heard.bodies[1], big)
+
+    def test_lastAnswerOfAConnection(self) -> None:
+        """It arrives whole, also where it lies in the kernel when the node has done with it."""
+        context = self.node.tls_context()
+        context.set_alpn_protocols(["h2"])
+        raw = socket.socket()
+        self.addCleanup(raw.close)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        raw.connect(("127.0.0.1", self.port))
+        with context.wrap_socket(raw, server_hostname=NAME) as client:
+            wide = (1 << 24).to_bytes(4, "big")
+            client.sendall(
+                HELLO
+                + frame("SETTINGS", 0, 0, b"\0\4" + wide)
+                + frame("WINDOW_UPDATE", 0, 0, wide)
+                + self.head(1, "/stream/large")
+                + frame("GOAWAY", 0, 0, bytes(8))
+            )
+            wait_for("it is answered", self.node.access_log)
+            size = 0
+            while data := client.recv(65_536):
+                size += len(data)
+                with contextlib.suppress(OSError):
+                    client.sendall(frame("WINDOW_UPDATE", 0, 0, len(data).to_bytes(4, "big")))
+        self.assertGreater(size, SIZE)
 
     def test_rapidReset(self) -> None:
         """Requests that are cancelled as soon as they are made end the connection, and only it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -144,6 +145,30 @@ class EagerTests(SynchronousTestCase):
         self.assertEqual(pair.drain(), b"hello world")
         self.assertEqual(pair.poll.writers, set())
         self.assertEqual(pair.transport.unsent, 0)
+
+    def test_undelivered(self) -> None:
+        """What the kernel has taken is on its way until the peer has it."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            self.addCleanup(peer.close)
+            ours, address = listener.accept()
+        ours.setblocking(False)
+        protocol, poll = AccumulatingProtocol(), FakePoll()
+        transport = EagerServer(ours, protocol, address, None, 1, poll)
+        protocol.makeConnection(transport)
+        self.addCleanup(transport.connectionLost, Failure(main.CONNECTION_DONE))
+        size = 20_000_000
+        transport.write(bytes(size))
+        self.assertGreater(transport.undelivered, transport.unsent)
+        self.assertLess(transport.undelivered, size)
+        got = 0
+        while transport.undelivered:
+            transport.doWrite()
+            with contextlib.suppress(BlockingIOError):
+                got += len(peer.recv(1 << 20, socket.MSG_DONTWAIT))
+        while got < size:
+            got += len(peer.recv(1 << 20))
+        self.assertEqual(got, size)
 
     @settings(max_examples=60, deadline=None)
     @given(
