@@ -59,12 +59,15 @@ class UdpReader:
         self._batch = batch
         self._respond = respond
         self._counters = counters
+        self._again: Any = None
 
     def start(self) -> None:
         self._reactor.add_shared_reader(self)
 
     def stop(self) -> None:
         """Read no more; the socket stays open for the other edges."""
+        if self._again is not None and self._again.active():
+            self._again.cancel()
         self._reactor.removeReader(self)
 
     def fileno(self) -> int:
@@ -111,7 +114,7 @@ class UdpReader:
         """An error was noted on the socket, such as of an answer before: it is no end."""
         self._listener.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         # when the reactor itself ends there is no later
-        self._reactor.callLater(0, self.start)
+        self._again = self._reactor.callLater(0, self.start)
 
     def logPrefix(self) -> str:
         return f"{self._listener.protocol} {self._listener.address}"

@@ -20,8 +20,8 @@ from hostedge.wire.dns_message import DS
 from hostedge.wire.dns_name import SEPARATOR, Name, wire_name
 from hostedge.wire.dns_zone import CompiledZone, Neighbours
 
-# Records and gaps that all compiled zones have together, some 250 bytes each. The zone in use
-# stays, however large it is.
+# Records, names and gaps that all compiled zones have together, some 300 bytes each. The zone in
+# use stays, however large it is.
 SIZE = 200_000
 # gaps of one zone, and host names below it that are known to exist
 MAX_GAPS = 10_000
@@ -236,7 +236,7 @@ class Zones:
             self._addresses,
             self._look_below(loaded),
         )
-        loaded.records = len(loaded.compiled)
+        loaded.records = len(found.zone.records) + len(loaded.compiled.nodes)
         self._zones[apex] = loaded
         self._weight += loaded.weight
         self._make_room()

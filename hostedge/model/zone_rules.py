@@ -14,6 +14,9 @@ from hostedge.model.site import Record, Zone
 # An RRset has to fit in one message of 64 KiB, with the question, EDNS, and the aliases that lead
 # there (`wire.dns_answer`).
 MAX_RRSET = 59_000
+# Names that exist, with those between a record and the zone: a name may have 120 labels, and each
+# that is not another record's is one more to be known.
+MAX_NAMES = 50_000
 _APEX = "@"
 _OVERHEAD = 12  # of a record in a message: pointer to its name, type, class, TTL, length
 _WIDEN = 40  # data in a message is never longer than its text by more than this
@@ -55,6 +58,7 @@ def check_zone(zone: Zone) -> None:
             raise _misfit(types["DS"][0], problem)
     if delegations:
         _check_delegations(names, delegations)
+    _check_number(names)
 
 
 def delegation_above(name: str, delegations: set[str]) -> str | None:
@@ -64,6 +68,17 @@ def delegation_above(name: str, delegations: set[str]) -> str | None:
             return name
         name = name.partition(".")[2]
     return None
+
+
+def _check_number(names: _Names) -> None:
+    existing: set[str] = set()
+    for name, types in names.items():
+        while name and name not in existing:
+            existing.add(name)
+            name = name.partition(".")[2]
+        if len(existing) > MAX_NAMES:
+            problem = f"want at most {MAX_NAMES} names, those above these records counted"
+            raise _misfit(next(iter(types.values()))[0], problem)
 
 
 def _misfit(place: int, problem: str, *option: str) -> Misfit:

@@ -25,6 +25,8 @@ from hostedge.wire.dns_name import is_at_or_below, offsets_of, wire_name
 PTR, SVCB, HTTPS = 12, 64, 65
 # what `apex_records` says in the zone's place, or repeats of it
 _AT_APEX = ("SOA", "NS")
+# with one of these a name says itself what is there, if it is a host name as well
+_OWN = (A, AAAA, CNAME)
 
 # Wire data in pieces: between two of them stands the name of the zone, or a pointer to it.
 Pieces = tuple[bytes, ...]
@@ -69,14 +71,14 @@ class Node:
     Below a cut only addresses of name servers are of use, and nothing is answered from here.
     """
 
-    __slots__ = ("wire", "records", "rendered", "cut", "own")
+    __slots__ = ("wire", "records", "cut", "own")
 
     def __init__(self, wire: bytes) -> None:
         self.wire = wire
-        self.records: dict[int, list[Record]] = {}
-        self.rendered: dict[int, RRset] = {}
+        # rendered from the first time on that they are asked for
+        self.records: dict[int, list[Record] | RRset] = {}
         self.cut = False
-        # whether the zone itself says what is here, if it is a host name as well
+        # whether it has one of `_OWN`
         self.own = False
 
 
@@ -99,18 +101,24 @@ class CompiledZone:
         self.depth = len(offsets_of(self.apex))
         self.neighbours = neighbours
         self._ttl = int(zone.ttl)
-        self.nodes: dict[bytes, Node] = {self.apex: Node(self.apex)}
-        for record in apex:
-            self._add(self.apex, record)
-        for record in zone.records:
-            if record.name != "@":
-                self._add(wire_name(record.name)[:-1] + self.apex, record)
-            elif record.type not in _AT_APEX:
-                self._add(self.apex, record)
-        self.top = self.nodes[self.apex]
-        for node in self.nodes.values():
+        self.top = Node(self.apex)
+        self.nodes: dict[bytes, Node] = {self.apex: self.top}
+        owners = {"@": self.top}
+        own = [each for each in zone.records if each.name != "@" or each.type not in _AT_APEX]
+        for record in (*apex, *own):
+            name = record.name
+            node = owners.get(name)
+            if node is None:
+                node = owners[name] = self._node(wire_name(name)[:-1] + self.apex)
+            kind = _KINDS[record.type]
+            same = node.records.get(kind)
+            if isinstance(same, list):
+                same.append(record)
+            else:
+                node.records[kind] = [record]
+        for node in owners.values():
             node.cut = NS in node.records and node is not self.top
-            node.own = not node.records.keys().isdisjoint((A, AAAA, CNAME))
+            node.own = not node.records.keys().isdisjoint(_OWN)
         self.hosted = _address_sets(addresses, self._ttl)
         self.negative = self._negative()
 
@@ -125,26 +133,21 @@ class CompiledZone:
         other.negative = other._negative()
         return other
 
-    def __len__(self) -> int:
-        return sum(len(each) for node in self.nodes.values() for each in node.records.values())
-
     def rrset(self, node: Node, kind: int) -> RRset | None:
         """The records of one type at a name."""
-        found = node.rendered.get(kind)
-        if found is None and kind in node.records:
-            found = node.rendered[kind] = self._rendered(kind, node.records[kind])
+        found = node.records.get(kind)
+        if isinstance(found, list):
+            found = node.records[kind] = self._rendered(kind, found)
         return found
 
-    def _add(self, wire: bytes, record: Record) -> None:
-        node = self.nodes.get(wire)
-        if node is None:
-            node = self.nodes[wire] = Node(wire)
-            # everything between it and the apex exists now, too
-            above = wire[wire[0] + 1 :]
-            while above not in self.nodes:
-                self.nodes[above] = Node(above)
-                above = above[above[0] + 1 :]
-        node.records.setdefault(_KINDS[record.type], []).append(record)
+    def _node(self, wire: bytes) -> Node:
+        """The node of an owner; everything between it and the apex exists, too."""
+        nodes = self.nodes
+        above = wire
+        while above not in nodes:
+            nodes[above] = Node(above)
+            above = above[above[0] + 1 :]
+        return nodes[wire]
 
     def _rendered(self, kind: int, records: list[Record]) -> RRset:
         data = [from_text(IN, each.type, each.data).to_wire() or b"" for each in records]

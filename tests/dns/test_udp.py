@@ -162,6 +162,16 @@ class UdpReaderTests(Case):
         other.doIteration(0)
         self.assertEqual(self.client.recv(99)[:1], b"a")
 
+    def test_stopsBetweenErrorAndNext(self) -> None:
+        """
+        Whoever stops while an error is being dealt with does not begin again.
+        """
+        self.reactor.removeReader(self.reader)
+        self.reader.connectionLost(None)
+        self.reader.stop()
+        self.turn()
+        self.assertNotIn(self.reader, self.reactor.getReaders())
+
 
 class UdpReaderTests6(UdpReaderTests):
     """The same over IPv6."""

@@ -71,6 +71,17 @@ class CheckTests(SynchronousTestCase):
         error = self.assertRaises(Misfit, check_zone, Zone(zone.name, zone.records, 60.0))
         self.assertEqual(error.path, ("records[1]", "ttl"))
 
+    def test_names(self) -> None:
+        """
+        The names between records and the zone count, each once.
+        """
+        deep = "a." * 100
+        same = [(f"{i}.{deep}x", "A", "192.0.2.1") for i in range(1000)]
+        self.assertEqual(said(*same), "")
+        other = [(f"{deep}{i}", "A", "192.0.2.1") for i in range(500)]
+        self.assertIn("want at most 50000 names", said(*other))
+        self.assertEqual(said(*other[:495]), "")
+
     def test_size(self) -> None:
         """
         A set that no answer could hold is refused; one that just fits is not.

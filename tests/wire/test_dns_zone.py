@@ -32,14 +32,14 @@ class CompiledZoneTests(SynchronousTestCase):
         wanted = ("", "c.", "b.c.", "a.b.c.", "w.", "*.w.")
         self.assertEqual({wire_name(f"{each}example.org") for each in wanted}, zone.nodes.keys())
         self.assertEqual(zone.nodes[wire_name("c.example.org")].records, {})
-        self.assertEqual(len(zone), 3 + 3)
 
     def test_apex(self) -> None:
         """
         SOA and NS of the apex are what was given for it, once.
         """
         zone = compiled("@ NS ns1\n@ NS ns2\n@ TXT x\nns1 A 192.0.2.1")
-        self.assertEqual({kind: len(each) for kind, each in zone.top.records.items()}, COUNTS)
+        found = {kind: zone.rrset(zone.top, kind) for kind in zone.top.records}
+        self.assertEqual({kind: len(each.data) for kind, each in found.items() if each}, COUNTS)
 
     def test_cutsAndOwn(self) -> None:
         """
@@ -90,10 +90,11 @@ class CompiledZoneTests(SynchronousTestCase):
         zone = compiled("\n".join(f"x {kind} {data}" for kind, data in lines.items()))
         node = zone.nodes[wire_name("x.example.org")]
         self.assertEqual(len(node.records), len(lines))
-        for kind, records in node.records.items():
+        for word, data in lines.items():
+            kind = RdataType.make(word)
             rrset = zone.rrset(node, kind)
             assert rrset is not None
-            wanted = dns.rdata.from_text(IN, RdataType(kind), records[0].data).to_wire()
+            wanted = dns.rdata.from_text(IN, kind, data).to_wire()
             self.assertEqual(zone.apex.join(rrset.data[0]), wanted)
             self.assertIs(zone.rrset(node, kind), rrset)
 
