@@ -35,14 +35,20 @@ BROKEN = ConfigError("manhole", "the session broke off; control's log says why")
 def manhole(options: Namespace) -> int:
     """A terminal's session when both ends are one, else lines."""
     settings = read_settings(Path(options.settings))
-    stdin = sys.stdin.fileno()
-    if options.command is None and os.isatty(stdin) and os.isatty(sys.stdout.fileno()):
+    stdin = None if options.command is not None else _stdin()
+    if stdin is not None and os.isatty(stdin) and os.isatty(sys.stdout.fileno()):
         size = shutil.get_terminal_size()
         with attach(settings, {"terminal": [size.columns, size.lines]}) as node:
             return Session(node, stdin, sys.stdout.fileno()).run()
     with attach(settings, {"width": shutil.get_terminal_size().columns}) as node:
-        source = None if options.command is None else options.command.encode()
-        return run_lines(node, stdin, source)
+        return run_lines(node, stdin, options.command or "")
+
+
+def _stdin() -> int:
+    # a shell closes it with `<&-`; the number may be another's then
+    if sys.stdin is None:
+        raise ConfigError("manhole", "stdin is closed; want lines there, or -c SOURCE")
+    return sys.stdin.fileno()
 
 
 @contextmanager
@@ -179,21 +185,21 @@ def _write(screen: int, text: bytes) -> None:
         text = text[os.write(screen, text) :]
 
 
-def run_lines(node: socket.socket, stdin: int, source: bytes | None) -> int:
+def run_lines(node: socket.socket, stdin: int | None, source: str) -> int:
     """
-    Send a command, or stdin as it comes, and print what it comes to; answers the exit status.
+    Send stdin as it comes, or else a text, and print what it comes to; answers the exit status.
 
     Raises:
         ConfigError: the node has gone in the middle of it.
     """
-    sources = [stdin] if source is None else []
-    if source is not None:
-        _send(node, source)
+    sources = [] if stdin is None else [stdin]
+    if stdin is None:
+        _send(node, source.encode(errors="replace"))
         _send(node, b"")
     rest = b""
     while True:
         ready, _, _ = select.select([node.fileno(), *sources], [], [])
-        if stdin in ready:
+        if stdin is not None and stdin in ready:
             piece = os.read(stdin, PIECE)
             _send(node, piece)
             if not piece:

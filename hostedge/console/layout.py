@@ -53,13 +53,22 @@ def freeze(value: Any) -> Any:
     return value
 
 
+def _thawed(value: Any) -> Any:
+    """What was frozen, as Python writes it."""
+    if isinstance(value, MappingProxyType):
+        return {key: _thawed(each) for key, each in value.items()}
+    if type(value) is tuple:
+        return tuple(map(_thawed, value))
+    return value
+
+
 def shown(value: object, width: int) -> str:
     """A value as text, without a line end."""
     if isinstance(value, Printed):
         return cut(printable(str(value)))
     if isinstance(value, Answer):
         return cut(printable("\n".join(value.lay_out(value.data, width))))
-    return cut(printable(_laid_out(value, width)))
+    return cut(printable(_laid_out(_thawed(value), width)))
 
 
 def _laid_out(value: object, width: int, begins: int = 0, depth: int = 0) -> str:

@@ -52,7 +52,7 @@ class Attached(Protocol):
         # what becomes of what comes, of its end, and of ours
         self._inside: Any = None
         self._finish: Any = self._break
-        self._leave: Any = None
+        self._leave: Any = lambda: None
         self._admitted = False
 
     def connectionMade(self) -> None:

@@ -76,6 +76,14 @@ class ShownTests(SynchronousTestCase):
         self.assertEqual(shown(Printed("a\tb\n\x1b[2J"), 80), "a       b\n\ufffd[2J")
         self.assertEqual(shown("a\x1b", 80), "'a\\x1b'")
 
+    @given(VALUES, st.integers(1, 60))
+    def test_frozenLooksPlain(self, value: Any, width: int) -> None:
+        """
+        What was frozen is shown as what it was made of, lists as tuples.
+        """
+        frozen_value = freeze(value)
+        self.assertEqual(freeze(ast.literal_eval(shown(frozen_value, width))), frozen_value)
+
     def test_answer(self) -> None:
         """
         An answer is laid out to the width, and gives out what it is made of.

@@ -228,6 +228,19 @@ class ManholeTests(SynchronousTestCase):
         log = (self.node.state / "log" / "control.log").read_text()
         self.assertRegex(log, r"\w+ types 'edge\(7\)'")
 
+    def test_noStdin(self) -> None:
+        """
+        A text needs no stdin; where nothing else is given it is missed in one line.
+        """
+        line = " ".join([*manhole(self.node), "{} <&-"])
+        for words, said in (
+            ("-c 1+1", (0, "2\n", "")),
+            ("", (1, "", "hostedge: manhole: stdin is closed; want lines there, or -c SOURCE\n")),
+        ):
+            command = ["sh", "-c", line.format(words)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), said)
+
     def test_killedEdge(self) -> None:
         """
         An edge that ends while it is asked is a sentence, not a hang.
