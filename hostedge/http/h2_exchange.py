@@ -11,11 +11,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from hostedge.http.answering import Answering
 from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
-from hostedge.http.h1_exchange import CLIENT_GONE
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
-from hostedge.http.refusal import make_refusal
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -27,28 +26,26 @@ _NOTHING: frozenset[bytes] = frozenset()
 _WITHOUT_BODY = frozenset((204, 304))
 
 
-class H2Exchange:
+class H2Exchange(Answering):
     """
     The facts of a request, and where its answer stands.
 
     `pending` is what has come of the body and may not be told yet; `arrived` counts what came.
     `head` waits for the first piece of the answer's body; `left` is what is still promised, None
-    when the length is not known; `ended`: the engine knows that nothing follows. `over` means
-    that nothing more can happen to the answer.
+    when the length is not known; `ended`: the engine knows that nothing follows.
     """
 
     __slots__ = (
         # the request
-        *("connection", "engine", "entrance", "stream", "method", "target", "path", "query"),
-        *("fields", "limited", "length", "host", "authority", "scheme", "id", "client"),
-        *("client_port", "local_port", "server_name", "revision", "expects", "upgrade"),
+        *("connection", "engine", "stream", "method", "target", "path", "query", "limited"),
+        *("length", "host", "authority", "scheme", "client", "client_port", "local_port"),
+        *("server_name", "revision", "expects", "upgrade"),
         # its body
-        *("receiver", "pending", "arrived", "arrived_all", "complete", "paused"),
+        *("pending", "arrived", "arrived_all"),
         # when there was progress last, and what had come by then
         *("marked_at", "marked"),
         # the answer
-        *("status", "head", "left", "sent", "bodyless", "begun", "ended", "over", "whole"),
-        *("producer", "cause"),
+        *("head", "left", "sent", "bodyless", "ended", "producer"),
         # for the log
         *("upstream", "started", "queued", "connected", "first_byte", "total"),
     )
@@ -89,22 +86,6 @@ class H2Exchange:
         self.started = monotonic()
 
     # the request's body
-
-    def receive(self, receiver: BodyReceiver) -> None:
-        self.receiver = receiver
-        if self.complete:
-            receiver.body_end()
-        elif not self.paused:
-            self._want_body()
-
-    def pause_body(self) -> None:
-        self.paused = True
-
-    def resume_body(self) -> None:
-        if self.paused:
-            self.paused = False
-            if self.receiver is not None and not self.over:
-                self._want_body()
 
     def _want_body(self) -> None:
         if self.expects and not self.begun:
@@ -147,22 +128,6 @@ class H2Exchange:
         self.pending.clear()
 
     # the answer
-
-    def respond(self, status: int, fields: Fields, body: bytes) -> None:
-        self.begin(status, fields, len(body))
-        self.write(body)
-        self.finish()
-
-    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
-        if self.over:
-            return
-        self.entrance.counters[f"refused_{cause}"] += 1
-        self.cause = cause
-        if self.begun:
-            self.abort()
-            return
-        accept = [value for name, value in self.fields if name == b"accept"]
-        self.respond(*make_refusal(cause, accept, self.id, retry_after))
 
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         if self.over:
@@ -246,18 +211,6 @@ class H2Exchange:
 
     def leave(self, sent: int, whole: bool, cause: str) -> None:
         raise AssertionError("it was not switched")
-
-    def lose_client(self, status: int = CLIENT_GONE) -> None:
-        """Nobody waits for the answer any more; the protocol has ended the stream."""
-        if self.over:
-            return
-        if not self.begun:
-            self.status = status
-        self.whole = False
-        receiver = self.receiver
-        self._end()
-        if receiver is not None:
-            receiver.client_gone()
 
     def _end(self) -> None:
         self.over = True
