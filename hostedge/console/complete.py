@@ -2,7 +2,8 @@
 What a name that has been begun may become.
 
 In:  the terminal with what stands before the cursor, when Tab is typed.
-Out: the beginning, and all words it may be the beginning of. Nothing is called to find out.
+Out: the beginning, and all words it may be the beginning of. Nothing is called to find out, and
+     no property asked but one whose name is typed whole.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def complete(before: str, names: Mapping[str, object]) -> tuple[str, list[str]]:
     at = names.get(path[0], getattr(builtins, path[0], None))
     for name in path[1:]:
         at = _attribute(at, name)
-    return begun, _fitting(begun, (_with_call(name, _attribute(at, name)) for name in dir(at)))
+    return begun, _fitting(begun, (_with_call(name, _member(at, name)) for name in dir(at)))
 
 
 def common(words: Iterable[str]) -> str:
@@ -52,6 +53,12 @@ def _fitting(begun: str, words: Iterable[str]) -> list[str]:
     """Names that begin with an underscore are for those who type one."""
     fitting = {word for word in words if word.startswith(begun)}
     return sorted(word for word in fitting if begun.startswith("_") or not word.startswith("_"))
+
+
+def _member(of: object, name: str) -> object:
+    """What an attribute is; a property is itself."""
+    member = _attribute(type(of), name)
+    return member if isinstance(member, property) else _attribute(of, name)
 
 
 def _attribute(of: object, name: str) -> object:

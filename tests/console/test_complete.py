@@ -18,12 +18,14 @@ class Thing:
 
     alpha = 1
     _hidden = 2
+    asked = 0
 
     def beta(self) -> None:
         raise AssertionError("nothing is called")
 
     @property
     def broken(self) -> int:
+        Thing.asked += 1
         raise ValueError
 
 
@@ -54,7 +56,10 @@ class CompleteTests(SynchronousTestCase):
         """
         Attributes, also of attributes; those with an underscore when one is typed.
         """
-        self.assertEqual(complete("thing.", self.names)[1], ["alpha", "beta(", "broken", "self"])
+        words = ["alpha", "asked", "beta(", "broken", "self"]
+        self.assertEqual(complete("thing.", self.names)[1], words)
+        self.assertEqual(Thing.asked, 0)
+        self.assertEqual(complete("thing.broken.b", self.names)[1], [])
         self.assertEqual(complete("x(thing.self.al", self.names), ("al", ["alpha"]))
         self.assertEqual(complete("thing._h", self.names), ("_h", ["_hidden"]))
         self.assertEqual(complete("nothing.a", self.names)[1], [])
