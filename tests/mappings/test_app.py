@@ -26,7 +26,9 @@ class AppTests(SynchronousTestCase):
         """The leaf relays to the account's app; the mapping may have another buffer."""
         kind = AppKind()
         self.assertEqual((kind.word, kind.value), ("app", ToApp))
-        self.assertEqual(kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, False))
+        self.assertEqual(
+            kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, False)
+        )
         self.assertEqual(
             kind.compile(ToApp("hello", "stream"), b"", FOUND, Recorder()),
             ("demo", evolve(HELLO, buffer="stream"), False),

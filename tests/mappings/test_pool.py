@@ -26,7 +26,9 @@ class PoolTests(SynchronousTestCase):
         """The leaf relays to the account's pool; the mapping may have another buffer."""
         kind = PoolKind()
         self.assertEqual((kind.word, kind.value), ("pool", ToPool))
-        self.assertEqual(kind.compile(ToPool("legacy"), b"", FOUND, Recorder()), ("demo", LEGACY, False))
+        self.assertEqual(
+            kind.compile(ToPool("legacy"), b"", FOUND, Recorder()), ("demo", LEGACY, False)
+        )
         self.assertEqual(
             kind.compile(ToPool("legacy", "spool"), b"", FOUND, Recorder()),
             ("demo", evolve(LEGACY, buffer="spool"), False),
