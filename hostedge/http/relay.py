@@ -20,18 +20,13 @@ from zope.interface import implementer
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
+from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Spool
 from hostedge.http.upstream import Upstream, UpstreamConnection
-from hostedge.memo import Memo
 from hostedge.settings import Limits
-from hostedge.wire.fields import travels_on
-from hostedge.wire.target import onward_target
 
 # bytes taken from a spool at a time
 PIECE = 65536
-
-_NOTHING: frozenset[bytes] = frozenset()
-_WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
 
 
 class Lane(Protocol):
@@ -487,57 +482,3 @@ class BodyValve:
 
     def stopProducing(self) -> None:
         """The connection is gone, and says so to the passage."""
-
-
-def _line_start(name: bytes) -> bytes | None:
-    """What a field's line begins with, the end of the one before included; None: it stays here."""
-    if name.lower() == b"host" or not travels_on(name):
-        return None
-    return b"\r\n" + name + b": "
-
-
-_starts: Memo[bytes, bytes | None] = Memo(_line_start)
-
-
-def _client_lines(client: tuple[str, bytes, int]) -> bytes:
-    address = client[0].encode()
-    return (
-        b"\r\nX-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
-        b"X-Forwarded-Port: %d\r\nVia: 1.1 hostedge\r\nX-Forwarded-Host: "
-        % (address, address, client[1], client[2])
-    )
-
-
-_clients: Memo[tuple[str, bytes, int], bytes] = Memo(_client_lines)
-
-
-def make_head(
-    exchange: Exchange, length: int | None, without: frozenset[bytes] = _NOTHING
-) -> bytes:
-    """
-    Write the head of the request for the upstream; a length of None means chunks.
-
-    Fields `without` stay here, named in lower case.
-    """
-    target, authority, fields = exchange.target, exchange.authority, exchange.fields
-    if len(target) != len(exchange.path):
-        target = onward_target(target, exchange.path, exchange.query)
-    limited = exchange.limited
-    if limited or without:
-        limited |= without
-        fields = [item for item in fields if item[0].lower() not in limited]
-    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority]
-    parts += [start + value for name, value in fields if (start := _starts[name]) is not None]
-    parts += (
-        _clients[exchange.client, exchange.scheme, exchange.local_port],
-        authority,
-        b"\r\nX-Request-ID: ",
-        exchange.id.encode(),
-    )
-    if length is None:
-        parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
-    elif length or exchange.method in _WITH_LENGTH:
-        parts.append(b"\r\nContent-Length: %d\r\n\r\n" % length)
-    else:
-        parts.append(b"\r\n\r\n")
-    return b"".join(parts)

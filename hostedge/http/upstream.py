@@ -30,38 +30,19 @@ from twisted.python.failure import Failure
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields, Successor
 from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
-from hostedge.memo import Memo
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
-from hostedge.wire.fields import connection_options, travels_back
+from hostedge.wire.response_head import MAX_FIELDS, examine
 from hostedge.wire.upgrade import Opening, opens
 
 MAX_HEAD = 65536
-MAX_FIELDS = 256
 # seconds of idleness after which a POST would rather have a new connection than a stale one
 FRESH = 1.0
 UNIX_CONNECT = 1.0
 MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
 
-_LENGTH, _CODING, _CONNECTION, _KEEP_ALIVE, _OURS, _HOP = range(1, 7)
-_WATCHED = {
-    b"content-length": _LENGTH,
-    b"transfer-encoding": _CODING,
-    b"connection": _CONNECTION,
-    b"keep-alive": _KEEP_ALIVE,
-    # the protocol that answers the client writes its own
-    b"date": _OURS,
-}
 _TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
-_PLAIN_OPTIONS = frozenset((b"close", b"keep-alive"))
-
-
-def _kind(name: bytes) -> int:
-    return _WATCHED.get(name.lower()) or (0 if travels_back(name) else _HOP)
-
-
-_watched: Memo[bytes, int] = Memo(_kind)
 
 
 class Reply(Protocol):
@@ -318,7 +299,7 @@ class UpstreamConnection(ClientProtocol):
         self.deadline = NEVER
         try:
             fields, _, _ = self._examine()
-        except (BadRequest, ValueError):
+        except BadRequest:
             self._end(True)
             reply.upstream_failed("bad_response", True)
             return
@@ -328,7 +309,7 @@ class UpstreamConnection(ClientProtocol):
     def _deliver_head(self, reply: Reply) -> None:
         try:
             fields, length, framed = self._examine()
-        except (BadRequest, ValueError):
+        except BadRequest:
             self._fail("bad_response")
             return
         self._told = True
@@ -345,42 +326,16 @@ class UpstreamConnection(ClientProtocol):
 
     def _examine(self) -> tuple[Fields, int | None, bool]:
         """
-        What travels on, the length, and whether the end will be seen without the connection's.
+        As `wire.response_head` says, and learn how long the app keeps a connection.
 
         Raises:
-            BadRequest: `Connection` is not valid.
-            ValueError: the framing is not.
+            BadRequest: the head is not valid.
         """
-        if len(self._fields) > MAX_FIELDS:
-            raise ValueError("fields")
-        kept: Fields = []
-        length: int | None = None
-        chunked = False
-        options: list[bytes] = []
-        for item in self._fields:
-            kind = _watched[item[0]]
-            if not kind:
-                kept.append(item)
-            elif kind >= _OURS:
-                continue
-            elif kind == _LENGTH:
-                length = int(item[1])
-            elif kind == _CODING:
-                if chunked or item[1].strip(b" \t").lower() != b"chunked":
-                    raise ValueError("coding")
-                chunked = True
-            elif kind == _CONNECTION:
-                if item[1] not in _PLAIN_OPTIONS:
-                    options.append(item[1])
-            elif kind == _KEEP_ALIVE:
-                self.upstream.learn(item[1])
-        if chunked and self._parser.get_http_version() != "1.1":
-            raise ValueError("chunks in HTTP/1.0")
-        if options:
-            named = connection_options(options)
-            if not named <= _PLAIN_OPTIONS:
-                kept = [item for item in kept if item[0].lower() not in named]
-        return kept, length, chunked or length is not None
+        version = self._parser.get_http_version()
+        kept, length, framed, keep_alive = examine(self._fields, version)
+        if keep_alive:
+            self.upstream.learn(keep_alive)
+        return kept, length, framed
 
     def _deliver(self, reply: Reply) -> None:
         pieces, whole = self._pieces, self._whole

@@ -20,7 +20,8 @@ from time import monotonic
 from typing import Any
 
 from hostedge.http.exchange import Exchange, Fields
-from hostedge.http.relay import Relay, StreamPassage, make_head
+from hostedge.http.onward_head import make_head
+from hostedge.http.relay import Relay, StreamPassage
 from hostedge.http.upstream import UpstreamConnection
 from hostedge.http.wheel import Wheel
 from hostedge.settings import Limits

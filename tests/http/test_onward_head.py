@@ -1,0 +1,57 @@
+"""What an app gets to read of a request's head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.onward_head import make_head
+from tests.http.parts import Scene, Waiting
+
+
+class HeadTests(SynchronousTestCase):
+    """The head of one request."""
+
+    def head(self, text: bytes, length: int | None = 0, **options: Any) -> list[bytes]:
+        """Its lines."""
+        leaf = Waiting()
+        protocol, _ = Scene(leaf).connect()
+        protocol.dataReceived(text)
+        whole = make_head(leaf.exchanges[0], length, **options)
+        self.assertTrue(whole.endswith(b"\r\n\r\n"))
+        return whole[:-4].split(b"\r\n")
+
+    def test_fields(self) -> None:
+        """End-to-end fields in their order, none of this hop, and the truth about the client."""
+        lines = self.head(
+            b"GET /a/../b?c HTTP/1.1\r\nHost: a.test:81\r\nX-Mine: 1\r\nConnection: X-Hop\r\n"
+            b"X-Hop: 1\r\nTE: trailers\r\nX-Forwarded-For: 6.6.6.6\r\nX-Request-ID: mine\r\n"
+            b"Cookie: a=1\r\nCookie: b=2\r\n\r\n"
+        )
+        self.assertEqual(lines[:2], [b"GET /b?c HTTP/1.1", b"Host: a.test:81"])
+        self.assertEqual(lines[2:5], [b"X-Mine: 1", b"Cookie: a=1", b"Cookie: b=2"])
+        told = dict(line.split(b": ", 1) for line in lines[5:])
+        self.assertNotEqual(told[b"X-Forwarded-For"], b"6.6.6.6")
+        self.assertEqual(told[b"X-Forwarded-Host"], b"a.test:81")
+        self.assertEqual(told[b"X-Request-ID"], b"the-id")
+        self.assertEqual(told[b"Via"], b"1.1 hostedge")
+        self.assertFalse(told.keys() & {b"X-Hop", b"TE", b"Connection", b"Content-Length"})
+
+    def test_without(self) -> None:
+        """Fields that a caller writes itself stay here as well."""
+        text = b"GET / HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nX-Two: 2\r\n\r\n"
+        lines = self.head(text, without=frozenset((b"x-one",)))
+        self.assertIn(b"X-Two: 2", lines)
+        self.assertNotIn(b"X-One: 1", lines)
+
+    def test_framing(self) -> None:
+        """A length, chunks, and the 0 that some servers want of a POST."""
+        for method, length, line in (
+            (b"POST", 5, b"Content-Length: 5"),
+            (b"POST", 0, b"Content-Length: 0"),
+            (b"POST", None, b"Transfer-Encoding: chunked"),
+            (b"DELETE", 0, b"X-Request-ID: the-id"),
+        ):
+            text = b"%b / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" % method
+            self.assertEqual(self.head(text, length)[-1], line)
