@@ -18,6 +18,7 @@ from hostedge.console.evaluate import UNREADABLE, Output, evaluate, is_whole, to
 from hostedge.console.layout import cut, printable, shown
 
 MOST_LINES = 1000  # of one statement
+LOGGED = 4000  # characters in one event of the log
 
 
 @frozen
@@ -47,7 +48,10 @@ class Interpreter:
     def push(self, line: str) -> Deferred[Outcome] | None:
         """One line more; None: the statement goes on."""
         if line.strip():
-            self.log.info("{who} types {line!r}", who=self._who, line=line)
+            # all of it, or what is typed last could not be found out; but no event is that long
+            for start in range(0, len(line), LOGGED):
+                piece = line[start : start + LOGGED]
+                self.log.info("{who} types {line!r}", who=self._who, line=piece)
         self.buffer.append(line.encode(errors="replace"))
         source = b"\n".join(self.buffer).decode()
         try:

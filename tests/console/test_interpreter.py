@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.console.interpreter import MOST_LINES, Interpreter, Outcome
+from hostedge.console.interpreter import LOGGED, MOST_LINES, Interpreter, Outcome
 
 
 class InterpreterTests(SynchronousTestCase):
@@ -80,6 +80,16 @@ class InterpreterTests(SynchronousTestCase):
         for source in ("(" * 5000 + ")" * 5000, "-" * 100_000 + "1", "1 if " * 3000 + "1"):
             self.assertTrue(self.outcome(source).failed)
         self.assertEqual(self.outcome("2").text, "2")
+
+    def test_longLinesAreLogged(self) -> None:
+        """
+        Every character that is typed stands in the log, in events of bounded length.
+        """
+        with capturedLogs() as events:
+            self.outcome("'" + "ab" * LOGGED + "'")
+        typed = [event["line"] for event in events if "line" in event]
+        self.assertEqual("".join(typed), "'" + "ab" * LOGGED + "'")
+        self.assertEqual(max(map(len, typed)), LOGGED)
 
     def test_badRepr(self) -> None:
         """
