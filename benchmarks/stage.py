@@ -164,8 +164,7 @@ class Stage:
                 stdout=out if stdout is None else stdout,
                 stderr=log,
                 cwd=self.folder,
-                # Python programs find this checkout, wherever they run
-                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+                env={**surroundings(), **(environment or {})},
                 start_new_session=True,
             )
         self._running[process] = ends_by
@@ -209,6 +208,16 @@ class Stage:
         for pipe in (process.stdin, process.stdout):
             close(pipe)
         self._running.pop(process, None)
+
+
+def surroundings() -> dict[str, str]:
+    """
+    Give the environment of what is started: Python programs find this checkout wherever they run,
+    and are compiled once, as what is installed is.
+    """
+    inherited = {**os.environ, "PYTHONPATH": str(ROOT)}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    return inherited
 
 
 def ended(process: subprocess.Popen[bytes], within: float) -> bool:
