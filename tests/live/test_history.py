@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.node import Node
+from tests.live.node import Node, wait_for
 
 HELLO = """
 import os
@@ -136,6 +136,10 @@ class HistoryTests(SynchronousTestCase):
         other = {"account": "other", "domains": [leads("a.test", redirect="https://x.test/")]}
         self.node.apply(demo(apart, threads=6), other)
         self.assertEqual((self.answers("a.test"), self.answers("b.test")), ({308}, {200}))
+        wait_for(
+            "the app has been swapped",
+            lambda: "generation 2" in self.steps("http://b.test/")["answer"]["reason"],
+        )
         before = self.steps("http://b.test/")["answer"], self.node.apps()["demo/hello"]["pid"]
         self.assertIn("of 3 places taken", before[0]["reason"])
         now, then = self.steps("http://a.test/"), self.steps("http://a.test/", "--at", "1")
