@@ -6,11 +6,9 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import textwrap
 import threading
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.http.h2_parts import HELLO, Heard, asked, block, frame
+from tests.live.browser import opened
 from tests.live.node import PATIENCE, Node, wait_for
 
 NAME = "two.localhost"
@@ -194,32 +193,8 @@ class H2Tests(TestCase):
 
     def test_browser(self) -> None:
         """Chromium loads a page of sixty files over one connection."""
-        browser = shutil.which("chromium")
-        if browser is None or shutil.which("certutil") is None:
-            raise SkipTest("chromium or certutil is not installed")
-        home = Path(tempfile.mkdtemp(prefix="hostedge-browser-"))
-        self.addCleanup(shutil.rmtree, home, True)
-        trusted = f"sql:{home / '.pki' / 'nssdb'}"
-        (home / ".pki" / "nssdb").mkdir(parents=True)
-        ca = str(self.node.state / "ca.pem")
-        for words in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "node", "-i", ca]):
-            subprocess.run(["certutil", *words, "-d", trusted], check=True, timeout=PATIENCE)
-        running = subprocess.Popen(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={home}/profile"),
-                *("--remote-debugging-port=0", self.url("/www/page.html")),
-            ],
-            env={**os.environ, "HOME": str(home)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
+        with opened(self.node, self.url("/www/page.html")):
             line = wait_for("the page has run", self.seen)
-        finally:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
         self.assertEqual(line["query"], "true-60-h2")
 
     def seen(self) -> Any:

@@ -6,21 +6,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import urllib.parse
-from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.live.browser import opened
 from tests.live.node import PATIENCE, Node, wait_for
 
 WEBSOCKETS = """
@@ -257,33 +255,9 @@ class EchoTests(LiveTests):
 
     def test_browser(self) -> None:
         """Chromium runs a page of the node that opens a socket and writes what comes."""
-        browser = shutil.which("chromium")
-        if browser is None or shutil.which("certutil") is None:
-            raise SkipTest("chromium or certutil is not installed")
-        home = Path(tempfile.mkdtemp(prefix="hostedge-browser-"))
-        self.addCleanup(shutil.rmtree, home, True)
-        trusted = f"sql:{home / '.pki' / 'nssdb'}"
-        (home / ".pki" / "nssdb").mkdir(parents=True)
-        ca = str(self.node.state / "ca.pem")
-        for words in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "node", "-i", ca]):
-            subprocess.run(["certutil", *words, "-d", trusted], check=True, timeout=PATIENCE)
         port = self.node.address("https")[1]
-        running = subprocess.Popen(
-            [
-                *(browser, "--headless", "--no-sandbox", "--disable-gpu"),
-                *("--disable-dev-shm-usage", f"--user-data-dir={home}/profile"),
-                *("--remote-debugging-port=0", f"https://{NAME}:{port}/"),
-            ],
-            env={**os.environ, "HOME": str(home)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
+        with opened(self.node, f"https://{NAME}:{port}/"):
             query = self.line("/seen")["query"]
-        finally:
-            os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
         self.assertEqual(urllib.parse.unquote(query), "Grüße 3001")
 
 
