@@ -16,26 +16,22 @@ from __future__ import annotations
 
 from typing import cast
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
+from hostedge.http.client import CHECK, ClientConnection
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Successor
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
-from hostedge.http.wheel import NEVER
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
 from hostedge.wire.host import request_host
-
-LINGER = 2.0  # seconds in which a client may still be sending what we do not want
-LINGER_SIZE = 65536
-CHECK = 5.0  # seconds between looks at a connection that is being answered
 
 # where a connection stands
 IDLE, HEAD, BUSY, LINGERING, ENDED, SWITCHED = range(6)
@@ -44,7 +40,7 @@ _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
 
 @implementer(IHalfCloseableProtocol)
-class H1(Protocol):
+class H1(ClientConnection):
     """
     One client's connection.
 
@@ -55,15 +51,8 @@ class H1(Protocol):
 
     _log = Logger()
 
-    transport: EagerConnection
-    deadline = NEVER
-    due = 0
-
     def __init__(self, entrance: Entrance) -> None:
-        self.entrance = entrance
-        self.client = self.server_name = ""
-        self.client_port = self.local_port = 0
-        self._wheel = entrance.wheel
+        super().__init__(entrance)
         self._state = IDLE
         self._exchange: H1Exchange | None = None
         self._successor: Successor | None = None
@@ -71,29 +60,18 @@ class H1(Protocol):
         self._events = self._reader.events
         self._held = b""
         self._advancing = False
-        self._reading = True
         self._half_closed = False
-        # the client's side: bytes written, what was unsent and when that last changed
-        self._written = 0
-        self._stuck = (0, 0.0)
         self._body_at = 0.0
-        self._lingered = 0
 
     # what the transport says
 
     def connectionMade(self) -> None:
-        transport = self.transport
-        self.client, self.client_port = _host_port(transport.getPeer())
-        self.local_port = _host_port(transport.getHost())[1]
-        self.server_name = getattr(transport, "server_name", "") or ""
-        self.entrance.counters["http_connections"] += 1
-        self.entrance.add(self)
-        self.deadline = self._wheel.now + self.entrance.limits.keepalive_timeout
-        self._wheel.watch(self)
+        self._meet(self.entrance.limits.keepalive_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         if self._state >= LINGERING:
-            self._linger_on(len(data))
+            if self._state == LINGERING:
+                self._linger_on(len(data))
             return
         if self._held or len(data) > FEED:
             self._held += data
@@ -390,34 +368,19 @@ class H1(Protocol):
         self._state = LINGERING
         self._events.clear()
         self._held = b""
-        if not self._reading:
-            self._reading = True
-            self.transport.resumeProducing()
         if self._half_closed:
             self.transport.loseConnection()
         else:
-            half_close = getattr(self.transport, "loseWriteConnection", None)
-            if half_close is not None:
-                half_close()
-        self.deadline = self._wheel.now + LINGER
-        self._wheel.hasten(self)
-
-    def _linger_on(self, size: int) -> None:
-        self._lingered += size
-        if self._lingered > LINGER_SIZE and self._state == LINGERING:
-            self.end()
+            self._half_close()
+        self._read_on()
 
     def _check_progress(self, unsent: int) -> None:
         """End a connection whose client takes nothing for too long."""
         now = self._wheel.now
-        delivered = self._written - unsent
-        if delivered != self._stuck[0]:
-            self._stuck = (delivered, now)
-        elif now - self._stuck[1] >= self.entrance.limits.write_timeout:
-            self.entrance.counters["http_write_stalled"] += 1
+        if self._is_stuck(unsent, now):
             self.end()
-            return
-        self.deadline = now + CHECK
+        else:
+            self.deadline = now + CHECK
 
     def _check_body(self) -> None:
         """Refuse a request whose body has stopped coming."""
@@ -429,8 +392,3 @@ class H1(Protocol):
             self._body_at = now
         elif now - self._body_at >= self.entrance.limits.body_timeout:
             self._break_off(exchange, "body_timeout")
-
-
-def _host_port(address: IAddress) -> tuple[str, int]:
-    """UNIX peers and the addresses of tests have neither."""
-    return getattr(address, "host", ""), getattr(address, "port", 0)

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hostedge.http.answering import Answering
-from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
+from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.refusal import phrase
 from hostedge.memo import Memo
 
@@ -23,7 +23,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 UPGRADED = b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 SWITCHING = 101
 
-_NOTHING: frozenset[bytes] = frozenset()
 _WITHOUT_BODY = frozenset((204, 304))
 # what a field's line begins with, the end of the line before it included
 _starts: Memo[bytes, bytes] = Memo(lambda name: b"\r\n" + name + b": ")
@@ -33,24 +32,13 @@ _status_lines: Memo[int, bytes] = Memo(
 
 
 class H1Exchange(Answering):
-    """
-    The facts of a request, and where its answer stands.
-
-    `head` waits for the first piece of the body; `left` is what is still promised, None when
-    the length is not known.
-    """
+    """The facts of a request, and where its answer stands."""
 
     __slots__ = (
-        # the request
-        *("connection", "method", "target", "path", "query", "limited", "length", "host"),
-        *("authority", "scheme", "client", "client_port", "local_port", "server_name"),
-        *("revision", "received", "expects", "upgrade"),
+        *("connection", "received"),
         # HTTP/1.0, and whether the connection ends with this answer
         *("old", "close"),
-        # the answer
-        *("head", "left", "sent", "chunked", "bodyless", "producing"),
-        # for the log
-        *("upstream", "started", "queued", "connected", "first_byte", "total"),
+        *("chunked", "producing"),
     )
 
     def __init__(
@@ -65,35 +53,11 @@ class H1Exchange(Answering):
         host: str,
         authority: bytes,
     ) -> None:
+        super().__init__(connection, method, target, path, query, fields, length, host, authority)
         self.connection = connection
-        self.entrance = entrance = connection.entrance
-        self.method = method
-        self.target = target
-        self.path = path
-        self.query = query
-        self.fields = fields
-        self.length = length
-        self.host = host
-        self.authority = authority
-        self.scheme = entrance.scheme
-        self.id = entrance.make_id()
-        self.client = connection.client
-        self.client_port = connection.client_port
-        self.local_port = connection.local_port
-        self.server_name = connection.server_name
         self.complete = length == 0
-        self.bodyless = method == b"HEAD"
-        self.limited: frozenset[bytes] = _NOTHING
-        self.receiver: BodyReceiver | None = None
-        self.left: int | None = None
-        self.head = b""
-        self.upstream = self.cause = self.upgrade = ""
-        self.revision = self.status = self.sent = self.received = 0
-        self.queued = self.connected = self.first_byte = self.total = 0.0
-        self.whole = True
-        self.paused = self.expects = self.old = self.close = False
-        self.chunked = self.begun = self.over = self.producing = False
-        self.started = monotonic()
+        self.received = 0
+        self.old = self.close = self.chunked = self.producing = False
 
     def _want_body(self) -> None:
         if self.expects and not self.begun:

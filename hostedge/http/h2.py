@@ -17,22 +17,21 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
+from hostedge.http.client import CHECK, LINGER, ClientConnection
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Fields
-from hostedge.http.h1 import CHECK, LINGER, LINGER_SIZE
 from hostedge.http.h2_engine import Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, read_request
 from hostedge.http.h2_outflow import Stream
 from hostedge.http.refusal import ALLOW, make_refusal
 from hostedge.http.wheel import NEVER
-from hostedge.net.eager import EagerConnection
 from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -51,7 +50,7 @@ OPEN, LINGERING, ENDED = range(3)
 
 
 @implementer(IPushProducer)
-class H2(Protocol):
+class H2(ClientConnection):
     """
     One client's connection.
 
@@ -61,53 +60,33 @@ class H2(Protocol):
 
     _log = Logger()
 
-    transport: EagerConnection
-    deadline = NEVER
-    due = 0
-
     def __init__(self, entrance: Entrance) -> None:
-        self.entrance = entrance
-        self.client = self.server_name = ""
-        self.client_port = self.local_port = 0
+        super().__init__(entrance)
         self.engine = Engine(self, Terms(streams=entrance.limits.h2_streams))
-        self._wheel = entrance.wheel
         self._state = OPEN
         self._arrived: list[H2Exchange] = []
         # the engine is being fed or emptied: whoever does that sends what comes of it
         self._inside = False
-        self._reading = True
         self._busy = False
         self._began = self._idle_since = 0.0
         # when a header block began to come that is not whole, and how many there were before
         self._partial: tuple[float, int] | None = None
-        # the client's side: bytes written, what was unsent and when that last changed
-        self._written = 0
-        self._stuck = (0, 0.0)
-        self._lingered = 0
 
     # what the transport says
 
     def connectionMade(self) -> None:
-        transport = self.transport
-        peer = transport.getPeer()
-        # UNIX peers and the addresses of tests have neither
-        self.client, self.client_port = getattr(peer, "host", ""), getattr(peer, "port", 0)
-        self.local_port = getattr(transport.getHost(), "port", 0)
-        self.server_name = getattr(transport, "server_name", "") or ""
         entrance = self.entrance
-        entrance.counters["http_connections"] += 1
+        self._meet(entrance.limits.header_timeout)
         entrance.counters["h2_connections"] += 1
-        entrance.add(self)
-        transport.registerProducer(self, True)
+        self.transport.registerProducer(self, True)
         now = self._began = self._idle_since = self._wheel.now
         self._partial = (now, 0)
-        self.deadline = now + entrance.limits.header_timeout
-        self._wheel.watch(self)
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         if self._state != OPEN:
-            self._linger_on(len(data))
+            if self._state == LINGERING:
+                self._linger_on(len(data))
             return
         engine, now = self.engine, self._wheel.now
         self._inside = True
@@ -374,16 +353,6 @@ class H2(Protocol):
             if exchange is not None:
                 exchange.lose_client()
 
-    def _is_stuck(self, unsent: int, now: float) -> bool:
-        """Whether the client has taken nothing of the connection for too long."""
-        delivered = self._written - unsent
-        if delivered != self._stuck[0]:
-            self._stuck = (delivered, now)
-        elif now - self._stuck[1] >= self.entrance.limits.write_timeout:
-            self.entrance.counters["http_write_stalled"] += 1
-            return True
-        return False
-
     # how it ends
 
     @property
@@ -434,19 +403,8 @@ class H2(Protocol):
         """
         self._state = LINGERING
         self.transport.unregisterProducer()
-        if not self._reading:
-            self._reading = True
-            self.transport.resumeProducing()
-        half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is not None:
-            half_close()
-        self.deadline = self._wheel.now + LINGER
-        self._wheel.hasten(self)
-
-    def _linger_on(self, size: int) -> None:
-        self._lingered += size
-        if self._lingered > LINGER_SIZE and self._state == LINGERING:
-            self.end()
+        self._half_close()
+        self._read_on()
 
     def _check_lingering(self, now: float) -> None:
         undelivered = getattr(self.transport, "undelivered", 0)

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from hostedge.http.answering import Answering
-from hostedge.http.exchange import BodyReceiver, Fields, Producer, Successor
+from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
 from hostedge.wire.h2_frame import INTERNAL_ERROR
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hostedge.http.h2 import H2
 
 _CONTINUE = make_block(100, [])
-_NOTHING: frozenset[bytes] = frozenset()
 _WITHOUT_BODY = frozenset((204, 304))
 
 
@@ -31,59 +30,41 @@ class H2Exchange(Answering):
     The facts of a request, and where its answer stands.
 
     `pending` is what has come of the body and may not be told yet; `arrived` counts what came.
-    `head` waits for the first piece of the answer's body; `left` is what is still promised, None
-    when the length is not known; `ended`: the engine knows that nothing follows.
+    `ended`: the engine knows that nothing follows.
     """
 
     __slots__ = (
-        # the request
-        *("connection", "engine", "stream", "method", "target", "path", "query", "limited"),
-        *("length", "host", "authority", "scheme", "client", "client_port", "local_port"),
-        *("server_name", "revision", "expects", "upgrade"),
-        # its body
+        *("connection", "engine", "stream"),
+        # the request's body
         *("pending", "arrived", "arrived_all"),
         # when there was progress last, and what had come by then
         *("marked_at", "marked"),
         # the answer
-        *("head", "left", "sent", "bodyless", "ended", "producer"),
-        # for the log
-        *("upstream", "started", "queued", "connected", "first_byte", "total"),
+        *("ended", "producer"),
     )
 
     def __init__(self, connection: H2, stream: Stream, request: Request) -> None:
+        super().__init__(
+            connection,
+            request.method,
+            request.target,
+            request.path,
+            request.query,
+            request.fields,
+            request.length,
+            request.host,
+            request.authority,
+        )
         self.connection = connection
         self.engine = connection.engine
-        self.entrance = entrance = connection.entrance
         self.stream = stream
-        self.method = request.method
-        self.target = request.target
-        self.path = request.path
-        self.query = request.query
-        self.fields = request.fields
-        self.length = request.length
-        self.host = request.host
-        self.authority = request.authority
         self.expects = request.expects
-        self.scheme = entrance.scheme
-        self.id = entrance.make_id()
-        self.client = connection.client
-        self.client_port = connection.client_port
-        self.local_port = connection.local_port
-        self.server_name = connection.server_name
-        self.limited: frozenset[bytes] = _NOTHING
         self.arrived_all = self.complete = stream.remote_ended
-        self.bodyless = request.method == b"HEAD"
-        self.receiver: BodyReceiver | None = None
         self.producer: Producer | None = None
         self.pending: list[bytes] = []
-        self.left: int | None = None
-        self.head = b""
-        self.upstream = self.cause = self.upgrade = ""
-        self.revision = self.status = self.sent = self.arrived = self.marked = 0
-        self.queued = self.connected = self.first_byte = self.total = self.marked_at = 0.0
-        self.whole = True
-        self.paused = self.begun = self.ended = self.over = False
-        self.started = monotonic()
+        self.arrived = self.marked = 0
+        self.marked_at = 0.0
+        self.ended = False
 
     # the request's body
 

@@ -8,8 +8,8 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.client import LINGER, LINGER_SIZE
 from hostedge.http.exchange import Exchange
-from hostedge.http.h1 import LINGER, LINGER_SIZE
 from tests.http.parts import EchoLeaf, Scene, Waiting, split_answers, with_limits
 
 CASES = Path(__file__).parent.parent / "cases" / "http"

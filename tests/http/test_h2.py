@@ -6,8 +6,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.client import LINGER, LINGER_SIZE
 from hostedge.http.exchange import Exchange, Leaf
-from hostedge.http.h1 import LINGER, LINGER_SIZE
 from hostedge.http.h2 import FAREWELL, MAX_UNSENT
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, GOODBYE, WINDOW
 from tests.http.h2_parts import (
