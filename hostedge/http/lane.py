@@ -10,6 +10,7 @@ Out: `passage.placed` and `passage.refused`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -98,7 +99,7 @@ class Owner(Protocol):
     def left(self, lane: Lane) -> None: ...
 
 
-class Waiting:
+class Waiting(ABC):
     """The line of a backend: it is watched by the wheel while somebody stands in it."""
 
     _log = Logger()
@@ -149,9 +150,9 @@ class Waiting:
         finally:
             self._serving = False
 
+    @abstractmethod
     def choose(self, passage: Passage) -> Lane | None:
         """A lane for somebody who has a place; None: there is none that would not fail again."""
-        raise NotImplementedError
 
     def place(self, passage: Passage) -> None:
         """Put somebody who has a place on a lane."""
@@ -167,6 +168,6 @@ class Waiting:
             self._log.failure("request on {lane} failed", lane=lane.label)
             passage.upstream_failed("internal", True)
 
+    @abstractmethod
     def cut(self, cause: str) -> None:
         """End everything now: refuse who waits, break off what runs."""
-        raise NotImplementedError

@@ -12,6 +12,7 @@ Spec: RFC 9110 sections 7.6 and 9.2.2, RFC 9112 section 6.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Protocol
 
@@ -92,7 +93,7 @@ class Relay:
 
 
 @implementer(IPushProducer)
-class Passage:
+class Passage(ABC):
     """
     One request on its way: waiting for a place, connecting, sent, being answered.
 
@@ -117,21 +118,23 @@ class Passage:
 
     # the halves that differ
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Begin: from the leaf."""
 
+    @abstractmethod
     def send(self, connection: UpstreamConnection) -> None:
-        raise NotImplementedError
+        """Send the request, or its beginning."""
 
     @property
+    @abstractmethod
     def replayable(self) -> bool:
         """Whether the request as a whole could be sent again."""
-        raise NotImplementedError
 
-    def forget_request(self) -> None:
+    def forget_request(self) -> None:  # noqa: B027 - not every kind keeps any
         """Let go of what is kept of the request."""
 
-    def keep_response(self) -> None:
+    def keep_response(self) -> None:  # noqa: B027 - not every kind does
         """The response comes in pieces: make room for what the client does not take at once."""
 
     # the place
@@ -273,7 +276,7 @@ class Passage:
         elif self.connection is not None:
             self.connection.resume()
 
-    def stopProducing(self) -> None:
+    def stopProducing(self) -> None:  # noqa: B027 - nothing is left to do
         """The client is gone; `client_gone` says so as well."""
 
     def _finish(self) -> None:
@@ -321,11 +324,11 @@ class Passage:
 
     # the request
 
-    def body_data(self, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def body_data(self, data: bytes) -> None: ...
 
-    def body_end(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def body_end(self) -> None: ...
 
     def client_gone(self) -> None:
         self.over = True

@@ -21,6 +21,7 @@ import os
 import socket
 import sys
 import termios
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from errno import EINPROGRESS, EISCONN
 
@@ -163,12 +164,12 @@ class EagerServer(EagerConnection, tcp.Server):
     """An accepted TCP connection."""
 
 
-class ClientProtocol(Protocol):
+class ClientProtocol(Protocol, ABC):
     """A protocol for an `EagerClient`: it also hears of a connection that was never made."""
 
+    @abstractmethod
     def connection_failed(self, error: OSError) -> None:
         """No other callback follows."""
-        raise NotImplementedError
 
 
 class EagerClient(EagerConnection):

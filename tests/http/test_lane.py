@@ -26,6 +26,10 @@ class OneLane(Waiting):
         self.places.give_back()
         self.serve()
 
+    def cut(self, cause: str) -> None:
+        for passage in self.places.dismiss():
+            passage.refused(cause, None)
+
 
 class Asked:
     """Somebody who does at once what the test wants when there is a place."""
