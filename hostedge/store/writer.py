@@ -68,12 +68,6 @@ class RouteStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def revision(self) -> int:
-        """The newest revision; 0 while nothing was ever written."""
-        with closing(open_read_only(self._path)) as reading:
-            row = reading.execute("SELECT coalesce(max(revision), 0) FROM changes").fetchone()
-        return int(row[0])
-
     def apply(self, sites: Sequence[Site], who: str, dry_run: bool = False) -> Outcome:
         """
         Make it so that these accounts have exactly this; other accounts are not touched.

@@ -34,6 +34,7 @@ from hostedge.control import ApiListener, WritingThread
 from hostedge.errors import ConfigError
 from hostedge.settings import Settings, read_settings
 from hostedge.store.history import History
+from hostedge.store.reader import StoreReader
 from hostedge.store.served import ServedZones
 from hostedge.store.writer import RouteStore
 from tests.api.node import RecordedNode
@@ -71,6 +72,8 @@ class ApiCase(TestCase):
         self.settings: Settings = read_settings(file)
         self.store = RouteStore(self.settings.store, words(), lambda: 1_800_000_000.0)
         self.addCleanup(self.store.close)
+        self.reader = StoreReader(self.settings.store, words())
+        self.addCleanup(self.reader.close)
         self.settings.run.mkdir()
         self.node = RecordedNode(report={"name": "localhost", "revision": 0, "keeper": True})
         writing = WritingThread(reactor)
@@ -162,7 +165,7 @@ class ApplyTests(ApiCase):
         self.assertTrue(out.endswith("nothing was changed.\n"))
         answer = json.loads(await self.told("apply", file, "--dry-run", "--json"))
         self.assertEqual((answer["revision"], answer["dry_run"]), (1, True))
-        self.assertEqual(self.store.revision(), 1)
+        self.assertEqual(self.reader.revision(), 1)
 
     async def test_wrongFiles(self) -> None:
         """
@@ -182,7 +185,7 @@ class ApplyTests(ApiCase):
             await self.refused("apply", "none.yaml"),
             "none.yaml: cannot be read: No such file or directory",
         )
-        self.assertEqual((self.store.revision(), self.node.asked), (0, []))
+        self.assertEqual((self.reader.revision(), self.node.asked), (0, []))
 
     async def test_othersName(self) -> None:
         """
@@ -191,7 +194,7 @@ class ApplyTests(ApiCase):
         await self.told("apply", self.write(SITE))
         line = await self.refused("apply", self.write(SITE.replace("account: demo", "account: b")))
         self.assertIn("demo.test", line)
-        self.assertEqual(self.store.revision(), 1)
+        self.assertEqual(self.reader.revision(), 1)
 
     async def test_certificate(self) -> None:
         """

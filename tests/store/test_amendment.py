@@ -41,7 +41,7 @@ class AmendTests(StoreTestCase):
             self.assertEqual(len(self.store.put("demo", KEY, value, "me", True).changes), 1)
             outcome = self.store.put("demo", KEY, value, "me")
             self.assertEqual([change.key for change in outcome.changes], [KEY])
-            self.assertEqual(outcome.revision, self.store.revision())
+            self.assertEqual(outcome.revision, self.reader.revision())
             (now,) = self.store.export()
             self.assertEqual(now, evolve(whole, zones=(value,) if value else ()))
             self.assertEqual(self.store.put("demo", KEY, value, "me").changes, ())
@@ -65,7 +65,7 @@ class AmendTests(StoreTestCase):
         taken = self.refused({"two": {domain_key("a.example"): Domain("a.example")}})
         self.assertIn("account two: a.example is a name of account demo already", taken)
         self.assertIn("no such account", self.refused({"nobody": {KEY: ZONE}}))
-        self.assertEqual(self.store.revision(), 1)
+        self.assertEqual(self.reader.revision(), 1)
 
     def test_severalAccounts(self) -> None:
         """

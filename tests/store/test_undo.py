@@ -23,10 +23,10 @@ class UndoTests(StoreTestCase):
 
     def refused(self, revision: int) -> str:
         """Why it cannot be undone; nothing has changed."""
-        before, newest = self.everything(), self.store.revision()
+        before, newest = self.everything(), self.reader.revision()
         for dry_run in (True, False):
             error = self.assertRaises(ConfigError, self.store.undo, revision, "me", dry_run)
-        self.assertEqual((self.everything(), self.store.revision()), (before, newest))
+        self.assertEqual((self.everything(), self.reader.revision()), (before, newest))
         return str(error)
 
     def test_back(self) -> None:
@@ -39,7 +39,7 @@ class UndoTests(StoreTestCase):
         changed = evolve(site("demo", a_example=(), d_example=()), apps=(fast,))
         self.store.apply([changed], "me")
         dry = self.store.undo(2, "you", dry_run=True)
-        self.assertEqual(self.store.revision(), 2)
+        self.assertEqual(self.reader.revision(), 2)
         outcome = self.store.undo(2, "you")
         self.assertEqual(outcome.changes, dry.changes)
         self.assertEqual(outcome.revision, 3)

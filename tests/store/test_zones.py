@@ -196,7 +196,7 @@ class HandsTests(ZoneTestCase):
             self.assertIn(wanted, self.refused("two", name))
         self.assertIn("want both in one account", self.refused("two", "org"))
         self.apply("two", (Zone("xexample.org"), Zone("example.net")))
-        self.assertEqual(self.store.revision(), 2)
+        self.assertEqual(self.reader.revision(), 2)
 
     def test_oneCall(self) -> None:
         """
