@@ -228,6 +228,7 @@ def edge(
     from hostedge.http.retrospect import Retrospect
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
+    from hostedge.net.announced import Announcements
     from hostedge.net.datagram import Batch
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
@@ -241,10 +242,12 @@ def edge(
     from hostedge.tls.certificates import Certificates
     from hostedge.tls.contexts import POLICIES
     from hostedge.wire.date import DateLine
+    from hostedge.wire.networks import parse_networks
     from hostedge.wire.request_id import RequestIds
     from hostedge.ws.passage import Sockets
 
     limits, dns = settings.limits, settings.dns
+    trusted = parse_networks(settings.trust.proxies)
     counters = make_counters()
     wheel = Wheel(reactor)
     share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
@@ -307,9 +310,15 @@ def edge(
         for each in listeners
         if each.protocol == "dns-udp"
     )
+    announcements = Announcements(
+        reactor, wheel, counters, trusted, share.closed, limits.proxy_timeout
+    )
+    plain = partial(accept_plain, reactor, entrances["http"])
     connectors: dict[str, Connector] = {
-        "http": partial(accept_plain, reactor, entrances["http"]),
+        "http": plain,
         "https": terms.accept,
+        "proxy-http": partial(announcements.accept, plain),
+        "proxy-https": partial(announcements.accept, terms.accept),
         "dns-tcp": streams.accept,
     }
     whole = Edge(

@@ -90,13 +90,18 @@ class CountedEntrance(Entrance):
 
 
 def accept_plain(
-    reactor: Any, entrance: Entrance, connected: socket.socket, client: tuple[Any, ...]
+    reactor: Any,
+    entrance: Entrance,
+    connected: socket.socket,
+    client: tuple[Any, ...],
+    reached_port: int = 0,
 ) -> None:
     """Take in a connection that an HTTP listener has accepted."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     protocol = H1(entrance)
     # no Port of Twisted's has accepted it
     transport = EagerServer(connected, protocol, client, None, 0, reactor)  # type: ignore[arg-type]
+    transport.reached_port = reached_port
     protocol.makeConnection(transport)
 
 

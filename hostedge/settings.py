@@ -17,6 +17,11 @@ Settings file::
     http = ["127.0.0.1:8080"]
     https = ["127.0.0.1:8443"]
     dns = ["127.0.0.1:8053"]       # UDP and TCP; one address each, no wildcard
+    proxy_http = ["10.0.0.5:8081"]     # like http and https, but for proxies before this node:
+    proxy_https = ["10.0.0.5:8444"]    # each connection begins with a PROXY header, v1 or v2
+
+    [trust]
+    proxies = ["10.0.0.0/8"]       # who may say who the client is: there, and by X-Forwarded-*
 
     [dns]
     addresses = ["192.0.2.1"]      # where the node is reached: what domains are answered with
@@ -32,7 +37,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from math import inf
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -55,6 +60,27 @@ class Listen:
     https: tuple[str, ...] = ()
     # both UDP and TCP
     dns: tuple[str, ...] = ()
+    # where a connection begins with a header of the PROXY protocol
+    proxy_http: tuple[str, ...] = ()
+    proxy_https: tuple[str, ...] = ()
+
+    @property
+    def streams(self) -> tuple[tuple[str, str], ...]:
+        """Protocol and address of every listener but those for DNS, in the order of binding."""
+        return (
+            *(("http", address) for address in self.http),
+            *(("https", address) for address in self.https),
+            *(("proxy-http", address) for address in self.proxy_http),
+            *(("proxy-https", address) for address in self.proxy_https),
+        )
+
+
+@frozen
+class Trust:
+    """Whom the node believes about others."""
+
+    # addresses and networks of the proxies that stand before it
+    proxies: tuple[str, ...] = ()
 
 
 @frozen
@@ -81,6 +107,8 @@ class Console:
 class Limits:
     """Bounds on what a client may ask for; bytes and seconds."""
 
+    # from the accept to the end of a PROXY header
+    proxy_timeout: float = 5.0
     header_timeout: float = 10.0
     handshake_timeout: float = 10.0
     hello_timeout: float = 5.0
@@ -126,6 +154,7 @@ class Settings:
     listen: Listen = Listen()
     limits: Limits = Limits()
     dns: Dns = Dns()
+    trust: Trust = Trust()
     console: Console = Console()
 
     @property
@@ -270,6 +299,13 @@ def _public_address(text: str, where: str) -> str:
         raise ConfigError(where, f"want an IP address, not {text!r}") from None
 
 
+def _network(text: str, where: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ConfigError(where, f"want an IP address or a network: {error}") from None
+
+
 def _host(text: str, where: str) -> str:
     try:
         name = parse_hostname(text)
@@ -280,12 +316,13 @@ def _host(text: str, where: str) -> str:
     return name
 
 
-_TABLES = (Listen, Limits, Dns, Console)
+_TABLES = (Listen, Limits, Dns, Trust, Console)
 _ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
 # how the items of a list are read, and what one looks like; the others are endpoints
 _LISTS: dict[str, tuple[Callable[[str, str], str], str]] = {
     "dns": (_dns_endpoint, '["192.0.2.1:53"]'),
     "addresses": (_public_address, '["192.0.2.1", "2001:db8::1"]'),
+    "proxies": (_network, '["10.0.0.0/8", "192.0.2.1"]'),
     "nameservers": (_host, '["ns1.example.net"]'),
 }
 _SCALARS = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}
@@ -324,6 +361,10 @@ def _bounded(settings: Settings, file: Path) -> None:
             f"{file}: state",
             f"the path is over {MAX_STATE} bytes: UNIX sockets below it could not be bound",
         )
+    listen = settings.listen
+    if (listen.proxy_http or listen.proxy_https) and not settings.trust.proxies:
+        problem = "is missing: want the proxies that may use the listeners for them"
+        raise ConfigError(f"{file}: trust: proxies", problem)
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):

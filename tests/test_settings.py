@@ -54,7 +54,9 @@ class ReadSettingsTests(SynchronousTestCase):
             "[limits]\nheader_timeout = 3\nbody_size = 1000\n"
             '[dns]\naddresses = ["192.0.2.1", "2001:DB8::1"]\nnameservers = ["NS1.example."]\n'
             '[console]\nssh = "127.0.0.1:0"\nkeys = "node.toml"\n'
+            '[trust]\nproxies = ["10.0.0.0/8", "192.0.2.1"]\n'
         )
+        self.assertEqual(settings.trust.proxies, ("10.0.0.0/8", "192.0.2.1/32"))
         self.assertEqual(settings.dns.addresses, ("192.0.2.1", "2001:db8::1"))
         self.assertEqual(settings.dns.nameservers, ("ns1.example",))
         self.assertEqual(settings.console.ssh, "127.0.0.1:0")
@@ -77,6 +79,11 @@ class ReadSettingsTests(SynchronousTestCase):
             good + 'tls = "old"': ": tls: want default or modern, not 'old'",
             good + "edges = true": ": edges: want a whole number, not True",
             good + 'edges = "2"': ": edges: want a whole number, not '2'",
+            good + '[trust]\nproxies = ["10.0.0.1/8"]': ": trust: proxies: want an IP address or a "
+            "network: 10.0.0.1/8 has host bits set",
+            good
+            + '[listen]\nproxy_http = ["127.0.0.1:0"]': ": trust: proxies: is missing: want the "
+            "proxies that may use the listeners for them",
             good + "name = 3": ": name: want a text, not 3",
             good + "listen = 3": ": listen: want a table, [listen]",
             good + '[listen]\nhttp = "127.0.0.1:80"': ": listen: http: want a list,"
@@ -105,7 +112,7 @@ class ReadSettingsTests(SynchronousTestCase):
             good + "[listen]\nhttp = ['\u00e4:80']": ": listen: http: want host:port or"
             " [v6]:port, not '\u00e4:80'",
             good + "[listen]\nftp = []": ": listen: ftp: is not a setting; known here: dns, http,"
-            " https",
+            " https, proxy_http, proxy_https",
         }.items():
             self.assertEqual(self.refused(text), wanted, text)
 

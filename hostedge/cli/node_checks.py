@@ -156,16 +156,15 @@ def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:
     bound = listeners(settings) if runs else []
     held = {(each["protocol"], each["address"]) for each in bound}
     listen, console = settings.listen, settings.console
-    for protocol, addresses in (
-        *(("http", listen.http), ("https", listen.https)),
-        *(("dns-udp", listen.dns), ("dns-tcp", listen.dns)),
-        ("ssh", (console.ssh,) if console.ssh else ()),
+    for protocol, address in (
+        *listen.streams,
+        *((protocol, each) for each in listen.dns for protocol in ("dns-udp", "dns-tcp")),
+        *((("ssh", console.ssh),) if console.ssh else ()),
     ):
-        for address in addresses:
-            if (protocol, address) in held:
-                yield Finding("ok", protocol, f"{address} is held by this node")
-            else:
-                yield _bindable(protocol, address)
+        if (protocol, address) in held:
+            yield Finding("ok", protocol, f"{address} is held by this node")
+        else:
+            yield _bindable(protocol, address)
     if listen.dns and not settings.dns.addresses:
         text = "[dns] addresses is empty: domains in zones are answered without an address"
         todo = f"say in {settings.file} where this node is reached"

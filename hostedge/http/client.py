@@ -65,7 +65,8 @@ class ClientConnection(Protocol, ABC):
         peer = transport.getPeer()
         # UNIX peers and the addresses of tests have neither
         self.client, self.client_port = getattr(peer, "host", ""), getattr(peer, "port", 0)
-        self.local_port = getattr(transport.getHost(), "port", 0)
+        reached = getattr(transport, "reached_port", 0)
+        self.local_port = reached or getattr(transport.getHost(), "port", 0)
         self.server_name = getattr(transport, "server_name", "") or ""
         entrance.counters["http_connections"] += 1
         entrance.add(self)

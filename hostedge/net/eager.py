@@ -43,6 +43,8 @@ class EagerConnection(tcp.Connection):
     """
 
     _is_late = False
+    # the port that the client has connected to, where a proxy before us has said it
+    reached_port = 0
 
     def _send(self, data: bytes | memoryview) -> int:
         """

@@ -109,9 +109,11 @@ class Terms:
     handshake_timeout: float = 10.0
     watching: SSL.Context = field(factory=lambda: make_watching_context(watch))
 
-    def accept(self, connected: socket.socket, client: tuple[Any, ...]) -> None:
+    def accept(
+        self, connected: socket.socket, client: tuple[Any, ...], reached_port: int = 0
+    ) -> None:
         """Take in a connection that a listener has accepted."""
-        Opening(self, connected, client)
+        Opening(self, connected, client, reached_port)
 
 
 class Opening(FileDescriptor):
@@ -123,11 +125,14 @@ class Opening(FileDescriptor):
     _log = Logger()
     due = 0
 
-    def __init__(self, terms: Terms, connected: socket.socket, client: tuple[Any, ...]) -> None:
+    def __init__(
+        self, terms: Terms, connected: socket.socket, client: tuple[Any, ...], reached_port: int
+    ) -> None:
         super().__init__(terms.reactor)
         self._terms = terms
         self._socket = connected
         self._client = client
+        self._reached_port = reached_port
         self._session: SSL.Connection | None = None
         # the bytes without which there is nothing to do
         self._wanted = 1
@@ -281,6 +286,7 @@ class Opening(FileDescriptor):
             self._server_name,
             terms.counters,
         )
+        transport.reached_port = self._reached_port
         try:
             protocol.makeConnection(transport)
         except Exception:  # noqa: BLE001 - the reactor would blame this object, not the transport

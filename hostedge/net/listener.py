@@ -61,8 +61,7 @@ def wanted(settings: Settings) -> list[tuple[str, str]]:
     """Protocol and address of every listener that the settings ask for, as they are bound."""
     listen = settings.listen
     return [
-        *(("http", asked) for asked in listen.http),
-        *(("https", asked) for asked in listen.https),
+        *listen.streams,
         *((protocol, asked) for asked in listen.dns for protocol in ("dns-udp", "dns-tcp")),
     ]
 

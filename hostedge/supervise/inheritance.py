@@ -69,9 +69,9 @@ def bind_all(settings: Settings) -> tuple[Listener, ...]:
     bound: list[Listener] = []
     listen = settings.listen
     try:
-        for protocol, addresses in (("http", listen.http), ("https", listen.https)):
-            for asked in addresses:
-                bound.append(bind(protocol, asked, f"{settings.file}: listen: {protocol}"))
+        for protocol, asked in listen.streams:
+            key = protocol.replace("-", "_")
+            bound.append(bind(protocol, asked, f"{settings.file}: listen: {key}"))
         for asked in listen.dns:
             bound.extend(bind_both(asked, f"{settings.file}: listen: dns"))
     except ConfigError:
