@@ -226,6 +226,7 @@ def edge(
     from hostedge.http.h1 import H1
     from hostedge.http.h2 import H2
     from hostedge.http.retrospect import Retrospect
+    from hostedge.http.trust import believing
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
     from hostedge.net.announced import Announcements
@@ -266,16 +267,18 @@ def edge(
         reader, links.certify, settings.name, POLICIES[settings.tls], ALPN, seconds
     )
     hosts.subscribe(certificates.changed)
+    make_id = RequestIds(seconds).make
+    router = believing(make_router(hosts), trusted, make_id)
     entrances = {
         scheme: CountedEntrance(
             share.closed,
             scheme=scheme.encode(),
-            router=make_router(hosts),
+            router=router,
             limits=limits,
             wheel=wheel,
             counters=counters,
             record=access_log.record,
-            make_id=RequestIds(seconds).make,
+            make_id=make_id,
             date=DateLine(seconds).now,
         )
         for scheme in ("http", "https")

@@ -79,6 +79,7 @@ CAUSES: dict[str, Cause] = {
     "connect_timeout": Cause(504, "The server behind did not accept.", "connection_timeout"),
     "response_timeout": Cause(504, "The server behind did not answer.", "connection_read_timeout"),
     "version": Cause(505, "This HTTP version is not supported.", "http_request_error"),
+    "loop": Cause(508, "The request goes in circles.", "proxy_loop_detected"),
 }
 
 

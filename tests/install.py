@@ -22,6 +22,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "ip": "iproute2",
     "dig": "bind9-dnsutils",
+    "haproxy": "haproxy",
     "kdig": "knot-dnsutils",
     "knotd": "knot",
     "unbound": "unbound",

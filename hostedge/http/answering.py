@@ -33,7 +33,8 @@ class Answering(ABC):
     __slots__ = (
         # the request
         *("entrance", "method", "target", "path", "query", "fields", "limited", "length", "host"),
-        *("authority", "scheme", "id", "client", "client_port", "local_port", "server_name"),
+        *("authority", "scheme", "id", "client", "client_port", "hops", "local_port"),
+        *("server_name", "trace"),
         *("revision", "expects", "upgrade", "receiver", "complete", "paused"),
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
@@ -68,11 +69,12 @@ class Answering(ABC):
         self.client_port = connection.client_port
         self.local_port = connection.local_port
         self.server_name = connection.server_name
+        self.hops: tuple[str, ...] = ()
         self.bodyless = method == b"HEAD"
         self.limited: frozenset[bytes] = _NOTHING
         self.receiver: BodyReceiver | None = None
         self.left: int | None = None
-        self.head = b""
+        self.head = self.trace = b""
         self.upstream = self.cause = self.upgrade = ""
         self.revision = self.status = self.sent = 0
         self.queued = self.connected = self.first_byte = self.total = 0.0

@@ -84,7 +84,12 @@ class Exchange(Protocol):
     length: int | None
     client: str
     client_port: int
+    # the trusted proxies since the client, its own first
+    hops: tuple[str, ...]
+    # the port that the client has connected to
     local_port: int
+    # lines of the head that continue a trusted proxy's trace; empty: a trace begins here
+    trace: bytes
     # what the TLS client asked for, in normal form; empty without
     server_name: str
     # `websocket` for a valid opening handshake; the cause of the refusal for one that is not;

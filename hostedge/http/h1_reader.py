@@ -19,7 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
 from hostedge.memo import Memo
-from hostedge.wire.fields import connection_options
+from hostedge.wire.fields import connection_options, goes_in_circles
 from hostedge.wire.target import origin_form, split_target
 from hostedge.wire.upgrade import WEBSOCKET, asks_for
 
@@ -43,7 +43,7 @@ _UNWANTED = {
         "bad_request",
     ),
 }  # fmt: skip
-_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION, _UPGRADE = range(1, 7)
+_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION, _UPGRADE, _VIA = range(1, 8)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
@@ -51,6 +51,7 @@ _WATCHED = {
     b"expect": _EXPECT,
     b"connection": _CONNECTION,
     b"upgrade": _UPGRADE,
+    b"via": _VIA,
 }
 _watched: Memo[bytes, int] = Memo(lambda name: _WATCHED.get(name.lower(), 0))
 # options of `Connection` that name no field
@@ -227,6 +228,7 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], s
     authority: bytes | None = None
     length: int | None = 0
     expects = False
+    passed: list[bytes] = []
     limited = _NOTHING
     upgrade = ""
     for name, value in fields:
@@ -249,12 +251,16 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], s
             length = None
         elif kind == _UPGRADE:
             upgrade = upgrade or asks_for(method, version, fields)
+        elif kind == _VIA:
+            passed.append(value)
         elif value.lower() == b"100-continue":
             expects = version == "1.1"
         else:
             raise BadRequest("expectation")
     if authority is None:
         raise BadRequest("bad_host", "no Host field")
+    if passed and goes_in_circles(passed):
+        raise BadRequest("loop")
     if limited:
         limited -= _WORDS
     return authority, length, expects and length != 0, limited, upgrade

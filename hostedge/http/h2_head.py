@@ -15,7 +15,7 @@ from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
 from hostedge.http.h1_reader import MAX_FIELD, MAX_FIELDS, MAX_SECTION, MAX_TARGET, read_target
 from hostedge.memo import Memo
-from hostedge.wire.fields import is_token
+from hostedge.wire.fields import goes_in_circles, is_token
 from hostedge.wire.host import request_host, split_authority
 
 # what HTTP/1.1 clients may ask for here: RFC 9110, 5789, 4918, 3253, 3744, 5323, 5842, 4791,
@@ -31,13 +31,14 @@ _PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
 _FORBIDDEN = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
-_PLAIN, _MALFORMED, _HOST, _LENGTH, _EXPECT, _COOKIE, _TE = range(7)
+_PLAIN, _MALFORMED, _HOST, _LENGTH, _EXPECT, _COOKIE, _TE, _VIA = range(8)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"expect": _EXPECT,
     b"cookie": _COOKIE,
     b"te": _TE,
+    b"via": _VIA,
     **dict.fromkeys(_FORBIDDEN, _MALFORMED),
 }
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
@@ -133,6 +134,7 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
     fields: Fields = []
     hosts: list[bytes] = []
     cookies: list[bytes] = []
+    passed: list[bytes] = []
     length: int | None = None
     expectation = b""
     for item in block:
@@ -154,10 +156,15 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
         elif kind == _EXPECT:
             expectation = value or b"nothing"
             fields.append(item)
+        elif kind == _VIA:
+            passed.append(value)
+            fields.append(item)
         elif kind == _MALFORMED or value.lower() != b"trailers":
             raise Malformed("a field that must not be in HTTP/2")
         else:
             fields.append(item)
+    if passed and goes_in_circles(passed):
+        raise BadRequest("loop")
     if cookies:
         # each may come by itself; RFC 9113 section 8.2.3
         fields.append((b"cookie", b"; ".join(cookies)))

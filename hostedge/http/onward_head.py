@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from hostedge.http.exchange import Exchange
 from hostedge.memo import Memo
-from hostedge.wire.fields import travels_on
+from hostedge.wire.fields import PSEUDONYM, travels_on
+from hostedge.wire.forwarded import new_trace
 from hostedge.wire.target import onward_target
 
 _NOTHING: frozenset[bytes] = frozenset()
@@ -27,16 +28,16 @@ def _line_start(name: bytes) -> bytes | None:
 _starts: Memo[bytes, bytes | None] = Memo(_line_start)
 
 
-def _client_lines(client: tuple[str, bytes, int]) -> bytes:
-    address = client[0].encode()
+def _client_lines(facts: tuple[str, tuple[str, ...], bytes, int]) -> bytes:
+    client, hops, scheme, port = facts
     return (
         b"\r\nX-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
-        b"X-Forwarded-Port: %d\r\nVia: 1.1 hostedge\r\nX-Forwarded-Host: "
-        % (address, address, client[1], client[2])
+        b"X-Forwarded-Port: %d\r\nVia: 1.1 %b\r\nX-Forwarded-Host: "
+        % (", ".join((client, *hops)).encode(), client.encode(), scheme, port, PSEUDONYM)
     )
 
 
-_clients: Memo[tuple[str, bytes, int], bytes] = Memo(_client_lines)
+_clients: Memo[tuple[str, tuple[str, ...], bytes, int], bytes] = Memo(_client_lines)
 
 
 def make_head(
@@ -57,10 +58,11 @@ def make_head(
     parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority]
     parts += [start + value for name, value in fields if (start := _starts[name]) is not None]
     parts += (
-        _clients[exchange.client, exchange.scheme, exchange.local_port],
+        _clients[exchange.client, exchange.hops, exchange.scheme, exchange.local_port],
         authority,
         b"\r\nX-Request-ID: ",
         exchange.id.encode(),
+        exchange.trace or b"\r\ntraceparent: " + new_trace(exchange.id).encode(),
     )
     if length is None:
         parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -37,6 +37,8 @@ IDENTITY = frozenset(
         b"cf-connecting-ip",
         b"forwarded",
         b"proxy",
+        b"traceparent",
+        b"tracestate",
         b"true-client-ip",
         b"x-client-ip",
         b"x-cluster-client-ip",
@@ -80,6 +82,17 @@ _PROTECTED = frozenset(
         b"x-request-id",
     }
 )
+
+
+# how often a request may have passed a node of this kind before
+MAX_PASSES = 3
+PSEUDONYM = b"hostedge"
+_passed = re.compile(rb"(?:^|,)[ \t]*[^ \t,]+[ \t]+" + PSEUDONYM + rb"(?=[ \t,]|$)").findall
+
+
+def goes_in_circles(values: list[bytes]) -> bool:
+    """Whether all `Via` fields of a request name us too often; RFC 9110 section 7.6.3."""
+    return sum(len(_passed(value)) for value in values) >= MAX_PASSES
 
 
 def is_token(name: bytes) -> bool:

@@ -18,6 +18,8 @@ from hostedge.wire.networks import Networks
 
 # more hops than any chain has; bounds what one request costs
 MAX_HOPS = 32
+# ids that end below this, 3 of 256, belong to sampled traces
+SAMPLED = "03"
 
 _PAIR = r'[!#$%&\'*+.^_`|~0-9A-Za-z-]+=(?:[!#$%&\'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*+")'
 _ELEMENT = re.compile(rf"[ \t]*({_PAIR}(?:[ \t]*;[ \t]*{_PAIR})*)?[ \t]*(?:,|$)")
@@ -86,6 +88,15 @@ def read_told(peer: str, fields: Sequence[tuple[bytes, bytes]], trusted: Network
         traceparent,
         b",".join(said.get(b"tracestate", ()))[:512] if traceparent else b"",
     )
+
+
+def new_trace(request_id: str) -> str:
+    """
+    A `traceparent` for a request that brings none, of its id: a UUIDv7, so that whoever has the
+    one finds the other. One of a hundred or so is marked as sampled.
+    """
+    trace = request_id.replace("-", "")
+    return f"00-{trace}-{trace[16:]}-{'01' if request_id[-2:] < SAMPLED else '00'}"
 
 
 def _walk(peer: str, chain: Sequence[str], trusted: Networks) -> tuple[str, tuple[str, ...]]:

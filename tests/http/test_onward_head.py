@@ -51,7 +51,7 @@ class HeadTests(SynchronousTestCase):
             (b"POST", 5, b"Content-Length: 5"),
             (b"POST", 0, b"Content-Length: 0"),
             (b"POST", None, b"Transfer-Encoding: chunked"),
-            (b"DELETE", 0, b"X-Request-ID: the-id"),
+            (b"DELETE", 0, b"traceparent: 00-theid--00"),
         ):
             text = b"%b / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" % method
             self.assertEqual(self.head(text, length)[-1], line)

@@ -91,7 +91,8 @@ class SimpleTests(RelayCase):
             b"GET /a?b HTTP/1.1\r\nHost: a.test:80\r\nUser-Agent: x\r\n"
             b"X-Forwarded-For: 192.168.1.1\r\nX-Real-IP: 192.168.1.1\r\n"
             b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 12345\r\nVia: 1.1 hostedge\r\n"
-            b"X-Forwarded-Host: a.test:80\r\nX-Request-ID: the-id\r\n\r\n",
+            b"X-Forwarded-Host: a.test:80\r\nX-Request-ID: the-id\r\n"
+            b"traceparent: 00-theid--00\r\n\r\n",
         )
         writes: list[bytes] = []
         stage.client.write = writes.append  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.wire.fields import (
     HOP_BY_HOP,
     connection_options,
+    goes_in_circles,
     is_token,
     travels_back,
     travels_on,
@@ -108,3 +109,15 @@ class TravelTests(SynchronousTestCase):
         """
         if travels_on(name):
             self.assertTrue(name.replace(b"-", b"a").isalnum() and name.isascii(), name)
+
+    def test_circles(self) -> None:
+        """Three passes are too many; comments and others' names count for nothing."""
+        for values, circles in (
+            ([b"1.1 hostedge, 1.1 hostedge"], False),
+            ([b"1.1 hostedge, 1.1 hostedge", b"2 hostedge (here)"], True),
+            ([b"1.1 hostedge,1.0 hostedge,HTTP/2\thostedge"], True),
+            ([b"1.1 nginx (hostedge, hostedge, hostedge)"], False),
+            ([b"1.1 hostedge-2, 1.1 hostedge.example, 1.1 myhostedge"], False),
+            ([b""], False),
+        ):
+            self.assertEqual(goes_in_circles(values), circles, values)

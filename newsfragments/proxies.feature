@@ -1,0 +1,1 @@
+Proxies before the node: listeners that take the PROXY protocol, versions 1 and 2 (`[listen] proxy_http`, `proxy_https`), and `X-Forwarded-For`, `Forwarded`, `X-Request-ID` and `traceparent` of the addresses in `[trust] proxies`, of nobody else. Apps get a `traceparent`; a request that goes in circles is answered with 508.
