@@ -119,6 +119,9 @@ class Answering(ABC):
         self.respond(*make_refusal(cause, accept, self.id, retry_after))
 
     @abstractmethod
+    def inform(self, status: int, fields: Fields) -> None: ...
+
+    @abstractmethod
     def begin(self, status: int, fields: Fields, length: int | None) -> None: ...
 
     @abstractmethod

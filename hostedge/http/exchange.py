@@ -123,6 +123,9 @@ class Exchange(Protocol):
     def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
         """Answer with `errors.CAUSES[cause]`: page, `Proxy-Status`, error id; or abort if begun."""
 
+    def inform(self, status: int, fields: Fields) -> None:
+        """An interim answer, before `begin`; it gets lost where the client may not expect one."""
+
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         """The head of the answer; length None = framed by chunks. Framing fields are ours."""
 

@@ -65,6 +65,19 @@ class H1Exchange(Answering):
             self.connection.put(CONTINUE)
         self.connection.want_body()
 
+    def inform(self, status: int, fields: Fields) -> None:
+        if self.begun or self.over or self.old or not self._is_of_browser():
+            return
+        lines = [_starts[name] + value for name, value in fields]
+        self.connection.put(b"".join((_status_lines[status], *lines, b"\r\n\r\n")))
+
+    def _is_of_browser(self) -> bool:
+        """
+        Some clients of HTTP/1.1 take any 1xx for the answer, though they must not; RFC 8297
+        section 3. Browsers say that they are some.
+        """
+        return any(name.lower().startswith(b"sec-fetch-") for name, _ in self.fields)
+
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         if self.over:
             return

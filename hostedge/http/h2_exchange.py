@@ -110,6 +110,11 @@ class H2Exchange(Answering):
 
     # the answer
 
+    def inform(self, status: int, fields: Fields) -> None:
+        if not self.begun and not self.over:
+            self.engine.answer(self.stream, make_block(status, fields), False)
+            self.connection.flush()
+
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         if self.over:
             return

@@ -66,6 +66,9 @@ class Probe:
         self._attempt = None
         self._again(cause)
 
+    def informed(self, fields: Fields) -> None:
+        """The response itself is what counts."""
+
     def response_begins(
         self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
     ) -> None:

@@ -23,7 +23,7 @@ from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Spool
-from hostedge.http.upstream import Upstream, UpstreamConnection
+from hostedge.http.upstream import EARLY_HINTS, Upstream, UpstreamConnection
 from hostedge.settings import Limits
 
 # bytes taken from a spool at a time
@@ -209,6 +209,10 @@ class Passage(ABC):
             lane.release()
 
     # the response
+
+    def informed(self, fields: Fields) -> None:
+        if not self.over:
+            self.exchange.inform(EARLY_HINTS, fields)
 
     def response_begins(
         self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool

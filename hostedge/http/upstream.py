@@ -41,12 +41,16 @@ FRESH = 1.0
 UNIX_CONNECT = 1.0
 MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
+EARLY_HINTS = 103
 
 _TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
 
 
 class Reply(Protocol):
     """Who sent a request hears of its response here."""
+
+    def informed(self, fields: Fields) -> None:
+        """Early hints, before the response begins; `fields` are those that travel on."""
 
     def response_begins(
         self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
@@ -110,6 +114,8 @@ class UpstreamConnection(ClientProtocol):
         self._parser = HttpResponseParser(self)
         self._fields: Fields = []
         self._pieces: list[bytes] = []
+        # heads of early hints that nobody has heard of yet
+        self._hints: list[Fields] = []
         # of the request that is being served
         self._to_head = self._sent = False
         # of its response
@@ -240,6 +246,8 @@ class UpstreamConnection(ClientProtocol):
                 return
             # something came after the end; the response itself is sound
             self._dirty = True
+        if self._hints and not self._inform(reply):
+            return
         if self._told:
             # what comes although it is paused was on its way
             if self.deadline != NEVER:
@@ -271,6 +279,8 @@ class UpstreamConnection(ClientProtocol):
             if status < 100 or (status == SWITCHING and not self._is_granted):
                 raise ValueError(status)
             if not self._is_granted:
+                if status == EARLY_HINTS:
+                    self._hints.append(self._fields)
                 self._fields = []
             return
         if status > 599:
@@ -305,6 +315,18 @@ class UpstreamConnection(ClientProtocol):
             return
         self._fields = []
         reply.switched(fields, rest)
+
+    def _inform(self, reply: Reply) -> bool:
+        """Pass early hints on; False when the reply has heard the end of it."""
+        hints, self._hints = self._hints, []
+        for fields in hints:
+            try:
+                kept, _, _, _ = examine(fields, self._parser.get_http_version())
+            except BadRequest:
+                self._fail("bad_response")
+                return False
+            reply.informed(kept)
+        return self._reply is reply
 
     def _deliver_head(self, reply: Reply) -> None:
         try:

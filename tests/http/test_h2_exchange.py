@@ -30,6 +30,18 @@ class ExchangeTests(SynchronousTestCase):
         self.assertRaises(AssertionError, exchange.switch, [], None)
         self.assertRaises(AssertionError, exchange.leave, 0, True, "")
 
+    def test_informed(self) -> None:
+        """Early hints are a head before the answer's; after the answer began they get lost."""
+        self.exchange.inform(103, [(b"Link", b"</a.css>")])
+        self.scene.hear(self.client, self.heard)
+        self.assertEqual(self.heard.fields[1], [(b":status", b"103"), (b"link", b"</a.css>")])
+        self.assertNotIn(1, self.heard.ended)
+        self.exchange.respond(200, [], b"ok")
+        self.exchange.inform(103, [])
+        self.scene.hear(self.client, self.heard)
+        self.assertEqual(self.heard.statuses, {1: [103, 200]})
+        self.assertEqual(self.heard.bodies[1], b"ok")
+
     def test_beginsOnce(self) -> None:
         """A second beginning is a fault of ours, unless the client is gone."""
         self.exchange.begin(200, [], None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Any
 
@@ -165,6 +166,45 @@ class SimpleTests(RelayCase):
             self.assertNotIn(b"100", stage.client.value())
             stage.client.clear()
         self.assertEqual(stage.taken, 0)
+
+    def test_earlyHints(self) -> None:
+        """A 103 passes to a browser, as soon as it comes; what is this hop's stays here."""
+        hints = (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: X-Hop\r\n"
+            b"X-Hop: 1\r\nServer: x\r\n\r\n"
+        )
+        passed = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+        stage = self.stage()
+        browser = GET.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Mode: navigate\r\n\r\n")
+        stage.ask(browser)
+        connection = stage.app.accept()
+        stage.answer(connection, hints + hints[:20])
+        self.assertEqual(stage.client.value(), passed)
+        stage.answer(connection, hints[20:] + OK)
+        self.assertTrue(stage.client.value().startswith(passed * 2 + b"HTTP/1.1 200 OK\r\n"))
+        stage.client.clear()
+        for request in (GET, browser.replace(b"HTTP/1.1", b"HTTP/1.0")):
+            stage.ask(request)
+            stage.answer(connection, hints + OK)
+            self.assertNotIn(b"103", stage.client.value(), request)
+            self.assertIn(b"200 OK", stage.client.value(), request)
+            stage.client.clear()
+        self.assertEqual(stage.taken, 0)
+
+    def test_hintsThatAreNone(self) -> None:
+        """Early hints that break the protocol, or never end, fail the request."""
+        for hints in (
+            b"HTTP/1.1 103 Early Hints\r\nConnection: a b\r\nContent-Length: x\r\n\r\n",
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 2000,
+        ):
+            stage = self.stage()
+            stage.ask(GET)
+            connection = stage.app.accept()
+            with contextlib.suppress(OSError):
+                stage.answer(connection, hints)
+            stage.network.turn(50)
+            self.assertEqual([status for status, _, _ in stage.answers()], [502])
+            self.assertEqual(stage.taken, 0)
 
     def test_logged(self) -> None:
         """The exchange knows where it was answered and how long that took."""

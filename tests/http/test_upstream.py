@@ -26,6 +26,9 @@ class Asker:
     def connect_failed(self, cause: str) -> None:
         self.heard.append(cause)
 
+    def informed(self, fields: Fields) -> None:
+        self.heard.append(("hints", fields))
+
     def response_begins(
         self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
     ) -> None:

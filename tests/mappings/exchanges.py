@@ -68,6 +68,9 @@ class KeptExchange:
         self.cause = cause
         self.respond(CAUSES[cause].status, [], b"")
 
+    def inform(self, status: int, fields: Fields) -> None:
+        assert not self.status, "begun"
+
     def begin(self, status: int, fields: Fields, length: int | None) -> None:
         assert not self.status, "begun twice"
         self.status = status
