@@ -120,6 +120,9 @@ class Limits:
     h2_age: float = 3600.0
     body_timeout: float = 30.0
     write_timeout: float = 60.0
+    # bytes a second that a client sends of a body, and takes of an answer, at least; 0: any
+    body_rate: float = 500.0
+    read_rate: float = 250.0
     connect_timeout: float = 4.0
     response_timeout: float = 60.0
     hold_timeout: float = 30.0
@@ -316,6 +319,24 @@ def _host(text: str, where: str) -> str:
     return name
 
 
+# rates that need not be kept
+_MAY_BE_ZERO = frozenset(("body_rate", "read_rate"))
+# beyond these a limit protects nothing any more; seconds, bytes, numbers
+_CEILINGS: dict[str, float] = {
+    "proxy_timeout": 15,
+    "hello_timeout": 15,
+    "handshake_timeout": 30,
+    "header_timeout": 60,
+    "keepalive_timeout": 300,
+    "h2_keepalive_timeout": 600,
+    "body_timeout": 300,
+    "write_timeout": 600,
+    "connect_timeout": 30,
+    "response_timeout": 3600,
+    "hold_timeout": 120,
+    "websocket_idle": 86_400,
+}
+
 _TABLES = (Listen, Limits, Dns, Trust, Console)
 _ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
 # how the items of a list are read, and what one looks like; the others are endpoints
@@ -368,9 +389,12 @@ def _bounded(settings: Settings, file: Path) -> None:
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):
+        value, where = getattr(settings.limits, each.name), f"{file}: limits: {each.name}"
         # `not …` refuses NaN as well
-        if not 0 < getattr(settings.limits, each.name) < inf:
-            raise ConfigError(f"{file}: limits: {each.name}", "want more than 0, and an end")
+        if not (0 < value < inf or (value == 0 and each.name in _MAY_BE_ZERO)):
+            raise ConfigError(where, "want more than 0, and an end")
+        if value > _CEILINGS.get(each.name, inf):
+            raise ConfigError(where, f"want at most {_CEILINGS[each.name]}, not {value}")
 
 
 def parse_address(text: str, where: str) -> tuple[str, int]:

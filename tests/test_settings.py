@@ -84,6 +84,8 @@ class ReadSettingsTests(SynchronousTestCase):
             good
             + '[listen]\nproxy_http = ["127.0.0.1:0"]': ": trust: proxies: is missing: want the "
             "proxies that may use the listeners for them",
+            good + "[limits]\nheader_timeout = 61": ": limits: header_timeout: want at most 60, "
+            "not 61.0",
             good + "name = 3": ": name: want a text, not 3",
             good + "listen = 3": ": listen: want a table, [listen]",
             good + '[listen]\nhttp = "127.0.0.1:80"': ": listen: http: want a list,"

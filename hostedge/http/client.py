@@ -12,20 +12,25 @@ from abc import ABC, abstractmethod
 from twisted.internet.protocol import Protocol
 
 from hostedge.http.entrance import Entrance
+from hostedge.http.pace import Pace
 from hostedge.http.wheel import NEVER
 from hostedge.net.eager import EagerConnection
 
 LINGER = 2.0  # seconds in which a client may still be sending what we do not want
 LINGER_SIZE = 65536
 CHECK = 5.0  # seconds between looks at a connection that is being answered
+# seconds over which the rates of bodies are averaged, and that a request's body has before that
+BODY_WINDOW = BODY_GRACE = 10.0
+# seconds over which it is averaged how fast a client reads
+READ_WINDOW = 30.0
 
 
 class ClientConnection(Protocol, ABC):
     """
     One client's connection, watched by the wheel from its beginning to its end.
 
-    `_written` are bytes for the client; `_stuck` is how many of them had been delivered when
-    that last changed, and when.
+    `_written` are bytes for the client; `_taking` is how it takes what the kernel did not take
+    at once, None while there is nothing of it.
     """
 
     transport: EagerConnection
@@ -39,7 +44,7 @@ class ClientConnection(Protocol, ABC):
         self._wheel = entrance.wheel
         self._reading = True
         self._written = 0
-        self._stuck = (0, 0.0)
+        self._taking: Pace | None = None
         self._lingered = 0
 
     @property
@@ -74,11 +79,13 @@ class ClientConnection(Protocol, ABC):
         self._wheel.watch(self)
 
     def _is_stuck(self, unsent: int, now: float) -> bool:
-        """Whether the client has taken nothing of what it was sent for too long."""
-        delivered = self._written - unsent
-        if delivered != self._stuck[0]:
-            self._stuck = (delivered, now)
-        elif now - self._stuck[1] >= self.entrance.limits.write_timeout:
+        """Whether the client takes nothing of what it was sent, or too little, for too long."""
+        limits, delivered = self.entrance.limits, self._written - unsent
+        if not unsent:
+            self._taking = None
+        elif self._taking is None:
+            self._taking = Pace(now, delivered)
+        elif self._taking.lags(now, delivered, limits.write_timeout, limits.read_rate, READ_WINDOW):
             self.entrance.counters["http_write_stalled"] += 1
             return True
         return False

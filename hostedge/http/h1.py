@@ -23,11 +23,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
-from hostedge.http.client import CHECK, ClientConnection
+from hostedge.http.client import BODY_GRACE, BODY_WINDOW, CHECK, ClientConnection
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Successor
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
+from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
@@ -61,7 +62,7 @@ class H1(ClientConnection):
         self._held = b""
         self._advancing = False
         self._half_closed = False
-        self._body_at = 0.0
+        self._coming: Pace | None = None
 
     # what the transport says
 
@@ -115,8 +116,10 @@ class H1(ClientConnection):
 
     def timed_out(self) -> None:
         unsent = getattr(self.transport, "unsent", 0)
-        if unsent:
-            self._check_progress(unsent)
+        if self._is_stuck(unsent, self._wheel.now):
+            self.end()
+        elif unsent:
+            self.deadline = self._wheel.now + CHECK
         elif self._state == IDLE:
             self._leave()
             self.transport.loseConnection()
@@ -196,7 +199,7 @@ class H1(ClientConnection):
             # the end of a request without a body comes with its head
             del self._events[0]
         else:
-            self._body_at = self._wheel.now
+            self._coming = Pace(self._wheel.now, grace=BODY_GRACE)
         try:
             leaf = self.entrance.router(exchange)
             if type(leaf) is str:
@@ -235,7 +238,6 @@ class H1(ClientConnection):
         return exchange
 
     def _take_body(self, exchange: H1Exchange, data: bytes) -> None:
-        self._body_at = self._wheel.now
         if exchange.received + len(data) > self.entrance.limits.body_size:
             self._break_off(exchange, "too_large")
         else:
@@ -374,21 +376,15 @@ class H1(ClientConnection):
             self._half_close()
         self._read_on()
 
-    def _check_progress(self, unsent: int) -> None:
-        """End a connection whose client takes nothing for too long."""
-        now = self._wheel.now
-        if self._is_stuck(unsent, now):
-            self.end()
-        else:
-            self.deadline = now + CHECK
-
     def _check_body(self) -> None:
-        """Refuse a request whose body has stopped coming."""
-        exchange, now = self._exchange, self._wheel.now
+        """Refuse a request whose body has stopped coming, or comes too slowly."""
+        exchange, now, limits = self._exchange, self._wheel.now, self.entrance.limits
         self.deadline = now + CHECK
-        if exchange is None or exchange.complete:
+        if exchange is None or exchange.complete or self._coming is None:
             return
         if exchange.paused or not self._reading:
-            self._body_at = now
-        elif now - self._body_at >= self.entrance.limits.body_timeout:
+            self._coming.rest(now, exchange.received)
+        elif self._coming.lags(
+            now, exchange.received, limits.body_timeout, limits.body_rate, BODY_WINDOW
+        ):
             self._break_off(exchange, "body_timeout")

@@ -23,15 +23,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
-from hostedge.http.client import CHECK, LINGER, ClientConnection
+from hostedge.http.client import (
+    BODY_GRACE,
+    BODY_WINDOW,
+    CHECK,
+    LINGER,
+    READ_WINDOW,
+    ClientConnection,
+)
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Fields
 from hostedge.http.h2_engine import Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, read_request
 from hostedge.http.h2_outflow import Stream
+from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal
-from hostedge.http.wheel import NEVER
 from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -41,9 +48,6 @@ GOODBYE = 1.0
 FAREWELL = 512
 # bytes the kernel has not taken: beyond, the client has to read before it is read from
 MAX_UNSENT = 262_144
-# bytes that count as progress: in `body_timeout` and `write_timeout`, fewer are a trickle
-LEAST_BODY = 5_000
-LEAST_READ = 7_500
 
 # where a connection stands
 OPEN, LINGERING, ENDED = range(3)
@@ -189,7 +193,8 @@ class H2(ClientConnection):
                 # all of it is here
                 exchange.length = exchange.arrived
             exchange.complete = exchange.arrived_all and not exchange.arrived
-            exchange.marked_at = self._wheel.now
+            if not exchange.arrived_all:
+                exchange.coming = Pace(self._wheel.now, exchange.arrived, BODY_GRACE)
             try:
                 leaf = self.entrance.router(exchange)
                 if type(leaf) is str:
@@ -285,7 +290,7 @@ class H2(ClientConnection):
         unsent = getattr(self.transport, "unsent", 0)
         if self._state == LINGERING:
             self._check_lingering(now)
-        elif unsent and self._is_stuck(unsent, now):
+        elif self._is_stuck(unsent, now):
             self.end()
         elif self._partial and now - self._partial[0] >= self.entrance.limits.header_timeout:
             self.entrance.counters["refused_header_timeout"] += 1
@@ -303,7 +308,7 @@ class H2(ClientConnection):
             if stream.waiting:
                 self._check_reading(stream, now)
             else:
-                stream.marked_at = NEVER
+                stream.taking = None
         self.flush()
         if self._state != OPEN:
             return
@@ -336,17 +341,22 @@ class H2(ClientConnection):
             self._wheel.hasten(self)
 
     def _check_body(self, exchange: H2Exchange, now: float) -> None:
-        """Refuse a request whose body has stopped coming."""
-        if exchange.paused or exchange.pending or exchange.arrived - exchange.marked >= LEAST_BODY:
-            exchange.marked, exchange.marked_at = exchange.arrived, now
-        elif now - exchange.marked_at >= self.entrance.limits.body_timeout:
+        """Refuse a request whose body has stopped coming, or comes too slowly."""
+        coming, limits = exchange.coming, self.entrance.limits
+        if coming is None:
+            # no leaf has seen it yet
+            return
+        if exchange.paused or exchange.pending:
+            coming.rest(now, exchange.arrived)
+        elif coming.lags(now, exchange.arrived, limits.body_timeout, limits.body_rate, BODY_WINDOW):
             self._cut_off(exchange, "body_timeout")
 
     def _check_reading(self, stream: Stream, now: float) -> None:
-        """Reset a stream whose answer nobody takes."""
-        if stream.marked_at == NEVER or stream.sent - stream.marked >= LEAST_READ:
-            stream.marked, stream.marked_at = stream.sent, now
-        elif now - stream.marked_at >= self.entrance.limits.write_timeout:
+        """Reset a stream whose answer nobody takes, or too slowly."""
+        taking, limits = cast("Pace | None", stream.taking), self.entrance.limits
+        if taking is None:
+            stream.taking = Pace(now, stream.sent)
+        elif taking.lags(now, stream.sent, limits.write_timeout, limits.read_rate, READ_WINDOW):
             self.entrance.counters["http_write_stalled"] += 1
             self.engine.reset(stream, CANCEL)
             exchange = cast("H2Exchange | None", stream.exchange)
@@ -402,6 +412,8 @@ class H2(ClientConnection):
         that a window is larger: whatever the kernel has not sent by then is lost.
         """
         self._state = LINGERING
+        # from here on it counts what has arrived, not what the kernel has taken
+        self._taking = None
         self.transport.unregisterProducer()
         self._half_close()
         self._read_on()

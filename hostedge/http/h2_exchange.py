@@ -15,6 +15,7 @@ from hostedge.http.answering import Answering
 from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
+from hostedge.http.pace import Pace
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -37,8 +38,8 @@ class H2Exchange(Answering):
         *("connection", "engine", "stream"),
         # the request's body
         *("pending", "arrived", "arrived_all"),
-        # when there was progress last, and what had come by then
-        *("marked_at", "marked"),
+        # how it comes, None without one
+        "coming",
         # the answer
         *("ended", "producer"),
     )
@@ -62,8 +63,8 @@ class H2Exchange(Answering):
         self.arrived_all = self.complete = stream.remote_ended
         self.producer: Producer | None = None
         self.pending: list[bytes] = []
-        self.arrived = self.marked = 0
-        self.marked_at = 0.0
+        self.arrived = 0
+        self.coming: Pace | None = None
         self.ended = False
 
     # the request's body

@@ -12,8 +12,6 @@ Nothing is tried again before one of the three has opened.
 
 from __future__ import annotations
 
-from math import inf
-
 from hostedge.wire.h2_frame import DEFAULT_WINDOW, MAX_FRAME, MAX_WINDOW, data_head
 
 # bytes of bodies put together for one write; the transport can say stop after each
@@ -38,8 +36,8 @@ class Stream:
         *("id", "exchange", "remote_ended", "answering"),
         *("receive_window", "window_size", "unread", "unclaimed"),
         *("send_window", "waiting", "last", "stopped", "sent"),
-        # the owner's: when there was progress last, and what had been sent by then
-        *("marked_at", "marked"),
+        # the owner's: how the client takes it
+        "taking",
     )
 
     def __init__(self, number: int, send_window: int, receive_window: int) -> None:
@@ -51,8 +49,8 @@ class Stream:
         self.send_window = send_window
         self.waiting: bytes | memoryview = b""
         self.last = self.stopped = False
-        self.sent = self.marked = 0
-        self.marked_at = inf
+        self.sent = 0
+        self.taking: object = None
 
 
 class Outflow:

@@ -238,14 +238,30 @@ class TimeTests(SynchronousTestCase):
 
     def test_slowBody(self) -> None:
         """A body that stops for thirty seconds is refused."""
-        self.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+        self.protocol.dataReceived(post)
         self.scene.pass_time(25)
-        self.protocol.dataReceived(b"1")
+        piece = b"x" * 16_000
+        self.protocol.dataReceived(piece)
         self.scene.pass_time(25)
-        self.assertEqual(self.leaf.heard, [b"1"])
+        self.assertEqual(self.leaf.heard, [piece])
         self.scene.pass_time(12)
-        self.assertEqual(self.leaf.heard, [b"1", "gone"])
+        self.assertEqual(self.leaf.heard, [piece, "gone"])
         self.assertEqual(split_answers(self.client.value())[0][0], 408)
+
+    def test_tricklingBody(self) -> None:
+        """So is one that comes byte by byte; unless any rate will do."""
+        post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+        for rate in (500.0, 0.0):
+            self.scene.entrance.limits = with_limits(body_rate=rate)
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(post)
+            for _ in range(40):
+                self.scene.pass_time(3)
+                if client.connected:
+                    protocol.dataReceived(b"x")
+            self.assertEqual(client.connected, rate == 0.0)
+        self.assertEqual(self.scene.counters["refused_body_timeout"], 1)
 
     def test_pausedBodyIsNotSlow(self) -> None:
         """A body that we do not read is not late."""
@@ -255,13 +271,26 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(self.leaf.heard, [])
 
     def test_stalledReader(self) -> None:
-        """A client that takes nothing for a minute is cut off; one that takes a little is not."""
+        """A client that takes nothing for a minute is cut off; one that takes enough is not."""
         self.protocol.dataReceived(GET)
-        self.leaf.exchanges[0].respond(200, [], b"x" * 100)
-        for unsent in (90, 80, 70, 60):
+        self.leaf.exchanges[0].respond(200, [], b"x" * 100_000)
+        for unsent in (90_000, 70_000, 50_000, 30_000):
             self.client.unsent = unsent
             self.scene.pass_time(50)
         self.assertTrue(self.client.connected)
         self.scene.pass_time(75)
         self.assertTrue(self.client.aborted)
+        self.assertEqual(self.scene.counters["http_write_stalled"], 1)
+
+    def test_tricklingReader(self) -> None:
+        """One that takes an answer byte by byte is cut off too, unless any rate will do."""
+        for rate in (250.0, 0.0):
+            self.scene.entrance.limits = with_limits(read_rate=rate)
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(GET)
+            self.leaf.exchanges[-1].respond(200, [], b"x" * 1000)
+            for unsent in range(1000, 970, -1):
+                client.unsent = unsent
+                self.scene.pass_time(5)
+            self.assertEqual(client.aborted, rate > 0)
         self.assertEqual(self.scene.counters["http_write_stalled"], 1)
