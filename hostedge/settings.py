@@ -113,11 +113,12 @@ class Limits:
     handshake_timeout: float = 10.0
     hello_timeout: float = 5.0
     keepalive_timeout: float = 60.0
-    # of a connection: without a request; requests open at once, and in all; its age
+    # requests of a connection, and its age, after which it is ended in order
+    connection_requests: int = 10_000
+    connection_age: float = 3600.0
+    # of HTTP/2: without a request; requests open at once
     h2_keepalive_timeout: float = 180.0
     h2_streams: int = 100
-    h2_requests: int = 10_000
-    h2_age: float = 3600.0
     body_timeout: float = 30.0
     write_timeout: float = 60.0
     # bytes a second that a client sends of a body, and takes of an answer, at least; 0: any

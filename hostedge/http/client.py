@@ -44,6 +44,8 @@ class ClientConnection(Protocol, ABC):
         self._wheel = entrance.wheel
         self._reading = True
         self._written = 0
+        # when it has been there for long enough
+        self._renewal = NEVER
         self._taking: Pace | None = None
         self._lingered = 0
 
@@ -76,6 +78,9 @@ class ClientConnection(Protocol, ABC):
         entrance.counters["http_connections"] += 1
         entrance.add(self)
         self.deadline = self._wheel.now + patience
+        # not all at once that were made at once
+        age = entrance.limits.connection_age * (0.9 + self.client_port % 201 / 1000)
+        self._renewal = self._wheel.now + age
         self._wheel.watch(self)
 
     def _is_stuck(self, unsent: int, now: float) -> bool:

@@ -62,6 +62,7 @@ class H1(ClientConnection):
         self._held = b""
         self._advancing = False
         self._half_closed = False
+        self._asked = 0
         self._coming: Pace | None = None
 
     # what the transport says
@@ -194,6 +195,7 @@ class H1(ClientConnection):
             self._reject(bad.cause, head[0], accept)
             return
         self._exchange = exchange
+        self._asked += 1
         self.entrance.counters["http_requests"] += 1
         if exchange.complete:
             # the end of a request without a body comes with its head
@@ -266,7 +268,13 @@ class H1(ClientConnection):
         if not exchange.complete and END not in self._events:
             # what is left of the request could be taken for the next one
             return True
-        return self.entrance.draining or self._half_closed
+        entrance = self.entrance
+        return (
+            entrance.draining
+            or self._half_closed
+            or self._asked >= entrance.limits.connection_requests
+            or self._wheel.now >= self._renewal
+        )
 
     def put(self, data: bytes) -> None:
         self._written += len(data)

@@ -72,7 +72,7 @@ class H2(ClientConnection):
         # the engine is being fed or emptied: whoever does that sends what comes of it
         self._inside = False
         self._busy = False
-        self._began = self._idle_since = 0.0
+        self._idle_since = 0.0
         # when a header block began to come that is not whole, and how many there were before
         self._partial: tuple[float, int] | None = None
 
@@ -83,7 +83,7 @@ class H2(ClientConnection):
         self._meet(entrance.limits.header_timeout)
         entrance.counters["h2_connections"] += 1
         self.transport.registerProducer(self, True)
-        now = self._began = self._idle_since = self._wheel.now
+        now = self._idle_since = self._wheel.now
         self._partial = (now, 0)
         self.flush()
 
@@ -204,7 +204,7 @@ class H2(ClientConnection):
             except Exception:  # noqa: BLE001 - the outermost shell; the stream must not hang
                 self._log.failure("request {id} failed", id=exchange.id)
                 exchange.refuse("internal")
-        if self.engine.opened >= self.entrance.limits.h2_requests:
+        if self.engine.opened >= self.entrance.limits.connection_requests:
             self._say_goodbye()
 
     def _fault(self, stream: Stream) -> None:
@@ -316,8 +316,7 @@ class H2(ClientConnection):
             # the client has had time to hear it
             engine.close()
             self.flush()
-        elif now - self._began >= limits.h2_age * (0.9 + self.client_port % 201 / 1000):
-            # not all at once that were made at once
+        elif now >= self._renewal:
             self._say_goodbye()
         elif not engine.streams and now - self._idle_since >= limits.h2_keepalive_timeout:
             engine.close()

@@ -282,6 +282,30 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(self.client.aborted)
         self.assertEqual(self.scene.counters["http_write_stalled"], 1)
 
+    def test_enoughRequests(self) -> None:
+        """After so many requests, or when it is old, a connection is ended by its next answer."""
+        leaf = EchoLeaf()
+        scene = Scene(lambda _: leaf, with_limits(connection_requests=3))
+        protocol, client = scene.connect()
+        for number in (1, 2, 3):
+            protocol.dataReceived(GET)
+            ((status, fields, _),) = split_answers(client.value())
+            client.clear()
+            self.assertEqual((status, b"connection" in fields), (200, number == 3))
+        self.assertFalse(client.connected)
+
+    def test_oldConnection(self) -> None:
+        """None lives for more than 1.1 times the age that is set, however busy it is."""
+        leaf = EchoLeaf()
+        scene = Scene(lambda _: leaf, with_limits(connection_age=600.0))
+        protocol, client = scene.connect()
+        protocol.dataReceived(GET)
+        while client.connected and scene.clock.seconds() < 1000:
+            scene.pass_time(50)
+            protocol.dataReceived(GET)
+        self.assertTrue(540 <= scene.clock.seconds() <= 700, scene.clock.seconds())
+        self.assertEqual(split_answers(client.value())[-1][1][b"connection"], b"close")
+
     def test_tricklingReader(self) -> None:
         """One that takes an answer byte by byte is cut off too, unless any rate will do."""
         for rate in (250.0, 0.0):
