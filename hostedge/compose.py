@@ -140,6 +140,10 @@ def control(reactor: Any, settings: Settings) -> IService:
         from hostedge.console.ssh import SshConsole
 
         SshConsole(reactor, settings, sessions).setServiceParent(service)
+    if settings.metrics.listen:
+        from hostedge.api.scrape import MetricsListener
+
+        MetricsListener(reactor, settings, links).setServiceParent(service)
     # A call of an import makes some ten thousand values that last until it is answered; to look
     # for cycles among them would be a tenth of its time.
     gc.set_threshold(50_000)
@@ -236,6 +240,7 @@ def edge(
     from hostedge.net.page import SharedPage
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.counters import make_counters
+    from hostedge.observe.tally import Tally
     from hostedge.routes.compile import compile_host
     from hostedge.store.hosts import Hosts
     from hostedge.store.past import Past
@@ -253,6 +258,7 @@ def edge(
     wheel = Wheel(reactor)
     share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
+    tally = Tally(access_log.record)
     links = EdgeLinks(reactor, settings, index)
     backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
     sockets = Sockets(reactor, wheel, limits, counters)
@@ -277,7 +283,7 @@ def edge(
             limits=limits,
             wheel=wheel,
             counters=counters,
-            record=access_log.record,
+            record=tally.record,
             make_id=make_id,
             date=DateLine(seconds).now,
         )
@@ -335,6 +341,7 @@ def edge(
         routes_at,
         certificates,
         counters,
+        tally,
         links,
         access_log.close,
     )

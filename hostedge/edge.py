@@ -27,6 +27,7 @@ from hostedge.http.relay import Relay
 from hostedge.model.site import App, Found, Pool
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
+from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
 from hostedge.settings import Settings
@@ -183,6 +184,7 @@ class Edge(Service):
         routes_at: Callable[[int, str], HostRoutes | None],
         certificates: Certified,
         counters: dict[str, int],
+        tally: Tally,
         links: Links,
         last: Callable[[], None],
     ) -> None:
@@ -195,6 +197,7 @@ class Edge(Service):
         self._routes_at = routes_at
         self._certificates = certificates
         self._counters = counters
+        self._tally = tally
         self._links = links
         self._last = last
         self._acceptors = [
@@ -255,6 +258,7 @@ class Edge(Service):
             "uptime": self._reactor.seconds() - self._since,
             "revision": self._hosts.revision,
             "hosts": asdict(self._hosts.stats()),
+            **self._tally.report(),
             "counters": {name: count for name, count in self._counters.items() if count},
         }
 

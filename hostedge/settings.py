@@ -30,6 +30,9 @@ Settings file::
     [console]
     ssh = "127.0.0.1:8022"         # the manhole over SSH; default: not at all
     keys = "operators.pub"         # authorized_keys; relative to this file
+
+    [metrics]
+    listen = "127.0.0.1:9100"      # for Prometheus, without a key; default: the API's socket alone
 """
 
 from __future__ import annotations
@@ -104,6 +107,14 @@ class Console:
 
 
 @frozen
+class Metrics:
+    """Where counts are read over TCP; the API has them without this."""
+
+    # `host:port`; empty: nowhere
+    listen: str = ""
+
+
+@frozen
 class Limits:
     """Bounds on what a client may ask for; bytes and seconds."""
 
@@ -160,6 +171,7 @@ class Settings:
     dns: Dns = Dns()
     trust: Trust = Trust()
     console: Console = Console()
+    metrics: Metrics = Metrics()
 
     @property
     def store(self) -> Path:
@@ -208,6 +220,11 @@ class Settings:
         return self.run / "console.json"
 
     @property
+    def metrics_note(self) -> Path:
+        """Where counts are read over TCP, noted in the same way."""
+        return self.run / "metrics.json"
+
+    @property
     def spool(self) -> Path:
         """Where bodies wait that are too large for memory; `/tmp` often is memory."""
         return self.state / "spool"
@@ -253,6 +270,8 @@ def read_settings(file: Path) -> Settings:
             raise ConfigError(f"{file}: name", str(error)) from None
     if "console" in values:
         values["console"] = _console(values["console"], folder, f"{file}: console")
+    if "metrics" in values and values["metrics"].listen:
+        parse_address(values["metrics"].listen, f"{file}: metrics: listen")
     settings = Settings(file=file.resolve(), **values)
     _bounded(settings, file)
     return settings
@@ -338,7 +357,7 @@ _CEILINGS: dict[str, float] = {
     "websocket_idle": 86_400,
 }
 
-_TABLES = (Listen, Limits, Dns, Trust, Console)
+_TABLES = (Listen, Limits, Dns, Trust, Console, Metrics)
 _ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
 # how the items of a list are read, and what one looks like; the others are endpoints
 _LISTS: dict[str, tuple[Callable[[str, str], str], str]] = {

@@ -15,6 +15,7 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     GET  /v1/backup                                       the store as one SQLite file
     GET  /v1/status  /v1/apps  /v1/explain?url=&method=&at=
     POST /v1/apps/ACCOUNT/APP/restart
+    GET  /metrics                                         what is counted, for Prometheus
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from werkzeug.exceptions import HTTPException
 from hostedge.api import explanation, history, zones
 from hostedge.api.calls import Refused, asked, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
+from hostedge.api.metrics import exposition
 from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store, Zones
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError, Conflict
@@ -194,6 +196,14 @@ class Api:
     @app.route("/v1/status", methods=["GET"])
     async def status(self, request: Request) -> bytes:
         return reply(request, await asked(self._node.status()))
+
+    @app.route("/metrics", methods=["GET"])
+    async def metrics(self, request: Request) -> bytes:
+        accept = request.getHeader(b"accept") or b""
+        status = await asked(self._node.status())
+        body, media_type = exposition(status, accept.decode("latin-1"))
+        request.setHeader(b"content-type", media_type.encode())
+        return body
 
     @app.route("/v1/apps", methods=["GET"])
     async def apps(self, request: Request) -> bytes:

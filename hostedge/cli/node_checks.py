@@ -155,11 +155,12 @@ def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:
     """Whether each address can be listened on, or is held by this very node."""
     bound = listeners(settings) if runs else []
     held = {(each["protocol"], each["address"]) for each in bound}
-    listen, console = settings.listen, settings.console
+    listen, console, metrics = settings.listen, settings.console, settings.metrics
     for protocol, address in (
         *listen.streams,
         *((protocol, each) for each in listen.dns for protocol in ("dns-udp", "dns-tcp")),
         *((("ssh", console.ssh),) if console.ssh else ()),
+        *((("metrics", metrics.listen),) if metrics.listen else ()),
     ):
         if (protocol, address) in held:
             yield Finding("ok", protocol, f"{address} is held by this node")

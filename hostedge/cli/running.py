@@ -53,8 +53,9 @@ def status(options: Namespace) -> int:
 def listeners(settings: Settings) -> list[dict[str, str]]:
     """The addresses that the node has bound; none while it does not run."""
     bound = []
-    for note in (settings.run / "listeners.json", settings.console_note):
-        # the manhole over SSH is off on most nodes
+    notes = settings.run / "listeners.json", settings.console_note, settings.metrics_note
+    for note in notes:
+        # the last two are off on most nodes
         with suppress(OSError, ValueError, KeyError, TypeError):
             for each in json.loads(note.read_text()):
                 bound.append({"protocol": each["protocol"], "address": each["address"]})

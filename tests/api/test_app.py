@@ -360,6 +360,17 @@ class NodeTests(ApiTestCase):
         self.assertEqual(self.call("GET", "/v1/status"), (200, {"name": "localhost"}))
         self.assertEqual(self.call("GET", "/v1/apps"), (200, {"apps": [{"app": "demo/hello"}]}))
 
+    def test_metrics(self) -> None:
+        """
+        The same report, for Prometheus.
+        """
+        self.node.report = {"keeper": True, "revision": 3, "edges": []}
+        status, text = self.call("GET", "/metrics")
+        self.assertEqual(status, 200)
+        self.assertIn(b"\nhostedge_revision 3.0\n", text)
+        self.node.error = ConfigError("keeper", "does not answer")
+        self.assertEqual(self.refused("GET", "/metrics")[0], 503)
+
     def test_explain(self) -> None:
         """
         URL and method reach an edge; the steps come back.

@@ -1,0 +1,114 @@
+"""
+What the node counts, for Prometheus.
+
+In:  what `GET /v1/status` is made of.
+Out: an exposition in the format that the caller accepts: Prometheus text, or OpenMetrics.
+
+Series are labelled by edge: an edge that is replaced begins at zero, which is what a scraper
+expects of a counter. Nothing here grows with the number of sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+
+from hostedge.observe.counters import NAMES
+from hostedge.observe.tally import BOUNDS
+
+_LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
+_GAUGES = {
+    "connections": "connections of clients, of every protocol",
+    "in_flight": "requests that are being answered",
+    "uptime_seconds": "since the edge began",
+    "store_revision": "the newest revision of the route store that is in force",
+    "hosts": "names that are kept compiled",
+}
+
+
+def exposition(status: dict[str, Any], accept: str) -> tuple[bytes, str]:
+    """Give the text and its media type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(status))
+    encode, media_type = choose_encoder(accept)
+    return encode(registry), media_type
+
+
+class _Collector:
+    """One scrape."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        status = self._status
+        edges = [each for each in status["edges"] if "counters" in each]
+        yield GaugeMetricFamily(
+            "hostedge_keeper_up", "whether control reaches the keeper", int(status["keeper"])
+        )
+        yield GaugeMetricFamily(
+            "hostedge_revision", "the newest revision of the route store", status["revision"]
+        )
+        living = GaugeMetricFamily(
+            "hostedge_edges", "edges by whether they answer", labels=["state"]
+        )
+        living.add_metric(["linked"], len(edges))
+        living.add_metric(["silent"], len(status["edges"]) - len(edges))
+        yield living
+        yield from _gauges(edges)
+        yield from _answers(edges)
+        yield from _counters(edges)
+
+
+def _gauges(edges: list[dict[str, Any]]) -> Iterator[Metric]:
+    for name, text in _GAUGES.items():
+        family = GaugeMetricFamily(f"hostedge_{name}", text, labels=["edge"])
+        for edge in edges:
+            family.add_metric([str(edge["index"])], _gauge(edge, name))
+        yield family
+
+
+def _gauge(edge: dict[str, Any], name: str) -> float:
+    if name == "hosts":
+        return float(edge["hosts"]["hosts"])
+    return float(edge[{"uptime_seconds": "uptime", "store_revision": "revision"}.get(name, name)])
+
+
+def _answers(edges: list[dict[str, Any]]) -> Iterator[Metric]:
+    answers = CounterMetricFamily(
+        "hostedge_answers", "answers by the class of their status", labels=["edge", "class"]
+    )
+    sent = CounterMetricFamily(
+        "hostedge_answered_bytes", "bytes of the bodies of answers", labels=["edge"]
+    )
+    durations = HistogramMetricFamily(
+        "hostedge_request_duration_seconds",
+        "from the end of a request's head to the end of its answer",
+        labels=["edge"],
+    )
+    for edge in edges:
+        index = str(edge["index"])
+        for kind, count in edge["statuses"].items():
+            answers.add_metric([index, kind], count)
+        sent.add_metric([index], edge["bytes"])
+        buckets = list(zip(_LIMITS, accumulate(edge["durations"]), strict=True))
+        durations.add_metric([index], buckets, edge["seconds"])
+    yield from (answers, sent, durations)
+
+
+def _counters(edges: list[dict[str, Any]]) -> Iterator[Metric]:
+    for name, text in NAMES.items():
+        family = CounterMetricFamily(f"hostedge_{name}", text, labels=["edge"])
+        for edge in edges:
+            family.add_metric([str(edge["index"])], edge["counters"].get(name, 0))
+        yield family

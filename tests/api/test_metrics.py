@@ -1,0 +1,85 @@
+"""What Prometheus reads of `hostedge.api.metrics`, by its own parsers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
+from prometheus_client.parser import text_string_to_metric_families as read_text
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.api.metrics import exposition
+from hostedge.observe.counters import NAMES
+from hostedge.observe.tally import BOUNDS, Tally
+from tests.observe.test_tally import Ended
+
+
+def edge(index: int, **counters: int) -> dict[str, Any]:
+    tally = Tally(lambda ended: None)
+    for seconds in (0.0001, 0.3, 100.0):
+        tally.record(Ended(200, seconds))
+    return {
+        "index": index,
+        "connections": 3,
+        "in_flight": 1,
+        "uptime": 12.5,
+        "revision": 7,
+        "hosts": {"hosts": 2},
+        "counters": counters,
+        **tally.report(),
+    }
+
+
+class ExpositionTests(SynchronousTestCase):
+    """One scrape."""
+
+    def samples(self, text: bytes, read: Any) -> dict[tuple[Any, ...], float]:
+        return {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in read(text.decode())
+            for sample in family.samples
+        }
+
+    def test_both(self) -> None:
+        """Either format has every series, and one line for each."""
+        status = {
+            "keeper": True,
+            "revision": 7,
+            "edges": [edge(0, http_requests=5), edge(1), {"index": 2, "linked": False}],
+        }
+        for accept, read in (
+            ("", read_text),
+            ("application/openmetrics-text;version=1.0.0", read_open),
+        ):
+            text, media_type = exposition(status, accept)
+            self.assertTrue(media_type.startswith(accept.partition(";")[0] or "text/plain"))
+            found = self.samples(text, read)
+            for name in NAMES:
+                for index in ("0", "1"):
+                    self.assertIn((f"hostedge_{name}_total", ("edge", index)), found)
+            duration = "hostedge_request_duration_seconds"
+            for key, value in {
+                ("hostedge_http_requests_total", ("edge", "0")): 5,
+                ("hostedge_http_requests_total", ("edge", "1")): 0,
+                ("hostedge_answers_total", ("class", "2xx"), ("edge", "1")): 3,
+                ("hostedge_answered_bytes_total", ("edge", "0")): 30,
+                ("hostedge_connections", ("edge", "0")): 3,
+                ("hostedge_hosts", ("edge", "1")): 2,
+                ("hostedge_uptime_seconds", ("edge", "1")): 12.5,
+                ("hostedge_store_revision", ("edge", "1")): 7,
+                ("hostedge_edges", ("state", "linked")): 2,
+                ("hostedge_edges", ("state", "silent")): 1,
+                ("hostedge_keeper_up",): 1,
+                ("hostedge_revision",): 7,
+                (f"{duration}_count", ("edge", "0")): 3,
+                (f"{duration}_bucket", ("edge", "0"), ("le", str(BOUNDS[0]))): 1,
+                (f"{duration}_bucket", ("edge", "0"), ("le", "0.5")): 2,
+                (f"{duration}_bucket", ("edge", "0"), ("le", "+Inf")): 3,
+            }.items():
+                self.assertEqual(found[key], value, key)
+            self.assertAlmostEqual(found[f"{duration}_sum", ("edge", "0")], 100.3001)
+
+    def test_noEdge(self) -> None:
+        """A node without an edge that answers can be scraped."""
+        text, _ = exposition({"keeper": False, "revision": 0, "edges": []}, "")
+        self.assertEqual(self.samples(text, read_text)["hostedge_keeper_up",], 0)

@@ -1,0 +1,82 @@
+"""The node as Prometheus reads it: on a port of its own, and at the API's socket."""
+
+from __future__ import annotations
+
+import http.client
+from collections import Counter
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.cli.running import listeners
+from hostedge.settings import read_settings
+from tests.live.node import Answer, Node, UnixConnection, wait_for
+
+SETTINGS = '[metrics]\nlisten = "127.0.0.1:0"\n'
+
+
+class ScrapeTests(SynchronousTestCase):
+    """One node."""
+
+    def setUp(self) -> None:
+        self.node = Node(settings=SETTINGS)
+        self.addCleanup(self.node.stop)
+        self.node.start()
+
+    def ask(self, path: str, method: str = "GET", api: bool = False) -> Answer:
+        connection: http.client.HTTPConnection
+        if api:
+            connection = UnixConnection(self.node.state / "run" / "api.sock")
+        else:
+            (port,) = [
+                each["address"].rpartition(":")[2]
+                for each in self.listeners()
+                if each["protocol"] == "metrics"
+            ]
+            connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+        self.addCleanup(connection.close)
+        connection.request(method, path)
+        return Answer(connection.getresponse())
+
+    def listeners(self) -> list[dict[str, str]]:
+        return list(listeners(read_settings(self.node.settings)))
+
+    def samples(self, answer: Answer) -> Counter[str]:
+        self.assertEqual(answer.status, 200)
+        found: Counter[str] = Counter()
+        for family in text_string_to_metric_families(answer.text):
+            for sample in family.samples:
+                found[sample.name] += int(sample.value)
+        return found
+
+    def test_scraped(self) -> None:
+        """Both have what both edges have answered."""
+        for _ in range(4):
+            self.assertEqual(self.node.get("nowhere.test").status, 404)
+        for api in (False, True):
+            found = self.samples(self.ask("/metrics", api=api))
+            self.assertEqual(found["hostedge_refused_unknown_host_total"], 4)
+            self.assertEqual(found["hostedge_answers_total"], 4)
+            self.assertEqual(found["hostedge_request_duration_seconds_count"], 4)
+            self.assertEqual(found["hostedge_edges"], 2)
+            self.assertEqual(found["hostedge_keeper_up"], 1)
+
+    def test_nothingElse(self) -> None:
+        """The port has neither the API nor anything to be written."""
+        self.assertEqual(self.ask("/v1/status").status, 404)
+        self.assertEqual(self.ask("/metrics", "POST").status, 405)
+        self.assertIn("metrics", self.node.command("status").stdout)
+
+    def test_withoutAKeeper(self) -> None:
+        """A keeper that is away is a sample, not the end of the scrape."""
+        assert self.node.keeper is not None
+        self.node.keeper.kill()
+        self.node.keeper.wait()
+
+        def keeper() -> int:
+            return self.samples(self.ask("/metrics"))["hostedge_keeper_up"]
+
+        wait_for("the keeper is missed", lambda: not keeper())
+        self.node.launch()
+        wait_for("the node is up", self.node.is_up)
+        wait_for("it is found back", keeper)
