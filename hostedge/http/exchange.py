@@ -76,6 +76,11 @@ class Exchange(Protocol):
     # what the Host field said, bytes as sent
     authority: bytes
     scheme: bytes
+
+    # `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`
+    @property
+    def protocol(self) -> str: ...
+
     # as sent, names in the client's spelling; framing and hop-by-hop fields still there
     fields: Fields
     # names of fields, in lower case, that the client has limited to this hop

@@ -59,6 +59,10 @@ class H1Exchange(Answering):
         self.received = 0
         self.old = self.close = self.chunked = self.producing = False
 
+    @property
+    def protocol(self) -> str:
+        return "HTTP/1.0" if self.old else "HTTP/1.1"
+
     def _want_body(self) -> None:
         if self.expects and not self.begun:
             self.expects = False

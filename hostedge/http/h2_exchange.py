@@ -44,6 +44,8 @@ class H2Exchange(Answering):
         *("ended", "producer"),
     )
 
+    protocol = "HTTP/2"
+
     def __init__(self, connection: H2, stream: Stream, request: Request) -> None:
         super().__init__(
             connection,

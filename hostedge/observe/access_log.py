@@ -8,11 +8,12 @@ Out: whole lines at the end of a file that several edges write to.
      "status": 200, "bytes": 1024,
      "seconds": {"total": 0.0021, "queue": 0.0, "connect": 0.0, "first_byte": 0.0018},
      "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
-     "upstream": "demo/hello#3", "revision": 12}
+     "protocol": "HTTP/2", "upstream": "demo/hello#3", "revision": 12, "state": "--"}
 
-`query` is there when the request has one; `cause` when it was refused, or upgraded (status 101)
-and then not ended by one of its sides; `"whole": false` when
-the client did not get all of the answer. Status 499: the client left before the answer began.
+`state` says in two letters who has ended it and where: `observe.ending`. `query` is there when the
+request has one; `cause` when it was refused, or upgraded (status 101) and then not ended by one of
+its sides; `"whole": false` when the client did not get all of the answer. Status 499: the client
+left before the answer began.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from hostedge.memo import Memo
+from hostedge.observe.ending import WHOLE, ending
 
 FLUSH_EVERY = 0.2
 FLUSH_SIZE = 65536
@@ -42,6 +44,7 @@ class Answered(Protocol):
     query: bytes | None
     host: str
     scheme: bytes
+    protocol: str
     client: str
     id: str
     revision: int
@@ -53,6 +56,7 @@ class Answered(Protocol):
     sent: int
     total: float
     cause: str
+    complete: bool
     whole: bool
 
 
@@ -67,7 +71,13 @@ def format_line(answered: Answered, moment: float) -> str:
         extra += ', "whole": false'
     second = int(moment)
     about = _lasting[
-        answered.host, answered.client, answered.scheme, answered.upstream, answered.revision
+        answered.host,
+        answered.client,
+        answered.scheme,
+        answered.protocol,
+        answered.upstream,
+        answered.revision,
+        ending(answered) if extra else WHOLE,
     ]
     return (
         f'{{"time": "{_seconds[second]}.{int((moment - second) * 1000):03d}Z", '
@@ -80,17 +90,17 @@ def format_line(answered: Answered, moment: float) -> str:
     )
 
 
-def _about(facts: tuple[str, str, bytes, str, int]) -> str:
-    host, client, scheme, upstream, revision = facts
+def _about(facts: tuple[str, str, bytes, str, str, int, str]) -> str:
+    host, client, scheme, protocol, upstream, revision, state = facts
     return (
         f', "host": {json.dumps(host)}, "client": {json.dumps(client)}, '
-        f'"scheme": "{scheme.decode()}", "upstream": {json.dumps(upstream)}, '
-        f'"revision": {revision}'
+        f'"scheme": "{scheme.decode()}", "protocol": "{protocol}", '
+        f'"upstream": {json.dumps(upstream)}, "revision": {revision}, "state": "{state}"'
     )
 
 
 # what is the same for many requests is written once
-_lasting: Memo[tuple[str, str, bytes, str, int], str] = Memo(_about)
+_lasting: Memo[tuple[str, str, bytes, str, str, int, str], str] = Memo(_about)
 _methods: Memo[bytes, str] = Memo(lambda method: method.decode("ascii", "replace"))
 _seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
 

@@ -25,6 +25,7 @@ class Ended:
     query: bytes | None = b"b=1"
     host: str = "demo.localhost"
     scheme: bytes = b"https"
+    protocol: str = "HTTP/2"
     client: str = "127.0.0.1"
     id: str = "the-id"
     revision: int = 7
@@ -36,6 +37,7 @@ class Ended:
     sent: int = 1024
     total: float = 0.0025
     cause: str = ""
+    complete: bool = True
     whole: bool = True
 
 
@@ -49,12 +51,14 @@ class LineTests(SynchronousTestCase):
         self.assertEqual((said["path"], said["query"]), ("/a", "b=1"))
         self.assertEqual(said["seconds"]["total"], 0.0025)
         self.assertEqual((said["status"], said["bytes"], said["revision"]), (200, 1024, 7))
+        self.assertEqual((said["protocol"], said["state"]), ("HTTP/2", "--"))
         self.assertNotIn("whole", said)
 
     def test_refusedAndBroken(self) -> None:
         """A refusal names its cause; an answer that was broken off says so."""
         said = json.loads(format_line(Ended(cause="queue_full", whole=False), 0.0))
         self.assertEqual((said["cause"], said["whole"]), ("queue_full", False))
+        self.assertEqual(said["state"], "RQ")
 
     @given(st.binary(max_size=3000))
     def test_noInjection(self, target: bytes) -> None:
