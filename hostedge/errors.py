@@ -38,6 +38,8 @@ class Cause:
     reason: str
     # RFC 9209 section 2.3; empty where the refusal is no proxy error
     proxy_error: str = ""
+    # seconds after which it may be asked again, where nobody knows better; None: not said
+    retry_after: float | None = None
 
 
 CAUSES: dict[str, Cause] = {
@@ -65,16 +67,16 @@ CAUSES: dict[str, Cause] = {
     "upstream_refused": Cause(502, "The server behind cannot be reached.", "connection_refused"),
     "upstream_died": Cause(502, "The server behind ended early.", "connection_terminated"),
     "bad_response": Cause(502, "The server behind gave no valid answer.", "http_protocol_error"),
-    "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached"),
-    "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached"),
-    "websockets_full": Cause(503, "Too many WebSockets are open.", "connection_limit_reached"),
-    "start_slow": Cause(503, "The app is still starting.", "destination_unavailable"),
-    "crash_loop": Cause(503, "The app keeps failing to start.", "destination_unavailable"),
+    "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached", 5),
+    "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached", 5),
+    "websockets_full": Cause(503, "Too many WebSockets are open.", "connection_limit_reached", 10),
+    "start_slow": Cause(503, "The app is still starting.", "destination_unavailable", 5),
+    "crash_loop": Cause(503, "The app keeps failing to start.", "destination_unavailable", 30),
     "not_configured": Cause(503, "The app does not exist any more.", "destination_unavailable"),
-    "keeper_down": Cause(503, "The app cannot be started now.", "destination_unavailable"),
-    "no_server": Cause(503, "No server is available.", "destination_unavailable"),
+    "keeper_down": Cause(503, "The app cannot be started now.", "destination_unavailable", 10),
+    "no_server": Cause(503, "No server is available.", "destination_unavailable", 10),
     "suspended": Cause(503, "This site is suspended.", "destination_unavailable"),
-    "spool_full": Cause(503, "The node has no room for this body.", "proxy_internal_error"),
+    "spool_full": Cause(503, "The node has no room for this body.", "proxy_internal_error", 10),
     "start_timeout": Cause(504, "The app did not start in time.", "destination_unavailable"),
     "connect_timeout": Cause(504, "The server behind did not accept.", "connection_timeout"),
     "response_timeout": Cause(504, "The server behind did not answer.", "connection_read_timeout"),

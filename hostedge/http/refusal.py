@@ -3,7 +3,7 @@ The answer to a request that is refused.
 
 In:  protocols, with a cause and the request's `Accept` values.
 Out: status, fields and a small page; never the text of an exception.
-Spec: RFC 9209, RFC 9110 section 15.
+Spec: RFC 9209, RFC 9110 section 15, RFC 9457.
 """
 
 from __future__ import annotations
@@ -15,21 +15,56 @@ from http import HTTPStatus
 
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Fields
-from hostedge.wire.accept import FORMS, preferred_form
+from hostedge.wire.accept import preferred_form
+
+_TYPES = {
+    "plain": b"text/plain; charset=utf-8",
+    "html": b"text/html; charset=utf-8",
+    "json": b"application/problem+json",
+}
 
 # what any mapping may answer; the answers to CONNECT and TRACE say so
 ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 _HTML = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="robots" content="noindex">
 <title>{status} {phrase}</title>
-<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1rem}}
-small{{color:#767676}}</style>
-<h1>{status} {phrase}</h1>
-<p>{reason}</p>
-<small>{id}</small>
+<style>
+:root{{color-scheme:light dark;--ink:#1b1f24;--soft:#5c6570;--line:#d9dee4;--page:#fbfbfa}}
+@media(prefers-color-scheme:dark){{:root{{--ink:#e8eaed;--soft:#9aa3ad;--line:#363c44;--page:#16191d}}}}
+*{{margin:0}}
+body{{min-height:100vh;display:grid;place-items:center;background:var(--page);color:var(--ink);
+font:1.0625rem/1.6 system-ui,sans-serif}}
+main{{width:min(30rem,100vw - 3rem);padding:3rem 0}}
+b{{font:300 4.5rem/1 system-ui,sans-serif;letter-spacing:-.04em}}
+h1{{font-size:1.375rem;line-height:1.3;margin:.75rem 0 1rem}}
+p{{color:var(--soft)}}
+small{{display:block;margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);
+color:var(--soft);font-size:.8125rem}}
+code{{font-family:ui-monospace,monospace;user-select:all;overflow-wrap:anywhere}}
+</style>
+<main>
+<b>{status}</b>
+<h1>{reason}</h1>
+<p>{advice}</p>
+<small>{phrase}, error id <code>{id}</code></small>
+</main>
 </html>
 """
+
+# what a visitor can do, by status or its class; 0: it passes by itself
+_ADVICE = {
+    0: "Try again in a moment.",
+    404: "Check the address for a slip, or begin at the start page of this site.",
+    408: "Try again; a better connection may be needed.",
+    421: "Open the address again in a new window.",
+    429: "Wait a moment, then try again.",
+    4: "What was sent cannot be answered like this; sending it again will not help.",
+    5: "If it stays like this, tell whoever runs the site, with the error id below.",
+}
 
 
 def phrase(status: int) -> str:
@@ -40,6 +75,10 @@ def phrase(status: int) -> str:
         return "Unknown"
 
 
+def _advice(status: int, passes: bool) -> str:
+    return _ADVICE[0] if passes else _ADVICE.get(status) or _ADVICE[status // 100]
+
+
 def make_refusal(
     cause: str, accept: Sequence[bytes], request_id: str, retry_after: float | None = None
 ) -> tuple[int, Fields, bytes]:
@@ -48,7 +87,7 @@ def make_refusal(
     status = refusal.status
     form = preferred_form(accept)
     fields: Fields = [
-        (b"Content-Type", FORMS[form] + (b"" if form == "json" else b"; charset=utf-8")),
+        (b"Content-Type", _TYPES[form]),
         (b"Cache-Control", b"no-store"),
         (b"X-Hostedge-Reason", cause.encode()),
     ]
@@ -58,16 +97,29 @@ def make_refusal(
         fields.append((b"Sec-WebSocket-Version", b"13"))
     if refusal.proxy_error:
         fields.append((b"Proxy-Status", b"hostedge; error=" + refusal.proxy_error.encode()))
+    if retry_after is None:
+        retry_after = refusal.retry_after
     if retry_after is not None:
         fields.append((b"Retry-After", b"%d" % max(1, math.ceil(retry_after))))
     if request_id:
         fields.append((b"X-Request-ID", request_id.encode()))
     if form == "html":
         text = _HTML.format(
-            status=status, phrase=phrase(status), reason=refusal.reason, id=request_id
+            status=status,
+            phrase=phrase(status),
+            reason=refusal.reason,
+            advice=_advice(status, retry_after is not None),
+            id=request_id,
         )
     elif form == "json":
-        values = {"status": status, "cause": cause, "reason": refusal.reason, "id": request_id}
+        values = {
+            "type": "about:blank",
+            "title": phrase(status),
+            "status": status,
+            "detail": refusal.reason,
+            "cause": cause,
+            "id": request_id,
+        }
         text = json.dumps(values) + "\n"
     else:
         text = f"{status} {phrase(status)}\n{refusal.reason}\n{request_id}\n"

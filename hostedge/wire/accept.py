@@ -11,8 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# `html`, `json` and `plain`; the first is what a client without a wish gets
-FORMS = {"plain": b"text/plain", "html": b"text/html", "json": b"application/json"}
+# the types by which each form is asked for; the first form is what a client without a wish gets
+FORMS = {
+    "plain": (b"text/plain",),
+    "html": (b"text/html",),
+    "json": (b"application/problem+json", b"application/json"),
+}
 
 # browsers send about 130 bytes
 MAX_FIELD = 1024
@@ -32,8 +36,8 @@ def preferred_form(values: Sequence[bytes]) -> str:
         if match is not None
     ]
     best, form = (0.0, 0), "plain"
-    for name, media in FORMS.items():
-        rank = _rank(media, wishes)
+    for name, types in FORMS.items():
+        rank = max(_rank(media, wishes) for media in types)
         if rank > best:
             best, form = rank, name
     return form

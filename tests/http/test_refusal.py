@@ -24,7 +24,7 @@ class RefusalTests(SynchronousTestCase):
                 self.assertEqual(said[b"Cache-Control"], b"no-store")
                 self.assertIn(wanted.reason.encode(), body)
                 self.assertIn(b"the-id", body)
-                self.assertLess(len(body), 700)
+                self.assertLess(len(body), 2048)
 
     def test_proxyStatus(self) -> None:
         """What is a proxy's error has a `Proxy-Status`, what is not has none."""
@@ -38,11 +38,27 @@ class RefusalTests(SynchronousTestCase):
             fields = dict(make_refusal("start_slow", [], "", seconds)[1])
             self.assertEqual(fields[b"Retry-After"], wanted)
 
+    def test_retryAfterByItself(self) -> None:
+        """What passes by itself says when, whoever knows better is heard, the rest says nothing."""
+        for cause, given, wanted in (
+            ("queue_full", None, b"5"),
+            ("queue_full", 7.0, b"7"),
+            ("suspended", None, None),
+            ("not_found", None, None),
+        ):
+            fields = dict(make_refusal(cause, [], "", given)[1])
+            self.assertEqual(fields.get(b"Retry-After"), wanted, cause)
+            page = make_refusal(cause, [b"text/html"], "", given)[2]
+            self.assertEqual(b"Try again in a moment" in page, wanted is not None, cause)
+
     def test_json(self) -> None:
-        """A program gets an object."""
-        _, fields, body = make_refusal("not_found", [b"application/json"], "x")
-        self.assertEqual(dict(fields)[b"Content-Type"], b"application/json")
-        self.assertEqual(json.loads(body)["cause"], "not_found")
+        """A program gets an object, as RFC 9457 has it, by either name of the type."""
+        for accept in (b"application/json", b"application/problem+json"):
+            _, fields, body = make_refusal("not_found", [accept], "x")
+            self.assertEqual(dict(fields)[b"Content-Type"], b"application/problem+json")
+            said = json.loads(body)
+            self.assertEqual((said["status"], said["title"]), (404, "Not Found"))
+            self.assertEqual((said["cause"], said["id"]), ("not_found", "x"))
 
     def test_phrase(self) -> None:
         """A status that nobody registered has a phrase as well."""
