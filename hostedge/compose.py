@@ -52,6 +52,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.links.keeper import KeeperLinks
     from hostedge.net.link import LinkServer
     from hostedge.net.page import SharedPage
+    from hostedge.net.sources import SourceTable
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
     from hostedge.supervise.inheritance import note_family
@@ -60,6 +61,12 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.supervise.user import app_owner
 
     page = SharedPage.create(settings.run / "connections")
+    sources = SourceTable.create(settings.run / "sources")
+
+    def edge_ended(place: int) -> None:
+        page.clear(place)
+        sources.clear(place)
+
     store = KeeperStore(settings.store, WORDS)
     links = KeeperLinks(reactor, store.changed)
     daemons = Daemons(
@@ -79,7 +86,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         own,
         settings.edges,
         lambda relatives: note_family(settings, relatives),
-        page.clear,
+        edge_ended,
         store.is_there,
     )
     links.introduce(family, daemons)
@@ -222,6 +229,7 @@ def edge(
         CountedEntrance,
         Edge,
         EdgeParts,
+        Gate,
         accept_plain,
         make_past,
         make_router,
@@ -238,6 +246,7 @@ def edge(
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
     from hostedge.net.page import SharedPage
+    from hostedge.net.sources import Sources, SourceTable
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.counters import make_counters
     from hostedge.observe.tally import Tally
@@ -257,6 +266,9 @@ def edge(
     counters = make_counters()
     wheel = Wheel(reactor)
     share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
+    table = SourceTable.open(settings.run / "sources")
+    sources = Sources(table, index, settings.edges, limits.source_connections, trusted)
+    gate = Gate(share, sources, counters)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     tally = Tally(access_log.record)
     links = EdgeLinks(reactor, settings, index)
@@ -277,7 +289,7 @@ def edge(
     router = believing(make_router(hosts), trusted, make_id)
     entrances = {
         scheme: CountedEntrance(
-            share.closed,
+            gate.ended,
             scheme=scheme.encode(),
             router=router,
             limits=limits,
@@ -296,7 +308,7 @@ def edge(
         wheel=wheel,
         counters=counters,
         make_protocol=lambda alpn: (H2 if alpn == b"h2" else H1)(entrances["https"]),
-        abandoned=share.closed,
+        abandoned=gate.ended,
         protocols=ALPN,
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,
@@ -322,12 +334,13 @@ def edge(
     announcements = Announcements(
         reactor, wheel, counters, trusted, share.closed, limits.proxy_timeout
     )
-    plain = partial(accept_plain, reactor, entrances["http"])
+    plain = partial(gate.accept, partial(accept_plain, reactor, entrances["http"]))
+    secure = partial(gate.accept, terms.accept)
     connectors: dict[str, Connector] = {
         "http": plain,
-        "https": terms.accept,
+        "https": secure,
         "proxy-http": partial(announcements.accept, plain),
-        "proxy-https": partial(announcements.accept, terms.accept),
+        "proxy-https": partial(announcements.accept, secure),
         "dns-tcp": streams.accept,
     }
     whole = Edge(

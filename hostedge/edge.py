@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from attrs import asdict
+from attrs import asdict, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -27,6 +27,7 @@ from hostedge.http.relay import Relay
 from hostedge.model.site import App, Found, Pool
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
+from hostedge.net.sources import Sources
 from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
@@ -79,15 +80,50 @@ def make_past(
 
 
 class CountedEntrance(Entrance):
-    """An entrance that tells when one of its connections has ended."""
+    """An entrance that tells when one of its connections has ended, and whose it was."""
 
-    def __init__(self, closed: Callable[[], None], **parts: Any) -> None:
+    def __init__(self, closed: Callable[[str], None], **parts: Any) -> None:
         super().__init__(**parts)
         self._closed = closed
 
     def remove(self, connection: Connection) -> None:
         super().remove(connection)
-        self._closed()
+        self._closed(connection.client)
+
+
+@frozen
+class Gate:
+    """
+    Takes in connections as long as their source holds fewer than it may; `ended` is called once
+    for each that was taken in.
+    """
+
+    share: Share
+    sources: Sources
+    counters: dict[str, int]
+
+    def accept(
+        self,
+        take: Callable[[socket.socket, tuple[Any, ...], int], None],
+        connected: socket.socket,
+        client: tuple[Any, ...],
+        reached_port: int = 0,
+    ) -> None:
+        if self.sources.is_full(client[0]):
+            self.counters["source_full"] += 1
+            connected.close()
+            self.share.closed()
+            return
+        self.sources.opened(client[0])
+        try:
+            take(connected, client, reached_port)
+        except Exception:
+            self.sources.closed(client[0])
+            raise
+
+    def ended(self, client: str) -> None:
+        self.share.closed()
+        self.sources.closed(client)
 
 
 def accept_plain(
@@ -95,7 +131,7 @@ def accept_plain(
     entrance: Entrance,
     connected: socket.socket,
     client: tuple[Any, ...],
-    reached_port: int = 0,
+    reached_port: int,
 ) -> None:
     """Take in a connection that an HTTP listener has accepted."""
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

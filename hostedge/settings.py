@@ -142,6 +142,8 @@ class Limits:
     spool_memory: int = 1024 * 1024
     spool_disk: int = 64 * 1024 * 1024
     connections: int = 8192
+    # of one IPv4 address, or one /64 of IPv6, at once on the node; trusted proxies have no limit
+    source_connections: int = 256
     # of one frame and of one message, after inflation; seconds without data either way
     websocket_frame: int = 16 * 1024 * 1024
     websocket_message: int = 64 * 1024 * 1024

@@ -23,6 +23,9 @@ Router = Callable[[Exchange], Leaf | str]
 class Connection(Protocol):
     """A client's connection, for the one who has to end it."""
 
+    # the client's address
+    client: str
+
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered."""

@@ -102,8 +102,8 @@ class Terms:
     counters: dict[str, int]
     # by what ALPN came to; empty: the client has not asked
     make_protocol: Callable[[bytes], IProtocol]
-    # a connection ended that never had a protocol
-    abandoned: Callable[[], object]
+    # a connection ended that never had a protocol; with its client's address
+    abandoned: Callable[[str], object]
     protocols: tuple[bytes, ...]
     hello_timeout: float = 5.0
     handshake_timeout: float = 10.0
@@ -316,4 +316,4 @@ class Opening(FileDescriptor):
             # there is nobody to tell
             pass
         self._socket.close()
-        self._terms.abandoned()
+        self._terms.abandoned(self._client[0])

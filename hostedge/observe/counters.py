@@ -15,6 +15,7 @@ Counters = dict[str, int]
 
 NAMES: dict[str, str] = {
     "http_connections": "connections of clients that were accepted",
+    "source_full": "connections ended because their source held as many as it may",
     "http_requests": "requests with a valid head",
     "http_client_gone": "requests whose client left before the whole answer was sent",
     "http_aborted": "answers that were broken off because what answers had failed",

@@ -101,7 +101,8 @@ class Port:
         self.protocols.append(Recorder())
         return self.protocols[-1]
 
-    def _abandon(self) -> None:
+    def _abandon(self, client: str) -> None:
+        assert client == "127.0.0.1"
         self.abandoned += 1
 
     def connect(self) -> socket.socket:
