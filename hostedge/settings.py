@@ -114,45 +114,43 @@ class Metrics:
     listen: str = ""
 
 
+def _limit(default: Any, ceiling: float = inf, zero: bool = False) -> Any:
+    """A limit that may be raised up to its ceiling; `zero`: or switched off by 0."""
+    return field(default=default, metadata={"ceiling": ceiling, "zero": zero})
+
+
 @frozen
 class Limits:
-    """Bounds on what a client may ask for; bytes and seconds."""
+    """Bounds on what a client may ask for, in bytes and seconds: docs/settings.md tells each."""
 
-    # from the accept to the end of a PROXY header
-    proxy_timeout: float = 5.0
-    header_timeout: float = 10.0
-    handshake_timeout: float = 10.0
-    hello_timeout: float = 5.0
-    keepalive_timeout: float = 60.0
-    # requests of a connection, and its age, after which it is ended in order
-    connection_requests: int = 10_000
-    connection_age: float = 3600.0
-    # of HTTP/2: without a request; requests open at once
-    h2_keepalive_timeout: float = 180.0
-    h2_streams: int = 100
-    body_timeout: float = 30.0
-    write_timeout: float = 60.0
-    # bytes a second that a client sends of a body, and takes of an answer, at least; 0: any
-    body_rate: float = 500.0
-    read_rate: float = 250.0
-    connect_timeout: float = 4.0
-    response_timeout: float = 60.0
-    hold_timeout: float = 30.0
-    body_size: int = 128 * 1024 * 1024
-    spool_memory: int = 1024 * 1024
-    spool_disk: int = 64 * 1024 * 1024
-    connections: int = 8192
-    # of one IPv4 address, or one /64 of IPv6, at once on the node; trusted proxies have no limit
-    source_connections: int = 256
-    # of one frame and of one message, after inflation; seconds without data either way
-    websocket_frame: int = 16 * 1024 * 1024
-    websocket_message: int = 64 * 1024 * 1024
-    websocket_idle: float = 3600.0
-    # open at once on an edge; seconds in which a DNS client over TCP asks nothing
-    websockets: int = 4096
-    dns_connections: int = 256
-    dns_idle: float = 10.0
-    drain: float = 30.0
+    proxy_timeout: float = _limit(5.0, 15)
+    hello_timeout: float = _limit(5.0, 15)
+    handshake_timeout: float = _limit(10.0, 30)
+    header_timeout: float = _limit(10.0, 60)
+    keepalive_timeout: float = _limit(60.0, 300)
+    h2_keepalive_timeout: float = _limit(180.0, 600)
+    connection_requests: int = _limit(10_000)
+    connection_age: float = _limit(3600.0)
+    h2_streams: int = _limit(100)
+    body_timeout: float = _limit(30.0, 300)
+    body_rate: float = _limit(500.0, zero=True)
+    write_timeout: float = _limit(60.0, 600)
+    read_rate: float = _limit(250.0, zero=True)
+    connect_timeout: float = _limit(4.0, 30)
+    response_timeout: float = _limit(60.0, 3600)
+    hold_timeout: float = _limit(30.0, 120)
+    body_size: int = _limit(128 * 1024 * 1024)
+    spool_memory: int = _limit(1024 * 1024)
+    spool_disk: int = _limit(64 * 1024 * 1024)
+    connections: int = _limit(8192)
+    source_connections: int = _limit(256)
+    websocket_frame: int = _limit(16 * 1024 * 1024)
+    websocket_message: int = _limit(64 * 1024 * 1024)
+    websocket_idle: float = _limit(3600.0, 86_400)
+    websockets: int = _limit(4096)
+    dns_connections: int = _limit(256)
+    dns_idle: float = _limit(10.0)
+    drain: float = _limit(30.0)
 
 
 @frozen
@@ -341,24 +339,6 @@ def _host(text: str, where: str) -> str:
     return name
 
 
-# rates that need not be kept
-_MAY_BE_ZERO = frozenset(("body_rate", "read_rate"))
-# beyond these a limit protects nothing any more; seconds, bytes, numbers
-_CEILINGS: dict[str, float] = {
-    "proxy_timeout": 15,
-    "hello_timeout": 15,
-    "handshake_timeout": 30,
-    "header_timeout": 60,
-    "keepalive_timeout": 300,
-    "h2_keepalive_timeout": 600,
-    "body_timeout": 300,
-    "write_timeout": 600,
-    "connect_timeout": 30,
-    "response_timeout": 3600,
-    "hold_timeout": 120,
-    "websocket_idle": 86_400,
-}
-
 _TABLES = (Listen, Limits, Dns, Trust, Console, Metrics)
 _ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
 # how the items of a list are read, and what one looks like; the others are endpoints
@@ -413,10 +393,10 @@ def _bounded(settings: Settings, file: Path) -> None:
     for each in fields(Limits):
         value, where = getattr(settings.limits, each.name), f"{file}: limits: {each.name}"
         # `not …` refuses NaN as well
-        if not (0 < value < inf or (value == 0 and each.name in _MAY_BE_ZERO)):
+        if not (0 < value < inf or (value == 0 and each.metadata["zero"])):
             raise ConfigError(where, "want more than 0, and an end")
-        if value > _CEILINGS.get(each.name, inf):
-            raise ConfigError(where, f"want at most {_CEILINGS[each.name]}, not {value}")
+        if value > each.metadata["ceiling"]:
+            raise ConfigError(where, f"want at most {each.metadata['ceiling']}, not {value}")
 
 
 def parse_address(text: str, where: str) -> tuple[str, int]:

@@ -8,12 +8,13 @@ import importlib
 import os
 import re
 import textwrap
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from attrs import fields
+from attrs import fields, has
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli.demo import guide, pages_of, questions_of
@@ -31,11 +32,13 @@ from hostedge.model.site import (
     Site,
     Zone,
 )
-from hostedge.settings import read_settings
+from hostedge.settings import Limits, Settings, read_settings
 from hostedge.tls.authority import Authority
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+SETTINGS = (ROOT / "docs/settings.md").read_text()
+DOCS = "".join(page.read_text() for page in PAGES)
 NAME = re.compile(r"`(hostedge(?:\.\w+)*):([A-Za-z_][\w.]*)`")
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IN_DOCSTRING = re.compile(r"^Site file::\n\n((?: {4}.*\n|\n)+)", re.MULTILINE)
@@ -195,3 +198,28 @@ class DocumentationTests(SynchronousTestCase):
                 self.assertEqual(field.read(yaml.safe_load(default)), field.default, name)
                 checked += 1
         self.assertGreater(checked, 4)
+
+    def test_limits(self) -> None:
+        """
+        The table of limits is what the node goes by.
+        """
+        rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (?:(\d+) )?\| ", SETTINGS, re.MULTILINE)
+        for each, (name, default, ceiling) in zip(fields(Limits), rows, strict=True):
+            told = name, float(default), float(ceiling or "inf")
+            self.assertEqual(told, (each.name, each.default, each.metadata["ceiling"]))
+        for name in re.findall(r"`(\w+_(?:timeout|rate|age|requests|connections))`", DOCS):
+            self.assertIn(name, {each.name for each in fields(Limits)})
+
+    def test_settings(self) -> None:
+        """
+        The example of a settings file has every key there is.
+        """
+        (text,) = re.findall(r"^```toml\n(.*?)^```$", SETTINGS, re.MULTILINE | re.DOTALL)
+        example = tomllib.loads(text)
+        for each in fields(Settings):
+            if each.name == "file":
+                continue
+            self.assertIn(each.name, example)
+            if has(type(each.default)) and each.name != "limits":
+                keys = {every.name for every in fields(type(each.default))}
+                self.assertEqual(set(example[each.name]), keys)
