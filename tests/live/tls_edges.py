@@ -61,7 +61,7 @@ class Edge:
             Wheel(self.reactor),
             self.counters,
             lambda alpn: Answers(self),
-            lambda: None,
+            lambda client: None,
             (b"http/1.1",),
             hello_timeout=2.0,
         )
@@ -71,7 +71,7 @@ class Edge:
         _Accepts(
             self.reactor,
             listening,
-            lambda connected, client: Counted(terms, connected, client) and None,
+            lambda connected, client: Counted(terms, connected, client, 0) and None,
         ).startReading()
 
     def find(self, name: str | None) -> SSL.Context | Refusal | Deferred[SSL.Context | Refusal]:
