@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -175,7 +176,9 @@ class TLSTests(SynchronousTestCase):
         self.addCleanup(client.stderr.close)
         self.addCleanup(client.stdin.close)
         updates = 0
-        while updates < 10 * MAX_EVENTS:
+        deadline = time.monotonic() + PATIENCE
+        # how many go out before the client sees the end is the machine's affair
+        while time.monotonic() < deadline:
             try:
                 client.stdin.write(b"K\n")
             except BrokenPipeError:
@@ -190,5 +193,5 @@ class TLSTests(SynchronousTestCase):
                 self.assertNotIn("tls_flood", self.ask(self.ports[0])[0]["counters"])
         # each one counts twice: it is answered
         self.assertGreaterEqual(updates, MAX_EVENTS // 2 - 1)
-        self.assertLess(updates, 10 * MAX_EVENTS)
+        self.assertLess(time.monotonic(), deadline, "the flood goes on")
         self.assertEqual(self.ask(self.ports[0])[0]["counters"]["tls_flood"], 1)
