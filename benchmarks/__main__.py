@@ -25,6 +25,7 @@ from benchmarks.machine import describe
 from benchmarks.origin import start_origin
 from benchmarks.peers.kind import Behind, Running
 from benchmarks.peers.known import PEERS
+from benchmarks.sink import start_sink
 from benchmarks.stage import NotMeasured, Stage, choose_cores, end_in_order, ended
 from benchmarks.zone import zone_text
 
@@ -49,7 +50,12 @@ class Run:
         """Start the origins and these peers; one that fails is noted and left out."""
         zone = self._stage.folder / "bench.zone"
         zone.write_text(zone_text())
-        behind = Behind(start_origin(self._stage), start_echo(self._stage), zone)
+        behind = Behind(
+            http=start_origin(self._stage),
+            websocket=start_echo(self._stage),
+            upload=start_sink(self._stage),
+            zone=zone,
+        )
         for peer in PEERS:
             if peer.name in names:
                 try:
@@ -72,18 +78,21 @@ class Run:
         name, paced = case.name, f"{case.name}-paced"
         self.goals[name] = self.goals[paced] = case.goal
         self._drive(name, case, peers, lambda peer: case.flat(stage, peer, seconds))
-        if not peers:
+        drive_paced = case.paced
+        if drive_paced is None or not peers:
             return
         slowest = min(report.summarize(drives).rate for drives in self.results[name].values())
         rate = self.rates[paced] = report.pace(slowest, case.most_paced)
-        self._drive(paced, case, peers, lambda peer: case.paced(stage, peer, rate, seconds))
+        self._drive(paced, case, peers, lambda peer: drive_paced(stage, peer, rate, seconds))
 
     def _drive(
         self, name: str, case: Case, peers: list[Running], drive: Callable[[Running], Drive]
     ) -> None:
         """Take all rounds of a case; a peer that fails leaves `peers` and the results."""
         found: dict[str, list[Drive]] = {peer.name: [] for peer in peers}
-        for number in range(self._rounds):
+        rounds = min(self._rounds, case.rounds)
+        unit = case.goal.unit
+        for number in range(rounds):
             # each round begins with another peer, so that a drift of the machine hits all
             turn = number % max(1, len(peers))
             for peer in peers[turn:] + peers[:turn]:
@@ -95,8 +104,8 @@ class Run:
                     peers.remove(peer)
                     del found[peer.name]
                     self._give_up(f"{peer.name} in {name}", error)
-            costs = "  ".join(f"{who} {drives[-1].cost:.1f}" for who, drives in found.items())
-            print(f"{name} {number + 1}/{self._rounds}: {costs}", flush=True)
+            costs = "  ".join(f"{who} {unit.of(drives[-1]):.1f}" for who, drives in found.items())
+            print(f"{name} {number + 1}/{rounds}: {costs}", flush=True)
         self.results[name] = found
 
     def _give_up(self, who: str, error: NotMeasured) -> None:

@@ -75,9 +75,46 @@ class Meter:
         return use(list(tree(self._root)))
 
 
+class Growth:
+    """How much more memory a tree of processes holds at its most than at the beginning."""
+
+    def __init__(self, root: int, proc: Path = PROC) -> None:
+        self._root = root
+        self._proc = proc
+        self._before: dict[int, int] = {}
+        for pid in tree(root, proc):
+            # proc(5): the high water mark is what is resident now
+            (proc / str(pid) / "clear_refs").write_text("5")
+            self._before[pid] = memory_line(pid, "VmRSS", proc)
+
+    def read(self) -> int:
+        """Give bytes; a process that was started since counts whole."""
+        return sum(
+            memory_line(pid, "VmHWM", self._proc) - self._before.get(pid, 0)
+            for pid in tree(self._root, self._proc)
+        )
+
+
+def memory_line(pid: int, name: str, proc: Path = PROC) -> int:
+    """Give a line of /proc/PID/status in bytes; 0 of a process that has gone."""
+    try:
+        lines = (proc / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return 0
+    for line in lines:
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def proportional_size(pid: int, proc: Path = PROC) -> int:
     """Give the PSS of a process in bytes: what it shares counts in parts."""
     for line in (proc / str(pid) / "smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise ValueError(f"no Pss in smaps_rollup of {pid}")
+
+
+def tree_size(root: int, proc: Path = PROC) -> int:
+    """Give the PSS of a process and all that descend from it, in bytes."""
+    return sum(proportional_size(pid, proc) for pid in tree(root, proc))

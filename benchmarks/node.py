@@ -19,6 +19,7 @@ from typing import Any
 
 from attrs import frozen
 
+from benchmarks.peers.kind import ROOM
 from benchmarks.stage import ROOT, NotMeasured, Stage, ended
 
 SETTINGS = """\
@@ -34,6 +35,12 @@ dns = ["127.0.0.1:0"]
 
 [dns]
 addresses = ["192.0.2.1"]
+
+[limits]
+connections = {room}
+# all clients have one address, and a few connections carry all requests
+source_connections = {room}
+connection_requests = 1000000000
 """
 
 
@@ -127,7 +134,7 @@ def prepare_node(stage: Stage, edges: int, http: int = 0, https: int = 0) -> Nod
     homes.mkdir(parents=True, exist_ok=True)
     settings = folder / "hostedge.toml"
     settings.write_text(
-        SETTINGS.format(state=state, homes=homes, edges=edges, http=http, https=https)
+        SETTINGS.format(state=state, homes=homes, edges=edges, http=http, https=https, room=ROOM)
     )
     return Node(settings, state, edges)
 

@@ -43,7 +43,7 @@ def draw(costs: Costs, cases: Mapping[str, tuple[str, Goal]], note: str, file: P
     for axis, name in zip(axes[:, 0], names, strict=True):
         _panel(axis, *cases[name], costs[name], costs.get(f"{name}-paced", {}))
     figure.suptitle(
-        "CPU time for one request, message or question",
+        "What a request, a message, a question or a connection costs",
         x=0.012,
         ha="left",
         weight="bold",
@@ -54,11 +54,25 @@ def draw(costs: Costs, cases: Mapping[str, tuple[str, Goal]], note: str, file: P
     pyplot.close(figure)
 
 
+def limit_of(goal: Goal, costs: Mapping[str, float]) -> float:
+    """Give what ours may cost beside these; 0 if the base was not measured."""
+    if goal.reach is None:
+        return goal.most or 0.0
+    return goal.reach * costs.get(goal.base, 0.0)
+
+
+def bound(goal: Goal) -> str:
+    """Say what ours may cost."""
+    if goal.reach is None:
+        return f"{goal.most:g} {goal.unit.name}"
+    return f"{goal.reach:g} × {goal.title}"
+
+
 def _panel(
     axis: Any, title: str, goal: Goal, flat: Mapping[str, float], paced: Mapping[str, float]
 ) -> None:
     peers = list(flat)
-    limits = [goal.reach * each[goal.base] for each in (flat, paced) if each.get(goal.base)]
+    limits = [limit for each in (flat, paced) if (limit := limit_of(goal, each))]
     longest = max([*flat.values(), *paced.values(), *(limits if OURS in flat else [])])
     for place, peer in enumerate(peers):
         colours = HIGHLIGHT if peer == OURS else OTHERS
@@ -68,11 +82,10 @@ def _panel(
             cost = values[peer]
             text_at = cost
             axis.barh(place + offset, cost, height=0.38, color=colour)
-            text = f"{cost:.1f} µs"
+            text = f"{cost:.1f} {goal.unit.name.removesuffix(' CPU')}"
             if values.get(goal.base) and peer != goal.base:
                 text += f"  ({cost / values[goal.base]:.1f} × {goal.title})"
-            if peer == OURS and values.get(goal.base):
-                limit = goal.reach * values[goal.base]
+            if peer == OURS and (limit := limit_of(goal, values)):
                 # the text does not stand on the line
                 text_at = limit if cost < limit < cost + longest * 0.18 else cost
                 edges = (place + offset - 0.19, place + offset + 0.19)
@@ -89,7 +102,7 @@ def _panel(
     axis.invert_yaxis()
     axis.set_xlim(0, longest * 1.22)
     axis.set_title(
-        f"{title}   (dark: flat out, light: paced; red: {goal.reach:g} × {goal.title})",
+        f"{title}   ({'dark: flat out, light: paced; ' if paced else ''}red: {bound(goal)})",
         loc="left",
         fontsize=9,
         color=INK,

@@ -11,6 +11,7 @@ import http.client
 import random
 import socket
 import ssl
+import zlib
 
 import dns.exception
 import dns.flags
@@ -20,8 +21,8 @@ import dns.rdatatype
 from cryptography import x509
 
 from benchmarks import frames
-from benchmarks.origin import SIZE
-from benchmarks.peers.kind import ECHO, Running
+from benchmarks.origin import SIZE, large_bytes
+from benchmarks.peers.kind import ECHO, UPLOAD, Running
 from benchmarks.stage import HOST, NotMeasured
 from benchmarks.websocket_generator import upgrade
 from benchmarks.zone import NAMES, address, label, question, random_labels
@@ -88,6 +89,68 @@ def check_answer(peer: Running, door: str) -> None:
         connection.close()
     if status != 200 or body != b"x" * SIZE:
         raise NotMeasured(f"answered {status} with {len(body)} bytes: {body[:80]!r}")
+
+
+def check_h2(peer: Running) -> None:
+    """
+    See that it speaks HTTP/2, and ask once.
+
+    Raises:
+        NotMeasured: if it does not choose `h2`, or its answer over HTTP/1.1 is wrong.
+    """
+    check_answer(peer, "https")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    address = ("127.0.0.1", peer.doors["h2"])
+    try:
+        with (
+            socket.create_connection(address, timeout=10) as raw,
+            context.wrap_socket(raw, server_hostname=HOST) as connected,
+        ):
+            chosen = connected.selected_alpn_protocol()
+    except OSError as error:
+        raise NotMeasured(f"no handshake: {error}") from None
+    if chosen != "h2":
+        raise NotMeasured(f"it speaks {chosen} instead of h2")
+
+
+def check_download(peer: Running) -> None:
+    """
+    Have the large file once.
+
+    Raises:
+        NotMeasured: if it is not the origin's to the last byte.
+    """
+    status, body = _once(peer, "GET", "/large")
+    if status != 200 or body != large_bytes():
+        raise NotMeasured(f"answered {status} with {len(body)} bytes that are not the file's")
+
+
+def check_upload(peer: Running) -> None:
+    """
+    Send the large file once.
+
+    Raises:
+        NotMeasured: if what arrives is something else.
+    """
+    sent = large_bytes()
+    status, body = _once(peer, "POST", f"{UPLOAD}?sum", sent)
+    if status != 200 or body != b"%d %08x" % (len(sent), zlib.crc32(sent)):
+        raise NotMeasured(f"answered {status}: {body[:80]!r}")
+
+
+def _once(peer: Running, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    connection = OneName(peer.doors["large"], HOST, tls=False)
+    try:
+        connection.request(method, path, body, headers={"Host": HOST})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NotMeasured(f"no answer: {error}") from None
+    finally:
+        connection.close()
 
 
 def check_echo(peer: Running) -> None:

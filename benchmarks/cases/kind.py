@@ -17,16 +17,31 @@ from benchmarks.stage import Stage
 
 
 @frozen
+class Unit:
+    """What a number of the table says."""
+
+    # as the table and the plot write it
+    name: str
+    of: Callable[[Drive], float]
+
+
+CPU = Unit("µs CPU", lambda drive: drive.cost)
+
+
+@frozen
 class Goal:
     """What ours may cost."""
 
     # the peer that all others are compared with, as it is called, and as its makers write it
     base: str
     title: str
-    # CPU time of ours to that of the base, at most
-    reach: float
+    # cost of ours to that of the base, at most; None: no such bound
+    reach: float | None = None
     # a peer that ours has to cost less than; none if empty
     below: str = ""
+    # what ours may cost, whatever the others do
+    most: float | None = None
+    unit: Unit = CPU
 
 
 @frozen
@@ -43,9 +58,11 @@ class Case:
     # asks once for what will be asked for; NotMeasured, if a peer answers something else
     check: Callable[[Running], None]
     flat: Callable[[Stage, Running, float], Drive]
-    # stage, peer, requests a second, seconds
-    paced: Callable[[Stage, Running, float, float], Drive]
-    # requests a second that the load generator sends evenly, at most
-    most_paced: float
+    # stage, peer, units a second, seconds; None: it has no rate
+    paced: Callable[[Stage, Running, float, float], Drive] | None = None
+    # units a second that the load generator sends evenly, at most
+    most_paced: float = 0.0
+    # a drive that nothing disturbs need not be repeated
+    rounds: int = 100
     # whether every peer that has an access log writes it
     logged: bool = True

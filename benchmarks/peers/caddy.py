@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import ECHO, Behind, Running, first_line
+from benchmarks.peers.kind import ECHO, UPLOAD, Behind, Running, first_line
 from benchmarks.stage import Command, Stage, find_program, free_ports
 
 CONFIGURATION = """\
@@ -21,7 +21,7 @@ CONFIGURATION = """\
         level ERROR
     }}
     servers {{
-        protocols h1
+        protocols h1 h2
     }}
 }}
 
@@ -43,6 +43,10 @@ CONFIGURATION = """\
         }}
     }}
     reverse_proxy {echo} 127.0.0.1:{websocket} {{
+        header_up X-Request-ID {{http.request.uuid}}
+        header_up Via "1.1 edge"
+    }}
+    reverse_proxy {upload} 127.0.0.1:{upload_port} {{
         header_up X-Request-ID {{http.request.uuid}}
         header_up Via "1.1 edge"
     }}
@@ -87,6 +91,8 @@ class Caddy:
                 origin=behind.http,
                 websocket=behind.websocket,
                 echo=ECHO,
+                upload=UPLOAD,
+                upload_port=behind.upload,
                 http=http,
                 https=https,
                 certificate=stage.certificate,
@@ -99,5 +105,5 @@ class Caddy:
         )
         stage.await_port(self.name, process, http)
         version = "Caddy " + first_line([program, "version"]).split()[0]
-        doors = {"http": http, "https": https, "websocket": http}
+        doors = {"http": http, "https": https, "h2": https, "websocket": http, "large": http}
         return Running(self.name, version, process, doors, log)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import ECHO, Behind, Running, first_line
+from benchmarks.peers.kind import ECHO, ROOM, UPLOAD, Behind, Running, first_line
 from benchmarks.stage import Stage, find_program, free_ports
 
 CONFIGURATION = """\
 global
     nbthread 1
-    maxconn 4096
+    maxconn {room}
     log stdout len 1024 format raw local0
     ssl-default-bind-options ssl-min-ver TLSv1.2
 
@@ -31,7 +31,7 @@ defaults
 
 frontend bench
     bind 127.0.0.1:{http}
-    bind 127.0.0.1:{https} ssl crt {pair}
+    bind 127.0.0.1:{https} ssl crt {pair} alpn h2,http/1.1
     unique-id-format %{{+X}}o%ci%cp%Ts%rt
     unique-id-header X-Request-ID
     http-request capture req.hdr(Host) len 64
@@ -41,11 +41,15 @@ frontend bench
     log-format '{{"time":"%Ts.%ms","client":"%ci","host":"%[capture.req.hdr(0)]",\
 "method":"%HM","path":"%HU","status":%ST,"bytes":%B,"duration":%Ta,"upstream":"%si:%sp",\
 "first_byte":%Tr,"id":"%ID"}}'
+    use_backend sink if {{ path {upload} }}
     use_backend echo if {{ path {echo} }}
     default_backend origin
 
 backend origin
     server origin 127.0.0.1:{origin}
+
+backend sink
+    server sink 127.0.0.1:{upload_port}
 
 backend echo
     server echo 127.0.0.1:{websocket}
@@ -73,6 +77,9 @@ class HAProxy:
                 origin=behind.http,
                 websocket=behind.websocket,
                 echo=ECHO,
+                upload=UPLOAD,
+                upload_port=behind.upload,
+                room=ROOM,
             )
         )
         process = stage.spawn(
@@ -80,5 +87,5 @@ class HAProxy:
         )
         stage.await_port(self.name, process, http)
         version = first_line([program, "-v"]).removesuffix(" - https://haproxy.org/")
-        doors = {"http": http, "https": https, "websocket": http}
+        doors = {"http": http, "https": https, "h2": https, "websocket": http, "large": http}
         return Running(self.name, version, process, doors, log)

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from attrs import frozen
 
 from benchmarks.node import await_up, launch, prepare_node
-from benchmarks.peers.kind import ECHO, Behind, Running
+from benchmarks.peers.kind import ECHO, UPLOAD, Behind, Running
 from benchmarks.stage import HOST, Stage
 from benchmarks.zone import ZONE, site_records
 
@@ -24,6 +24,9 @@ pools:
   - name: origin
     servers: [{{address: "127.0.0.1:{origin}"}}]
     maxconn: 128
+  - name: sink
+    servers: [{{address: "127.0.0.1:{upload_port}"}}]
+    maxconn: 128
   - name: echo
     servers: [{{address: "127.0.0.1:{websocket}"}}]
     maxconn: 128
@@ -31,6 +34,7 @@ domains:
   - name: {host}
     mappings:
       - {{path: /, pool: origin}}
+      - {{path: {upload}, pool: sink}}
       - {{path: {echo}, pool: echo, websocket: true}}
 certificates:
   - name: bench
@@ -59,6 +63,8 @@ class Hostedge:
                 origin=behind.http,
                 websocket=behind.websocket,
                 echo=ECHO,
+                upload=UPLOAD,
+                upload_port=behind.upload,
                 host=HOST,
                 certificate=stage.certificate,
                 key=stage.key,
@@ -71,7 +77,9 @@ class Hostedge:
         doors = {
             "http": bound["http"],
             "https": bound["https"],
+            "h2": bound["https"],
             "websocket": bound["http"],
+            "large": bound["http"],
             "dns": bound["dns-udp"],
         }
         log = node.state / "log/access.log"

@@ -8,8 +8,9 @@ A relay's work: relay to the origin over kept-alive connections as far as the pe
 X-Forwarded-For and X-Forwarded-Proto and a request id, and append a line of JSON for each
 request to an access log: time, client, host, method, path, status, bytes, duration, upstream,
 id. It tunnels WebSockets under `ECHO` to the echo server: there one line a connection is what
-all of them write. A DNS server serves the zone, and logs no question. What a peer cannot write,
-or cannot leave out, its module's docstring says.
+all of them write. The large file, and what goes to `UPLOAD`, it passes on while it comes. A DNS
+server serves the zone, and logs no question. What a peer cannot write, or cannot leave out, its
+module's docstring says.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ from attrs import frozen
 
 from benchmarks.stage import Stage
 
-# where WebSockets are
+# where WebSockets are, and where uploads go
 ECHO = "/echo"
+UPLOAD = "/upload"
+# connections that a peer has room for
+ROOM = 8192
 
 
 @frozen
 class Behind:
     """What all peers have to give."""
 
-    # ports of 127.0.0.1: the origin, and the echo server
+    # ports of 127.0.0.1: the origin, the echo server, and what takes uploads
     http: int
     websocket: int
+    upload: int
     # the zone's file
     zone: Path
 
@@ -44,7 +49,7 @@ class Running:
     name: str
     version: str
     process: subprocess.Popen[bytes]
-    # protocol of a door (`http`, `https`, `websocket`, `dns`) -> port of 127.0.0.1
+    # door (`http`, `https`, `h2`, `large`, `websocket`, `dns`) -> port of 127.0.0.1
     doors: dict[str, int]
     # a DNS server has none
     access_log: Path | None

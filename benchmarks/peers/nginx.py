@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from benchmarks.peers.kind import ECHO, Behind, Running, first_line
+from benchmarks.peers.kind import ECHO, ROOM, UPLOAD, Behind, Running, first_line
 from benchmarks.stage import HOST, Command, Stage, find_program, free_ports
 
 FRAME = """\
@@ -17,7 +17,7 @@ daemon off;
 worker_processes 1;
 pid {folder}/{name}.pid;
 error_log stderr error;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {room}; }}
 http {{
     client_body_temp_path {folder}/{name}.body;
     proxy_temp_path {folder}/{name}.proxy;
@@ -41,39 +41,51 @@ PROXY = """\
         keepalive 128;
         keepalive_requests 1000000000;
     }}
+    upstream sink {{
+        server 127.0.0.1:{upload_port};
+        keepalive 128;
+        keepalive_requests 1000000000;
+    }}
     server {{
         listen 127.0.0.1:{http};
-        listen 127.0.0.1:{https} ssl;
+        listen 127.0.0.1:{https} ssl http2;
         server_name {host};
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
+        proxy_http_version 1.1;
+        # bodies pass while they come, and never by way of a file
+        client_max_body_size 0;
+        proxy_request_buffering off;
+        proxy_max_temp_file_size 0;
         location / {{
             proxy_pass http://origin;
-            proxy_http_version 1.1;
             proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header X-Request-ID $request_id;
-            proxy_set_header Via "1.1 edge";
+{fields}
+        }}
+        location {upload} {{
+            proxy_pass http://sink;
+            proxy_set_header Connection "";
+{fields}
         }}
         location {echo} {{
             proxy_pass http://127.0.0.1:{websocket};
-            proxy_http_version 1.1;
             # a whole message of 16 KiB at a time; by default it would be a fourth
             proxy_buffer_size 32k;
             proxy_buffers 4 32k;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection upgrade;
+{fields}
+        }}
+    }}
+"""
+
+FIELDS = """\
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Request-ID $request_id;
-            proxy_set_header Via "1.1 edge";
-        }}
-    }}
-"""
+            proxy_set_header Via "1.1 edge";"""
 
 
 @frozen
@@ -91,6 +103,9 @@ class Nginx:
             origin=behind.http,
             websocket=behind.websocket,
             echo=ECHO,
+            upload=UPLOAD,
+            upload_port=behind.upload,
+            fields=FIELDS,
             http=http,
             https=https,
             host=HOST,
@@ -98,10 +113,10 @@ class Nginx:
             key=stage.key,
         )
         file = stage.folder / "nginx.conf"
-        file.write_text(FRAME.format(folder=stage.folder, name=self.name, body=body))
+        file.write_text(FRAME.format(folder=stage.folder, name=self.name, room=ROOM, body=body))
         command: Command = [program, "-p", stage.folder, "-e", "stderr", "-c", file]
         process = stage.spawn(self.name, command, stage.cores.proxy)
         stage.await_port(self.name, process, http)
         version = first_line([program, "-v"]).removeprefix("nginx version: ")
-        doors = {"http": http, "https": https, "websocket": http}
+        doors = {"http": http, "https": https, "h2": https, "websocket": http, "large": http}
         return Running(self.name, version, process, doors, log)
