@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -18,13 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import cpu, dnsperf, frames, report, zone
+from benchmarks import cpu, dnsperf, frames, report, sink, zone
 from benchmarks.__main__ import empty_log
-from benchmarks.cases.kind import Goal
+from benchmarks.body_generator import GULP, PIECE, Download, Upload, trickle
+from benchmarks.body_generator import flood as flood_bodies
+from benchmarks.cases.kind import Goal, Unit
 from benchmarks.cases.known import CASES
 from benchmarks.echo import SAMPLE, Echo
 from benchmarks.generator import missing, quantile, schedule
 from benchmarks.load import Drive, answered, at_rate
+from benchmarks.origin import LARGE_SIZE
 from benchmarks.peers.known import PEERS
 from benchmarks.probe import names_in
 from benchmarks.scale import Bound, table
@@ -72,6 +78,19 @@ class CpuTests(SynchronousTestCase):
         make_process(self.proc, 21, 20, {21: 3000})
         after = cpu.use([10, 20, 21, 99], self.proc)
         self.assertAlmostEqual(cpu.between(before, after), 5e-6)
+
+    def test_growth(self) -> None:
+        """What a tree holds more at its most; a process that came later counts whole."""
+        for pid in (10, 20, 30):
+            (self.proc / f"{pid}/status").write_text("Name: a\nVmHWM: 90 kB\nVmRSS:\t 40 kB\n")
+        growth = cpu.Growth(10, self.proc)
+        self.assertEqual((self.proc / "20/clear_refs").read_text(), "5")
+        (self.proc / "10/status").write_text("VmHWM: 45 kB\nVmRSS: 41 kB\n")
+        (self.proc / "20/status").write_text("VmHWM: 40 kB\nVmRSS: 40 kB\n")
+        (self.proc / "30/status").unlink()
+        make_process(self.proc, 50, 10, {50: 1})
+        (self.proc / "50/status").write_text("VmHWM: 7 kB\n")
+        self.assertEqual(growth.read(), (5 + 0 - 40 + 7) * 1024)
 
     def test_proportionalSize(self) -> None:
         """The size is given in bytes."""
@@ -123,12 +142,14 @@ class LoadTests(SynchronousTestCase):
     def test_answered(self) -> None:
         """The number of good answers is read."""
         self.assertEqual(answered(self.REPORT), 605)
+        self.assertEqual(answered(self.REPORT.replace("605 2xx", "609 2xx")), 605)
 
     def test_failures(self) -> None:
         """A single bad answer, none at all, or no report is no measurement."""
         for bad in (
             self.REPORT.replace("605 2xx", "604 2xx"),
             self.REPORT.replace("605 succ", "604 succ"),
+            self.REPORT.replace("605 2xx, 0 3xx", "605 2xx, 1 3xx"),
             self.REPORT.replace("605", "0"),
             "",
         ):
@@ -309,6 +330,85 @@ class DnsTests(SynchronousTestCase):
         self.assertEqual({len(each) for each in labels}, {16})
 
 
+class BodyTests(SynchronousTestCase):
+    """The generator of large bodies, against servers that behave and one that does not."""
+
+    def serve(self, run: Callable[[socket.socket], object]) -> int:
+        """Run this for each connection; give the port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def accept() -> None:
+            while True:
+                try:
+                    accepted, _ = listener.accept()
+                except OSError:
+                    return
+                Thread(target=run, args=(accepted,), daemon=True).start()
+
+        Thread(target=accept, daemon=True).start()
+        self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
+        port: int = listener.getsockname()[1]
+        return port
+
+    def answer(self, connected: socket.socket) -> None:
+        """Answer each request with a large body."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_SIZE
+        body = bytes(LARGE_SIZE)
+        with connected, contextlib.suppress(OSError):
+            while connected.recv(4096):
+                connected.sendall(head)
+                connected.sendall(body)
+
+    def test_download(self) -> None:
+        """Bodies follow each other on one connection, and each byte is counted once."""
+        client = Download(self.serve(self.answer), "a.example")
+        self.addCleanup(client.socket.close)
+        moved = 0
+        while moved < 2 * LARGE_SIZE + PIECE:
+            moved += client.move(LARGE_SIZE)
+        self.assertLess(moved, 2 * LARGE_SIZE + 2 * GULP)
+
+    def test_upload(self) -> None:
+        """The sink has taken each body whole before the next one begins."""
+        client = Upload(self.serve(sink.serve), "a.example")
+        self.addCleanup(client.socket.close)
+        moved = 0
+        while moved < LARGE_SIZE + PIECE:
+            moved += client.move(GULP)
+        self.assertLess(moved, LARGE_SIZE + PIECE + GULP)
+
+    def test_sum(self) -> None:
+        """Asked for, the sink tells the sum of what came."""
+        body = b"abc" * 100_000
+        with socket.create_connection(("127.0.0.1", self.serve(sink.serve)), 10) as asking:
+            head = b"POST /upload?sum HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+            asking.sendall(head + body)
+            answer = asking.recv(4096)
+        wanted = b"%d %08x" % (len(body), zlib.crc32(body))
+        self.assertTrue(answer.endswith(b"\r\n\r\n" + wanted), answer)
+
+    def test_cut(self) -> None:
+        """A body that ends too early is no measurement."""
+
+        def cut(connected: socket.socket) -> None:
+            with connected:
+                connected.recv(4096)
+                connected.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 70000000\r\n\r\nabc")
+
+        client = Download(self.serve(cut), "a.example")
+        self.addCleanup(client.socket.close)
+        self.assertRaises(ValueError, flood_bodies, [client], 5.0)
+
+    def test_trickle(self) -> None:
+        """At a rate, as much moves as is due."""
+        client = Download(self.serve(self.answer), "a.example")
+        self.addCleanup(client.socket.close)
+        seconds, moved = trickle([client], 20e6, 0.1)
+        self.assertGreaterEqual(moved, 2e6 - PIECE)
+        self.assertGreaterEqual(seconds, 0.09)
+
+
 class ReportTests(SynchronousTestCase):
     """Medians, ratios and lines."""
 
@@ -354,6 +454,19 @@ class ReportTests(SynchronousTestCase):
         lines = report.reach({"plain": dear, "dns": slow}, self.GOALS)
         self.assertEqual([line.rpartition(": ")[2] for line in lines], ["MISSED"] * 3)
 
+    def test_outright(self) -> None:
+        """A bound that no peer is needed for, in a unit of its own; memory has a column."""
+        unit = Unit("kB each", lambda drive: drive.memory / drive.requests / 1000)
+        goals = {"idle": Goal("nginx", "nginx", most=60.0, unit=unit)}
+        for kept, judged in ((300e6, "met"), (301e6, "MISSED")):
+            results = {"idle": {"hostedge": [Drive(5000, 9.0, 1.0, memory=int(kept))]}}
+            (line,) = report.reach(results, goals)
+            self.assertTrue(line.endswith(f" kB each, at most 60: {judged}"), line)
+        head, _, ours, _ = report.table(results, goals)
+        self.assertIn("kB each", head)
+        self.assertTrue(head.endswith("more MB") and ours.endswith("301.0"), ours)
+        self.assertEqual(report.document(results, goals, {})["meta"]["units"], {"idle": "kB each"})
+
     def test_known(self) -> None:
         """Every case has names of its own; what it is judged by is a peer."""
         names = [name for case in CASES for name in (case.name, f"{case.name}-paced")]
@@ -367,7 +480,9 @@ class ReportTests(SynchronousTestCase):
         found = report.document(self.RESULTS, self.GOALS, {"rounds": 3})
         self.assertEqual(found["cases"]["plain"], {"nginx": 20.0, "hostedge": 50.0, "caddy": 70.0})
         self.assertEqual(found["meta"]["rounds"], 3)
-        self.assertEqual(found["meta"]["goals"]["dns"], {"base": "bind", "reach": 1.1})
+        self.assertEqual(
+            found["meta"]["goals"]["dns"], {"base": "bind", "reach": 1.1, "most": None}
+        )
 
     def test_pace(self) -> None:
         """The pace is half of the slowest's, but no more than can be generated."""
