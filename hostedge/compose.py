@@ -249,6 +249,7 @@ def edge(
     from hostedge.net.sources import Sources, SourceTable
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.counters import make_counters
+    from hostedge.observe.refused import Refusals
     from hostedge.observe.tally import Tally
     from hostedge.routes.compile import compile_host
     from hostedge.store.hosts import Hosts
@@ -270,6 +271,7 @@ def edge(
     sources = Sources(table, index, settings.edges, limits.source_connections, trusted)
     gate = Gate(share, sources, counters)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
+    refusals = Refusals(seconds)
     tally = Tally(access_log.record)
     links = EdgeLinks(reactor, settings, index)
     backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
@@ -296,6 +298,7 @@ def edge(
             wheel=wheel,
             counters=counters,
             record=tally.record,
+            refusals=refusals,
             make_id=make_id,
             date=DateLine(seconds).now,
         )

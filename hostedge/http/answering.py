@@ -14,6 +14,7 @@ from time import monotonic
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields
 from hostedge.http.refusal import make_refusal
+from hostedge.observe.refused import written
 
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
 
@@ -111,12 +112,28 @@ class Answering(ABC):
         if self.over:
             return
         self.entrance.counters[f"refused_{cause}"] += 1
+        self.keep_refusal(cause, detail)
         self.cause = cause
         if self.begun:
             self.abort()
             return
         accept = [value for name, value in self.fields if name.lower() == b"accept"]
         self.respond(*make_refusal(cause, accept, self.id, retry_after))
+
+    def keep_refusal(self, cause: str, detail: str = "") -> None:
+        """Keep the request for whoever asks why it was refused."""
+        self.entrance.refusals.keep(
+            cause, self, self.scheme, self.id, self.first_bytes(), self.host, detail
+        )
+
+    def first_bytes(self) -> bytes:
+        """How the request begins."""
+        first_line = b"%b %b %b" % (self.method, self.target, self.protocol.encode())
+        return written(first_line, self.fields)
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str: ...
 
     @abstractmethod
     def inform(self, status: int, fields: Fields) -> None: ...

@@ -51,6 +51,22 @@ class ClientConnection(Protocol, ABC):
 
     @property
     @abstractmethod
+    def protocol(self) -> str:
+        """Which HTTP it speaks, as exchanges say it."""
+
+    def keep_refusal(
+        self, cause: str, request: bytes, detail: str = "", verbatim: bool = False
+    ) -> str:
+        """Keep what has come of a request that is no exchange, for whoever asks; its error id."""
+        entrance = self.entrance
+        error_id = entrance.make_id()
+        entrance.refusals.keep(
+            cause, self, entrance.scheme, error_id, request, "", detail, verbatim
+        )
+        return error_id
+
+    @property
+    @abstractmethod
     def is_busy(self) -> bool:
         """Whether a request is being answered."""
 

@@ -8,7 +8,7 @@ Out: protocols read it; `drain` ends their connections.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -37,6 +37,22 @@ class Connection(Protocol):
         """Break off at once."""
 
 
+class Refusals(Protocol):
+    """What is kept of refused requests: `observe.refused.Refusals`."""
+
+    def keep(
+        self,
+        cause: str,
+        asking: Any,
+        scheme: bytes,
+        id: str,
+        request: bytes,
+        host: str = "",
+        detail: str = "",
+        verbatim: bool = False,
+    ) -> None: ...
+
+
 class Entrance:
     """Facts and parts that do not differ between the connections of a listener."""
 
@@ -49,6 +65,7 @@ class Entrance:
         wheel: Wheel,
         counters: dict[str, int],
         record: Callable[[Exchange], None],
+        refusals: Refusals,
         make_id: Callable[[], str],
         date: Callable[[], bytes],
     ) -> None:
@@ -59,6 +76,7 @@ class Entrance:
         self.counters = counters
         # the access log's
         self.record = record
+        self.refusals = refusals
         self.make_id = make_id
         self.date = date
         self.draining = False

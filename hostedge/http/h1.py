@@ -32,6 +32,7 @@ from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
+from hostedge.observe.refused import written
 from hostedge.wire.host import request_host
 
 # where a connection stands
@@ -51,6 +52,7 @@ class H1(ClientConnection):
     """
 
     _log = Logger()
+    protocol = "HTTP/1.1"
 
     def __init__(self, entrance: Entrance) -> None:
         super().__init__(entrance)
@@ -191,8 +193,7 @@ class H1(ClientConnection):
         try:
             exchange = self._admit(head)
         except BadRequest as bad:
-            accept = [value for name, value in head[2] if name.lower() == b"accept"]
-            self._reject(bad.cause, head[0], accept)
+            self._reject(bad.cause, head, bad.detail)
             return
         self._exchange = exchange
         self._asked += 1
@@ -249,6 +250,7 @@ class H1(ClientConnection):
         """The rest of this request will not be read: refuse it, or end what is being answered."""
         if exchange.begun:
             self.entrance.counters[f"refused_{cause}"] += 1
+            exchange.keep_refusal(cause)
             exchange.abort()
             return
         receiver, exchange.receiver = exchange.receiver, None
@@ -352,12 +354,23 @@ class H1(ClientConnection):
             self.entrance.counters["http_client_gone"] += 1
             exchange.lose_client()
 
-    def _reject(
-        self, cause: str, method: bytes = b"GET", accept: list[bytes] | None = None
-    ) -> None:
+    @property
+    def broken_bytes(self) -> bytes:
+        """What has come where a request is not valid."""
+        return self._reader.seen
+
+    def _reject(self, cause: str, head: Head | None = None, detail: str = "") -> None:
         """Answer what never became an exchange, and end."""
         self.entrance.counters[f"refused_{cause}"] += 1
-        status, fields, body = make_refusal(cause, accept or [], self.entrance.make_id())
+        method, accept = b"GET", []
+        if head is None:
+            error_id = self.keep_refusal(cause, self._reader.seen, detail, True)
+        else:
+            method, target, asked, version, _ = head
+            accept = [value for name, value in asked if name.lower() == b"accept"]
+            first_line = b"%b %b HTTP/%b" % (method, target, version.encode())
+            error_id = self.keep_refusal(cause, written(first_line, asked), detail)
+        status, fields, body = make_refusal(cause, accept, error_id)
         if cause == "method":
             fields.append((b"Allow", ALLOW))
         lines = b"".join(b"%b: %b\r\n" % item for item in fields)

@@ -63,6 +63,10 @@ class H1Exchange(Answering):
     def protocol(self) -> str:
         return "HTTP/1.0" if self.old else "HTTP/1.1"
 
+    def first_bytes(self) -> bytes:
+        # what is wrong may lie in the framing of the body
+        return super().first_bytes() + self.connection.broken_bytes
+
     def _want_body(self) -> None:
         if self.expects and not self.begun:
             self.expects = False

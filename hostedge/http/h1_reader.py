@@ -28,6 +28,8 @@ MAX_TARGET = 8192
 MAX_FIELD = 16384
 MAX_SECTION = 32768
 MAX_FIELDS = 128
+# bytes of a request that are kept for whoever asks why it was refused
+MAX_SEEN = 2048
 # bytes of chunk framing that are always allowed; beyond, twice the data
 CHUNK_OVERHEAD = 16384
 
@@ -67,6 +69,8 @@ class RequestReader:
 
     def __init__(self) -> None:
         self.events: list[object] = []
+        # how the request begins of which a part has come, or which is not valid
+        self.seen = b""
         # what came after an opening handshake
         self.rest = b""
         self._held: HttpRequestParser | None = None
@@ -100,16 +104,22 @@ class RequestReader:
         except HttpParserUpgrade as upgrade:
             rest = self._without_upgrade(data[upgrade.args[0] :])
         except HttpParserError as error:
+            self._see(data)
             self._fault("version" if "HTTP version" in str(error) else "bad_request")
         if len(events) != before:
-            self._quiet = 0
+            if self._quiet:
+                self._quiet = 0
+                if self._parser is not None:
+                    self.seen = b""
         else:
             self._quiet += len(data)
+            self._see(data)
             if self._quiet > MAX_SECTION or len(self._fields) > MAX_FIELDS:
                 self._fault(self._too_much())
         if in_body and self._in_body:
             self._fed += len(data)
             if self._fed > CHUNK_OVERHEAD + 3 * self._got:
+                self._see(data)
                 self._fault("bad_request")
         if rest:
             self.feed(rest)
@@ -161,6 +171,11 @@ class RequestReader:
             # trailers; nobody asked for them, and merged into the fields they would lie
             self._fields = []
         self.events.append(END)
+
+    def _see(self, data: bytes) -> None:
+        room = MAX_SEEN - len(self.seen)
+        if room > 0:
+            self.seen += data[:room]
 
     def _fault(self, cause: str) -> None:
         if self._parser is not None:

@@ -39,6 +39,7 @@ from hostedge.http.h2_head import Malformed, read_request
 from hostedge.http.h2_outflow import Stream
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal
+from hostedge.observe.refused import written
 from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -63,6 +64,7 @@ class H2(ClientConnection):
     """
 
     _log = Logger()
+    protocol = "HTTP/2"
 
     def __init__(self, entrance: Entrance) -> None:
         super().__init__(entrance)
@@ -141,10 +143,11 @@ class H2(ClientConnection):
             request = read_request(fields, size, entrance.scheme, last)
             if request.length is not None and request.length > entrance.limits.body_size:
                 raise BadRequest("too_large")
-        except Malformed:
+        except Malformed as bad:
+            self.keep_refusal("h2_malformed", written(b"", fields), bad.detail)
             self._fault(stream)
         except BadRequest as bad:
-            self._reject(stream, bad.cause, fields)
+            self._reject(stream, bad, fields)
         else:
             exchange = H2Exchange(self, stream, request)
             stream.exchange = exchange
@@ -160,6 +163,7 @@ class H2(ClientConnection):
         exchange.arrived = arrived = exchange.arrived + len(data)
         length = exchange.length
         if length is not None and (arrived > length or (last and arrived < length)):
+            exchange.keep_refusal("h2_malformed", "a body of another length than announced")
             self._fault(stream)
         elif arrived > self.entrance.limits.body_size:
             self._cut_off(exchange, "too_large")
@@ -212,11 +216,13 @@ class H2(ClientConnection):
         self.entrance.counters["h2_malformed"] += 1
         self.engine.fault(stream, PROTOCOL_ERROR)
 
-    def _reject(self, stream: Stream, cause: str, asked: Fields) -> None:
+    def _reject(self, stream: Stream, bad: BadRequest, asked: Fields) -> None:
         """Answer what never became an exchange."""
+        cause = bad.cause
         self.entrance.counters[f"refused_{cause}"] += 1
+        error_id = self.keep_refusal(cause, written(b"", asked), bad.detail)
         accept = [value for name, value in asked if name == b"accept"]
-        status, fields, body = make_refusal(cause, accept, self.entrance.make_id())
+        status, fields, body = make_refusal(cause, accept, error_id)
         if cause == "method":
             fields.append((b"allow", ALLOW))
         fields.append((b"date", self.entrance.date()))
@@ -232,6 +238,7 @@ class H2(ClientConnection):
         """The rest of this request will not be read: refuse it, or end what is being answered."""
         if exchange.begun:
             self.entrance.counters[f"refused_{cause}"] += 1
+            exchange.keep_refusal(cause)
             exchange.abort()
             return
         receiver, exchange.receiver = exchange.receiver, None
@@ -294,6 +301,7 @@ class H2(ClientConnection):
             self.end()
         elif self._partial and now - self._partial[0] >= self.entrance.limits.header_timeout:
             self.entrance.counters["refused_header_timeout"] += 1
+            self.keep_refusal("header_timeout", b"")
             self.engine.close(PROTOCOL_ERROR)
             self._break_off()
         else:
@@ -395,7 +403,10 @@ class H2(ClientConnection):
         engine = self.engine
         if engine.broken:
             flood = engine.broken_by == ENHANCE_YOUR_CALM
-            self.entrance.counters["h2_floods" if flood else "h2_broken"] += 1
+            counter = "h2_floods" if flood else "h2_broken"
+            self.entrance.counters[counter] += 1
+            # frames are not kept: what is packed in them cannot be masked
+            self.keep_refusal(counter, b"", engine.broken)
         # the leaves have nothing more to say
         self._state = LINGERING
         self._leave()

@@ -13,6 +13,7 @@ from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.wheel import Wheel
 from hostedge.observe.counters import make_counters
+from hostedge.observe.refused import Refusals
 from hostedge.settings import Limits
 
 DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
@@ -87,6 +88,7 @@ class Scene:
         self.clock = Clock()
         self.counters = make_counters()
         self.recorded: list[Exchange] = []
+        self.refusals = Refusals(self.clock.seconds)
         self.wheel = Wheel(self.clock, self.clock.seconds)
         self.limits = limits or Limits()
         self.entrance = Entrance(
@@ -96,6 +98,7 @@ class Scene:
             wheel=self.wheel,
             counters=self.counters,
             record=self.recorded.append,
+            refusals=self.refusals,
             make_id=lambda: "the-id",
             date=lambda: DATE,
         )

@@ -23,6 +23,7 @@ from hostedge.http.wheel import Wheel
 from hostedge.mappings.static import Static, StaticKind
 from hostedge.net.eager import EagerServer
 from hostedge.observe.counters import make_counters
+from hostedge.observe.refused import Refusals
 from hostedge.routes.compile import compile_host
 from hostedge.settings import Limits
 from hostedge.wire.date import DateLine
@@ -84,6 +85,7 @@ class LiveCase(TestCase):
             wheel=wheel,
             counters=make_counters(),
             record=self.recorded.append,
+            refusals=Refusals(lambda: 0.0),
             make_id=RequestIds(reactor.seconds).make,
             date=DateLine(reactor.seconds).now,
         )

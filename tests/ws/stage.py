@@ -21,6 +21,7 @@ from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import Relay
 from hostedge.model.site import Pool, Server
 from hostedge.net.eager import EagerServer
+from hostedge.observe.refused import Refusals
 from hostedge.settings import Limits
 from hostedge.ws.passage import Sockets
 from tests.http.network import Network, PlayedApp, make_means
@@ -104,6 +105,7 @@ class Stage:
             wheel=means.wheel,
             counters=self.counters,
             record=self.recorded.append,
+            refusals=Refusals(lambda: 0.0),
             make_id=lambda: "the-id",
             date=lambda: b"now",
         )
