@@ -1,0 +1,1 @@
+"""What is fuzzed: a module each, with `check`, `MODULES` and `seeds`."""
