@@ -40,7 +40,8 @@ class Answering(ABC):
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log
-        *("upstream", "started", "queued", "connected", "first_byte", "total"),
+        *("upstream", "retries", "started", "began", "handshake", "heading", "upload"),
+        *("queued", "app_start", "connected", "first_byte", "total"),
     )
 
     def __init__(
@@ -77,8 +78,11 @@ class Answering(ABC):
         self.left: int | None = None
         self.head = self.trace = b""
         self.upstream = self.cause = self.upgrade = ""
-        self.revision = self.status = self.sent = 0
-        self.queued = self.connected = self.first_byte = self.total = 0.0
+        self.revision = self.status = self.sent = self.retries = 0
+        self.queued = self.app_start = self.connected = self.first_byte = self.total = 0.0
+        self.heading = self.upload = self.began = 0.0
+        # what the connection has cost is told once
+        self.handshake, connection.handshake = connection.handshake, 0.0
         self.whole = True
         self.complete = self.paused = self.expects = self.begun = self.over = False
         self.started = monotonic()

@@ -12,6 +12,7 @@ Out: places, and `Keeper.wake`.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -172,8 +173,10 @@ class AppBackend(Waiting):
             if lane.generation >= generation:
                 return
             self._forget()
+        # who waited while it was swapped has waited for a place, not for the start
+        since = monotonic() if lane is None else lane.since
         upstream = self.means.upstream(address)
-        self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation)
+        self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
         self.used_at = self.means.wheel.now
         self.changed = True
         self.places.taken = 0

@@ -41,6 +41,8 @@ class ClientConnection(Protocol, ABC):
         self.entrance = entrance
         self.client = self.server_name = ""
         self.client_port = self.local_port = 0
+        # seconds from its accept to the end of the TLS handshake, until a request has told it
+        self.handshake = 0.0
         self._wheel = entrance.wheel
         self._reading = True
         self._written = 0
@@ -91,6 +93,7 @@ class ClientConnection(Protocol, ABC):
         reached = getattr(transport, "reached_port", 0)
         self.local_port = reached or getattr(transport.getHost(), "port", 0)
         self.server_name = getattr(transport, "server_name", "") or ""
+        self.handshake = getattr(transport, "handshake", 0.0)
         entrance.counters["http_connections"] += 1
         entrance.add(self)
         self.deadline = self._wheel.now + patience

@@ -106,7 +106,11 @@ class Exchange(Protocol):
     revision: int
     # for the log; the leaf that knows sets them. Seconds
     upstream: str
+    # how often it was sent, or tried to, once more
+    retries: int
+    # waiting for a place; waiting for the app to run; for the connection; for the answer
     queued: float
+    app_start: float
     connected: float
     first_byte: float
 

@@ -14,6 +14,7 @@ Spec: RFC 9112 sections 9.3 and 9.6.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import cast
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -65,6 +66,8 @@ class H1(ClientConnection):
         self._advancing = False
         self._half_closed = False
         self._asked = 0
+        # when the head began to come that is not whole yet
+        self._head_since = 0.0
         self._coming: Pace | None = None
 
     # what the transport says
@@ -91,6 +94,7 @@ class H1(ClientConnection):
             self._advance()
         elif self._state == IDLE:
             self._state = HEAD
+            self._head_since = monotonic()
             self.deadline = self._wheel.now + self.entrance.limits.header_timeout
             self._wheel.hasten(self)
         elif self._reader.rest:
@@ -184,6 +188,8 @@ class H1(ClientConnection):
         return True
 
     def _begin(self, event: object) -> None:
+        # nearly always a head comes at once
+        heading = monotonic() - self._head_since if self._state == HEAD else 0.0
         self._state = BUSY
         self.deadline = self._wheel.now + CHECK
         if type(event) is not tuple:
@@ -195,6 +201,8 @@ class H1(ClientConnection):
         except BadRequest as bad:
             self._reject(bad.cause, head, bad.detail)
             return
+        if heading:
+            exchange.heading = heading
         self._exchange = exchange
         self._asked += 1
         self.entrance.counters["http_requests"] += 1
@@ -305,6 +313,7 @@ class H1(ClientConnection):
         limits = self.entrance.limits
         if self._reader.begun:
             self._state = HEAD
+            self._head_since = monotonic()
             self.deadline = self._wheel.now + limits.header_timeout
         else:
             self._state = IDLE

@@ -91,6 +91,7 @@ class H1Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
+        self.began = monotonic()
         self.status = status
         connection = self.connection
         parts = [_status_lines[status]]
@@ -168,6 +169,7 @@ class H1Exchange(Answering):
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
+        self.began = monotonic()
         self.status = SWITCHING
         parts = [_status_lines[SWITCHING]]
         parts += [_starts[name] + value for name, value in fields]
@@ -192,6 +194,7 @@ class H1Exchange(Answering):
     def end_body(self) -> None:
         """The request is complete."""
         self.complete = True
+        self.upload = monotonic() - self.started
         if self.receiver is not None and not self.over:
             self.receiver.body_end()
 

@@ -14,6 +14,7 @@ Spec: RFC 9113.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import cast
 
 from twisted.internet.interfaces import IPushProducer
@@ -77,6 +78,7 @@ class H2(ClientConnection):
         self._idle_since = 0.0
         # when a header block began to come that is not whole, and how many there were before
         self._partial: tuple[float, int] | None = None
+        self._head_since = 0.0
 
     # what the transport says
 
@@ -109,9 +111,11 @@ class H2(ClientConnection):
         if engine.unfinished:
             if self._partial is None or self._partial[1] != engine.blocks:
                 self._partial = (now, engine.blocks)
+                self._head_since = monotonic()
                 self._look_by(now + self.entrance.limits.header_timeout)
         else:
             self._partial = None
+            self._head_since = 0.0
 
     def pauseProducing(self) -> None:
         """The kernel takes no more; the engine keeps bodies back."""
@@ -150,6 +154,9 @@ class H2(ClientConnection):
             self._reject(stream, bad, fields)
         else:
             exchange = H2Exchange(self, stream, request)
+            if self._head_since:
+                # the first head of what has come now; the others came at once
+                exchange.heading, self._head_since = monotonic() - self._head_since, 0.0
             stream.exchange = exchange
             entrance.counters["http_requests"] += 1
             self._arrived.append(exchange)

@@ -71,6 +71,10 @@ class H2Exchange(Answering):
 
     # the request's body
 
+    @property
+    def received(self) -> int:
+        return self.arrived
+
     def _want_body(self) -> None:
         if self.expects and not self.begun:
             self.expects = False
@@ -85,6 +89,7 @@ class H2Exchange(Answering):
             self.pending.append(data)
         if last:
             self.arrived_all = True
+            self.upload = monotonic() - self.started
         if self.receiver is not None:
             if not self.paused:
                 self._tell()
@@ -123,6 +128,7 @@ class H2Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
+        self.began = monotonic()
         self.status = status
         if status in _WITHOUT_BODY:
             self.bodyless = True

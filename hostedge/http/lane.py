@@ -61,11 +61,19 @@ class Means:
 class Lane:
     """One generation of an app, or one server of a pool: its connections and who is on it."""
 
-    def __init__(self, owner: Owner, upstream: Upstream, label: str, generation: int = 0) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        upstream: Upstream,
+        label: str,
+        generation: int = 0,
+        since: float = 0.0,
+    ) -> None:
         self.owner = owner
         self.upstream = upstream
         self.label = label
         self.generation = generation
+        self.since = since
         self.in_flight = 0
         # upgraded, and open
         self.sockets = 0

@@ -35,6 +35,8 @@ class Lane(Protocol):
 
     upstream: Upstream
     label: str
+    # by `time.monotonic`: when the app came to run that did not; 0.0: it need not be started
+    since: float
 
     def release(self) -> None:
         """Give the place back; the next in line may begin before this returns."""
@@ -147,7 +149,10 @@ class Passage(ABC):
         """From the backend: go ahead."""
         self.lane = lane
         if self.asked_at:
-            self.exchange.queued = monotonic() - self.asked_at
+            exchange, now = self.exchange, monotonic()
+            start = max(0.0, lane.since - self.asked_at)
+            exchange.app_start += start
+            exchange.queued += now - self.asked_at - start
         self.attempts += 1
         upstream = lane.upstream
         # one idle connection was closed behind our back: the others are no better
@@ -199,6 +204,7 @@ class Passage(ABC):
 
     def _again(self) -> None:
         self.relay.counters["upstream_retries"] += 1
+        self.exchange.retries += 1
         self.queued()
         self.backend.take_again(self)
 

@@ -45,6 +45,8 @@ class EagerConnection(tcp.Connection):
     _is_late = False
     # the port that the client has connected to, where a proxy before us has said it
     reached_port = 0
+    # seconds that a handshake took, from the accept on
+    handshake = 0.0
 
     def _send(self, data: bytes | memoryview) -> int:
         """

@@ -140,7 +140,8 @@ class Opening(FileDescriptor):
         self._server_name: str | None = None
         self._ended = False
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.deadline = time.monotonic() + terms.hello_timeout
+        self._began = time.monotonic()
+        self.deadline = self._began + terms.hello_timeout
         terms.wheel.watch(self)
         self.startReading()
 
@@ -287,6 +288,7 @@ class Opening(FileDescriptor):
             terms.counters,
         )
         transport.reached_port = self._reached_port
+        transport.handshake = time.monotonic() - self._began
         try:
             protocol.makeConnection(transport)
         except Exception:  # noqa: BLE001 - the reactor would blame this object, not the transport

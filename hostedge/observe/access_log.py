@@ -5,15 +5,16 @@ In:  protocols call `record` when an answer has ended.
 Out: whole lines at the end of a file that several edges write to.
 
     {"time": "2026-11-22T19:13:20.123Z", "method": "GET", "path": "/", "query": "a=1",
-     "status": 200, "bytes": 1024,
-     "seconds": {"total": 0.0021, "queue": 0.0, "connect": 0.0, "first_byte": 0.0018},
+     "status": 200, "bytes": 1024, "received": 0, "attempts": 1,
+     "seconds": {"total": 0.0021, "tls": 0.0, "header": 0.0, "body": 0.0, "queue": 0.0,
+                 "start": 0.0, "connect": 0.0, "first_byte": 0.0018, "answer": 0.0001},
      "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
      "protocol": "HTTP/2", "upstream": "demo/hello#3", "revision": 12, "state": "--"}
 
-`state` says in two letters who has ended it and where: `observe.ending`. `query` is there when the
-request has one; `cause` when it was refused, or upgraded (status 101) and then not ended by one of
-its sides; `"whole": false` when the client did not get all of the answer. Status 499: the client
-left before the answer began.
+What each value means exactly: docs/access-log.md. `state` says in two letters who has ended it and
+where: `observe.ending`. `query` is there when the request has one; `cause` when it was refused, or
+upgraded (status 101) and then not ended by one of its sides; `"whole": false` when the client did
+not get all of the answer. Status 499: the client left before the answer began.
 """
 
 from __future__ import annotations
@@ -49,11 +50,25 @@ class Answered(Protocol):
     id: str
     revision: int
     upstream: str
+    retries: int
+    # moments of the same clock: the head was whole; the answer began, 0.0 if it never did
+    started: float
+    began: float
+    # seconds
+    handshake: float
+    heading: float
+    upload: float
     queued: float
+    app_start: float
     connected: float
     first_byte: float
     status: int
     sent: int
+
+    @property
+    def received(self) -> int:
+        """Bytes of the request's body."""
+
     total: float
     cause: str
     complete: bool
@@ -63,7 +78,7 @@ class Answered(Protocol):
 def format_line(answered: Answered, moment: float) -> str:
     """Write one line; `moment` is in seconds since 1970."""
     path, mark, query = answered.target.partition(b"?")
-    queued, connected = answered.queued, answered.connected
+    upstream, retries = answered.upstream, answered.retries
     extra = ""
     if answered.cause:
         extra = f', "cause": "{answered.cause}"'
@@ -75,7 +90,7 @@ def format_line(answered: Answered, moment: float) -> str:
         answered.client,
         answered.scheme,
         answered.protocol,
-        answered.upstream,
+        upstream,
         answered.revision,
         ending(answered) if extra else WHOLE,
     ]
@@ -83,11 +98,33 @@ def format_line(answered: Answered, moment: float) -> str:
         f'{{"time": "{_seconds[second]}.{int((moment - second) * 1000):03d}Z", '
         f'"method": "{_methods[answered.method]}", "path": "{quoted(path)}", '
         f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
-        f'"seconds": {{"total": {answered.total:.4f}, '
-        f'"queue": {f"{queued:.4f}" if queued else "0.0"}, '
-        f'"connect": {f"{connected:.4f}" if connected else "0.0"}, '
-        f'"first_byte": {answered.first_byte:.4f}}}, "id": "{answered.id}"{about}{extra}}}\n'
+        f'"received": {answered.received}, '
+        f'"attempts": {retries + 1 if upstream or retries else 0}, '
+        f'"seconds": {_timings(answered)}, "id": "{answered.id}"{about}{extra}}}\n'
     )
+
+
+def _timings(answered: Answered) -> str:
+    """All times of a request; most of most requests are none, and cost no formatting."""
+    total, first_byte = answered.total, answered.first_byte
+    answer = total - answered.began + answered.started if answered.began else 0.0
+    times = (
+        *(answered.handshake, answered.heading, answered.upload),
+        *(answered.queued, answered.app_start, answered.connected),
+    )
+    if any(times):
+        handshake, heading, upload, queued, app_start, connected = times
+        return (
+            f'{{"total": {total:.4f}, "tls": {handshake:.4f}, "header": {heading:.4f}, '
+            f'"body": {upload:.4f}, "queue": {queued:.4f}, "start": {app_start:.4f}, '
+            f'"connect": {connected:.4f}, "first_byte": {first_byte:.4f}, "answer": {answer:.4f}}}'
+        )
+    return (
+        f'{{"total": {total:.4f}, {_NONE}"first_byte": {first_byte:.4f}, "answer": {answer:.4f}}}'
+    )
+
+
+_NONE = "".join(f'"{name}": 0.0, ' for name in "tls header body queue start connect".split())
 
 
 def _about(facts: tuple[str, str, bytes, str, str, int, str]) -> str:

@@ -31,7 +31,9 @@ class KeptExchange:
     local_port: int = 443
     id: str = "0190163d-8694-739b-aea5-966c26f8ad91"
     upstream: str = ""
+    retries: int = 0
     queued: float = 0.0
+    app_start: float = 0.0
     connected: float = 0.0
     first_byte: float = 0.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import cast
 
 from attrs import define, evolve
 from hypothesis import given
@@ -12,8 +13,12 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.h1_exchange import H1Exchange
+from hostedge.http.h2_exchange import H2Exchange
 from hostedge.observe.access_log import FLUSH_EVERY, LOOK_EVERY, MAX_PATH, AccessLog, format_line
 from hostedge.observe.counters import make_counters
+from tests.http.h2_parts import H2Scene, frame, request
+from tests.http.parts import EchoLeaf, Scene
 
 
 @define
@@ -30,11 +35,19 @@ class Ended:
     id: str = "the-id"
     revision: int = 7
     upstream: str = "demo/hello#1"
+    retries: int = 0
+    started: float = 100.0
+    began: float = 100.002
+    handshake: float = 0.0
+    heading: float = 0.0
+    upload: float = 0.0
     queued: float = 0.0
+    app_start: float = 0.0
     connected: float = 0.0
     first_byte: float = 0.002
     status: int = 200
     sent: int = 1024
+    received: int = 0
     total: float = 0.0025
     cause: str = ""
     complete: bool = True
@@ -49,10 +62,50 @@ class LineTests(SynchronousTestCase):
         said = json.loads(format_line(Ended(), 1_700_000_000.25))
         self.assertEqual(said["time"], "2023-11-14T22:13:20.250Z")
         self.assertEqual((said["path"], said["query"]), ("/a", "b=1"))
-        self.assertEqual(said["seconds"]["total"], 0.0025)
+        self.assertEqual(
+            said["seconds"],
+            {
+                **dict.fromkeys("tls header body queue start connect".split(), 0.0),
+                **{"total": 0.0025, "first_byte": 0.002, "answer": 0.0005},
+            },
+        )
+        self.assertEqual((said["received"], said["attempts"]), (0, 1))
         self.assertEqual((said["status"], said["bytes"], said["revision"]), (200, 1024, 7))
         self.assertEqual((said["protocol"], said["state"]), ("HTTP/2", "--"))
         self.assertNotIn("whole", said)
+
+    def test_timings(self) -> None:
+        """Each part of a request's time stands by itself, whichever of the others there are."""
+        parts = {
+            "handshake": "tls",
+            "heading": "header",
+            "upload": "body",
+            "queued": "queue",
+            "app_start": "start",
+            "connected": "connect",
+        }
+        whole = Ended(**{name: 0.001 * place for place, name in enumerate(parts, 1)})
+        times = json.loads(format_line(whole, 0.0))["seconds"]
+        for place, key in enumerate(parts.values(), 1):
+            self.assertEqual(times[key], 0.001 * place)
+        for name, key in parts.items():
+            times = json.loads(format_line(Ended(**{name: 1.5}), 0.0))["seconds"]
+            self.assertEqual((times[key], sum(times.values())), (1.5, 1.5 + 0.005))
+
+    def test_attempts(self) -> None:
+        """What was sent once more says so; what went nowhere was not tried."""
+        for ended, attempts in (
+            (Ended(), 1),
+            (Ended(retries=2), 3),
+            (Ended(upstream=""), 0),
+            (Ended(upstream="", retries=1), 2),
+        ):
+            self.assertEqual(json.loads(format_line(ended, 0.0))["attempts"], attempts)
+
+    def test_neverAnswered(self) -> None:
+        """An answer that never began took no time."""
+        said = json.loads(format_line(Ended(status=499, began=0.0, whole=False), 0.0))
+        self.assertEqual(said["seconds"]["answer"], 0.0)
 
     def test_refusedAndBroken(self) -> None:
         """A refusal names its cause; an answer that was broken off says so."""
@@ -67,6 +120,52 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(line.count("\n"), 1)
         self.assertTrue(line.isascii())
         self.assertLessEqual(len(json.loads(line)["path"]), MAX_PATH)
+
+
+class TimesTests(SynchronousTestCase):
+    """What the protocols measure of a request."""
+
+    def test_http1(self) -> None:
+        """A head and a body that come in pieces take time; what comes at once takes none."""
+        leaf = EchoLeaf()
+        scene = Scene(lambda exchange: leaf)
+        protocol, _ = scene.connect()
+        protocol.handshake = 0.25
+        pieces = (
+            *(b"POST / HTTP/1.1\r\nHo", b"st: a.test\r\nContent-Length: 4\r\n\r\n", b"bo", b"dy"),
+            b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET /b HTT",
+            b"P/1.1\r\nHost: a.test\r\n\r\n",
+        )
+        for piece in pieces:
+            protocol.dataReceived(piece)
+        first, second, third, fourth = (cast(H1Exchange, each) for each in scene.recorded)
+        self.assertGreater(first.heading, 0)
+        self.assertGreater(first.upload, 0)
+        self.assertGreater(first.began, first.started)
+        self.assertEqual((first.handshake, first.received), (0.25, 4))
+        for each in (second, third):
+            self.assertEqual((each.handshake, each.heading, each.upload), (0.0, 0.0, 0.0))
+            self.assertEqual(each.received, 0)
+        self.assertGreater(fourth.heading, 0)
+
+    def test_http2(self) -> None:
+        """The same, by streams."""
+        leaf = EchoLeaf()
+        scene = H2Scene(lambda exchange: leaf)
+        protocol = scene.meet()[0]
+        protocol.handshake = 0.25
+        head = request(1, "POST", "/", end=False)
+        for piece in (head[:12], head[12:], frame("DATA", 0, 1, b"bo"), frame("DATA", 1, 1, b"dy")):
+            protocol.dataReceived(piece)
+        protocol.dataReceived(request(3, "GET", "/") + request(5, "GET", "/"))
+        first, second, third = (cast(H2Exchange, each) for each in scene.recorded)
+        self.assertGreater(first.heading, 0)
+        self.assertGreater(first.upload, 0)
+        self.assertGreater(first.began, first.started)
+        self.assertEqual((first.handshake, first.received), (0.25, 4))
+        for each in (second, third):
+            self.assertEqual((each.handshake, each.heading, each.upload), (0.0, 0.0, 0.0))
 
 
 class AccessLogTests(SynchronousTestCase):
