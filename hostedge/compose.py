@@ -358,6 +358,7 @@ def edge(
         certificates,
         counters,
         tally,
+        refusals,
         links,
         access_log.close,
     )

@@ -28,6 +28,7 @@ from hostedge.model.site import App, Found, Pool
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
 from hostedge.net.sources import Sources
+from hostedge.observe.refused import Refusals
 from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
@@ -221,6 +222,7 @@ class Edge(Service):
         certificates: Certified,
         counters: dict[str, int],
         tally: Tally,
+        refusals: Refusals,
         links: Links,
         last: Callable[[], None],
     ) -> None:
@@ -234,6 +236,7 @@ class Edge(Service):
         self._certificates = certificates
         self._counters = counters
         self._tally = tally
+        self._refusals = refusals
         self._links = links
         self._last = last
         self._acceptors = [
@@ -297,6 +300,10 @@ class Edge(Service):
             **self._tally.report(),
             "counters": {name: count for name, count in self._counters.items() if count},
         }
+
+    def refused(self, before: int, cause: str, site: str, id: str) -> bytes:
+        """A page of what was refused, as `observe.refused.Refusals` gives it."""
+        return self._refusals.page(before, cause, site, id)
 
     def drain(self, deadline: float) -> None:
         """Accept no more, let what runs finish within `deadline` seconds, then end."""

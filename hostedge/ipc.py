@@ -10,7 +10,7 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
     keeper   -> edge      Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
-    control  -> edge      Changed, Explain, Report, Evaluate
+    control  -> edge      Changed, Explain, Report, Refused, Evaluate
     control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart
 """
 
@@ -216,6 +216,22 @@ class Report(Command):
     """Counters and state of an edge, as JSON."""
 
     response = [(b"report", String())]
+
+
+class Refused(Command):
+    """
+    Requests that an edge has refused, of one `cause`, for one host name or below it (`site`), and
+    of one error `id`, each if it is given; the newest that are older than number `before`, 0: all.
+    """
+
+    arguments = [
+        (b"before", Integer()),
+        (b"cause", Unicode()),
+        (b"site", Unicode()),
+        (b"id", Unicode()),
+    ]
+    # JSON: a list of `observe.refused.tell`, as many as there is room for; empty: no more
+    response = [(b"refused", String())]
 
 
 class Edges(Command):

@@ -14,6 +14,7 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     PUT  /v1/secrets   {"values": [PEM, …]}               the references that stand for them
     GET  /v1/backup                                       the store as one SQLite file
     GET  /v1/status  /v1/apps  /v1/explain?url=&method=&at=
+    GET  /v1/refused   ?cause=&site=&id=                  requests that were refused
     POST /v1/apps/ACCOUNT/APP/restart
     GET  /metrics                                         what is counted, for Prometheus
 """
@@ -36,7 +37,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 
-from hostedge.api import explanation, history, zones
+from hostedge.api import explanation, history, refusals, zones
 from hostedge.api.calls import Refused, asked, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
 from hostedge.api.metrics import exposition
@@ -204,6 +205,12 @@ class Api:
         body, media_type = exposition(status, accept.decode("latin-1"))
         request.setHeader(b"content-type", media_type.encode())
         return body
+
+    @app.route("/v1/refused", methods=["GET"])
+    async def refused(self, request: Request) -> bytes:
+        cause, site, error_id = (query(request, name) for name in ("cause", "site", "id"))
+        found = await asked(refusals.find(self._node, cause, site, error_id))
+        return reply(request, {"refused": found})
 
     @app.route("/v1/apps", methods=["GET"])
     async def apps(self, request: Request) -> bytes:

@@ -152,6 +152,9 @@ class Node(Protocol):
 
     def status(self) -> Awaitable[dict[str, Any]]: ...
 
+    def refused(self, cause: str, site: str, id: str) -> Awaitable[list[dict[str, Any]]]:
+        """The last requests that were refused, the newest first: `observe.refused.tell`."""
+
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
 
     def restart(self, app: str) -> Awaitable[str]:

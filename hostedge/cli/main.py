@@ -21,6 +21,7 @@ LOCAL_SETTINGS = "etc/hostedge.toml"
 
 KEY = "only of app/demo/hello, of all below app/demo/, or of a host name's domain"
 WHEN = "a revision, or a time: 2026-11-22T10:00Z, 2h"
+ERROR_ID = "an error id or its end, as the page and the log have it: show all of this one"
 ORIGIN = "the zone, where the file has neither SOA nor $ORIGIN"
 
 EPILOG = f"""\
@@ -83,6 +84,10 @@ def make_parser() -> ArgumentParser:
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")
     added.add_argument("--at", metavar="REVISION", default="", help=f"as it was at {WHEN}")
+    added = verb("refused", "refused:refused", "list requests that were refused, or show one")
+    added.add_argument("id", metavar="ID", nargs="?", default="", help=ERROR_ID)
+    added.add_argument("--cause", metavar="CAUSE", default="", help="only for this reason")
+    added.add_argument("--site", metavar="NAME", default="", help="only of this host, or below it")
     _add_zone(verb, general)
     added = verb("manhole", "manhole:manhole", "look inside the node, in Python; help() there")
     added.add_argument("-c", dest="command", metavar="SOURCE", help="run this, then leave")

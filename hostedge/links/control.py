@@ -33,11 +33,13 @@ from hostedge.ipc import (
     Evaluate,
     Explain,
     Hello,
+    Refused,
     Replace,
     Report,
     Restart,
 )
 from hostedge.net.link import LOST, LinkClient, LinkPeer, Silent, forget, hello
+from hostedge.observe.refused import KEPT
 from hostedge.settings import Settings
 
 PATIENCE = 2.0  # seconds that an edge has to take in a change before it is replaced
@@ -188,6 +190,30 @@ class ControlLinks:
             "keeper": self.keeper.connected,
             "edges": reports,
         }
+
+    async def refused(self, cause: str, site: str, id: str) -> list[dict[str, Any]]:
+        """
+        The last requests that any edge has refused, the newest first, each with the edge's index;
+        an empty word asks for nothing.
+        """
+        wanted = {"cause": cause, "site": site, "id": id}
+        asking = [
+            Deferred.fromCoroutine(self._refused_by(peer, wanted)) for peer in self._edges.values()
+        ]
+        every = [each for answer in asking for each in await answer]
+        every.sort(key=lambda each: -each["time"])
+        return every[:KEPT]
+
+    async def _refused_by(self, peer: EdgePeer, wanted: dict[str, str]) -> list[dict[str, Any]]:
+        refused: list[dict[str, Any]] = []
+        while True:
+            before = refused[-1]["number"] if refused else 0
+            asked = self._ask(peer.callRemote(Refused, before=before, **wanted))
+            answer = await asked.addErrback(forget)
+            page = json.loads(answer["refused"]) if answer else []
+            if not page:
+                return refused
+            refused += [{**each, "edge": peer.index} for each in page]
 
     async def daemons(self) -> list[dict[str, Any]]:
         """

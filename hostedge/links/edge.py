@@ -37,6 +37,7 @@ from hostedge.ipc import (
     Probe,
     Quiesce,
     Ready,
+    Refused,
     Report,
     Retire,
     StopProbe,
@@ -91,6 +92,8 @@ class Edge(Protocol):
     def explain(self, url: str, method: str, at: int) -> list[dict[str, object]]: ...
 
     def report(self) -> dict[str, object]: ...
+
+    def refused(self, before: int, cause: str, site: str, id: str) -> bytes: ...
 
     def drain(self, deadline: float) -> None: ...
 
@@ -170,6 +173,10 @@ class ControlPeer(LinkPeer):
     def evaluate(self, source: str) -> Deferred[dict[str, Any]]:
         evaluating = self._links.inside.evaluate(source)
         return evaluating.addCallback(lambda told: {"printed": told[0], "failed": told[1]})
+
+    @Refused.responder
+    def refused(self, before: int, cause: str, site: str, id: str) -> dict[str, Any]:
+        return {"refused": self._links.edge.refused(before, cause, site, id)}
 
     @Report.responder
     def report(self) -> dict[str, Any]:

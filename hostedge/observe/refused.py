@@ -10,6 +10,7 @@ came, byte for byte.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,14 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from hostedge.errors import CAUSES
+
 KEPT = 1000
 FIRST = 2048  # bytes of a request
+PAGE = 60_000  # bytes: a value of AMP has 64 KiB, and escaped a request has 12
+
+# what a request can be kept for: causes, and counters of what HTTP/2 ends without an answer
+REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken")
 
 # names of fields whose values are nobody's business
 _SECRET = re.compile(rb"authorization|cookie|token|secret|api-?key", re.IGNORECASE)
@@ -82,7 +89,7 @@ class Refusals:
         detail: str = "",
         verbatim: bool = False,
     ) -> None:
-        """Note one more; `cause` is one of `errors.CAUSES`, or a counter of a protocol."""
+        """Note one more; `cause` is one of `REASONS`."""
         self._count += 1
         refused = Refused(
             number=self._count,
@@ -104,6 +111,20 @@ class Refusals:
             self._kept += 1
         else:
             max(self._of.values(), key=len).popleft()
+
+    def page(self, before: int, cause: str, site: str, id: str) -> bytes:
+        """A JSON list of those that somebody asks for, as many as a message holds; empty: none."""
+        told: list[str] = []
+        room = PAGE
+        for refused in self.newest(before):
+            if not concerns(refused, cause, site, id):
+                continue
+            text = json.dumps(tell(refused))
+            room -= len(text) + 2
+            if room < 0 and told:
+                break
+            told.append(text)
+        return f"[{', '.join(told)}]".encode()
 
     def newest(self, before: int = 0) -> Iterator[Refused]:
         """All of them, the newest first; `before`: only what came earlier than that number."""

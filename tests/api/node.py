@@ -74,6 +74,7 @@ class RecordedNode:
     apps: list[dict[str, Any]] = Factory(list)
     steps: list[dict[str, Any]] = Factory(list)
     report: dict[str, Any] = Factory(dict)
+    refusals: list[dict[str, Any]] = Factory(list)
     refusal: str = ""
     error: Exception | None = None
     # what `announce` waits for
@@ -94,6 +95,9 @@ class RecordedNode:
 
     async def daemons(self) -> Any:
         return await self._answer(self.apps, "daemons")
+
+    async def refused(self, cause: str, site: str, id: str) -> Any:
+        return await self._answer(self.refusals, "refused", cause, site, id)
 
     async def restart(self, app: str) -> Any:
         return await self._answer(self.refusal, "restart", app)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,6 +24,7 @@ from hostedge.ipc import (
     Evaluate,
     Explain,
     Hello,
+    Refused,
     Replace,
     Report,
     Restart,
@@ -36,6 +38,7 @@ from hostedge.links.control import (
     EdgePeer,
 )
 from hostedge.net.link import LinkPeer, hello
+from hostedge.observe.refused import KEPT, Refusals
 from hostedge.settings import Settings
 
 
@@ -46,6 +49,7 @@ class EdgeEnd(LinkPeer):
         super().__init__()
         self.seen: list[int] = []
         self.hung: list[Deferred[dict[str, Any]]] | None = None
+        self.ring = Refusals(lambda: 5.0)
 
     @Changed.responder
     def changed(self, revision: int) -> Any:
@@ -58,6 +62,10 @@ class EdgeEnd(LinkPeer):
     @Report.responder
     def report(self) -> dict[str, Any]:
         return {"report": json.dumps({"in_flight": 3}).encode()}
+
+    @Refused.responder
+    def refused(self, before: int, cause: str, site: str, id: str) -> dict[str, Any]:
+        return {"refused": self.ring.page(before, cause, site, id)}
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Any:
@@ -258,6 +266,26 @@ class ControlLinksTests(SynchronousTestCase):
         linked, other = status["edges"]
         self.assertEqual((linked["pid"], linked["linked"], linked["in_flight"]), (10, True, 3))
         self.assertEqual((other["pid"], other["linked"]), (12, False))
+
+    def test_refused(self) -> None:
+        """
+        What the edges have refused comes in pieces that a message can hold, the newest first;
+        no more than the node keeps.
+        """
+        self.link_keeper()
+        client = SimpleNamespace(client="::1", client_port=1, local_port=2, protocol="HTTP/1.1")
+        for pid, count in ((10, 40), (11, KEPT)):
+            edge = self.link_edge(pid)
+            edge.ring = Refusals(lambda pid=pid: float(pid))  # type: ignore[misc]
+            for number in range(count):
+                # escaped, each is larger than an eighth of a message
+                edge.ring.keep("loop", client, b"http", f"{pid}-{number}", b"\0" * 5000)
+        found = self.successResultOf(self.run_(self.links.refused("", "", "")))
+        self.assertEqual([each["id"] for each in found], [f"11-{n}" for n in reversed(range(KEPT))])
+        found = self.successResultOf(self.run_(self.links.refused("loop", "", "10-7")))
+        self.assertEqual([(each["id"], each["number"]) for each in found], [("10-7", 8)])
+        found = self.successResultOf(self.run_(self.links.refused("bad_host", "", "")))
+        self.assertEqual(found, [])
 
     def test_keeperAnswers(self) -> None:
         """
