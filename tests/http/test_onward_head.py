@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.onward_head import make_head
+from tests.http.parsers import check_parsers, in_order
 from tests.http.parts import Scene, Waiting
+
+_TOKEN = st.text("abcXYZ019-_.!~", min_size=1, max_size=12)
+_NAMES = st.one_of(
+    _TOKEN,
+    st.sampled_from(
+        [
+            "TE",
+            "Connection",
+            "Keep-Alive",
+            "X-A",
+            "Cookie",
+            "Trailer",
+            "Via",
+            "Upgrade",
+        ]
+    ),
+)
+_VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"))
+_FIELDS = st.lists(st.tuples(_NAMES, _VALUES), max_size=8)
+_TARGETS = st.text("/aZ0%2fF.;?&=~+:@-_!$'()*,", max_size=30).map(lambda rest: f"/{rest}")
 
 
 class HeadTests(SynchronousTestCase):
@@ -55,3 +78,29 @@ class HeadTests(SynchronousTestCase):
         ):
             text = b"%b / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" % method
             self.assertEqual(self.head(text, length)[-1], line)
+
+    @given(
+        st.sampled_from(["GET", "POST", "PUT", "DELETE", "PROPFIND"]),
+        _TARGETS,
+        _FIELDS,
+        st.sampled_from([0, 5, None]),
+    )
+    def test_oneMeaning(
+        self, method: str, target: str, fields: list[tuple[str, str]], length: int | None
+    ) -> None:
+        """Whatever a client says and we accept: other parsers read what was sent on alike."""
+        leaf = Waiting()
+        protocol, _ = Scene(leaf).connect()
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        head = f"{method} {target} HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n"
+        protocol.dataReceived(head.encode("latin-1"))
+        if not leaf.exchanges:
+            return
+        sent = make_head(leaf.exchanges[0], length)
+        first, *rest = sent[:-4].split(b"\r\n")
+        asked, path, _ = first.split(b" ")
+        written = [tuple(line.split(b":", 1)) for line in rest]
+        wanted = in_order([(name, value.strip(b" \t")) for name, value in written])
+        body = b"" if not length else b"x" * length
+        tail = b"5\r\nhello\r\n0\r\n\r\n" if length is None else body
+        check_parsers(sent + tail, (asked, path, wanted, b"hello" if length is None else body))
