@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from socket import AddressFamily
+from time import monotonic
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -250,7 +251,8 @@ def edge(
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.counters import make_counters
     from hostedge.observe.refused import Refusals
-    from hostedge.observe.tally import Tally
+    from hostedge.observe.sites import Sites
+    from hostedge.observe.tally import BOUNDS, Tally
     from hostedge.routes.compile import compile_host
     from hostedge.store.hosts import Hosts
     from hostedge.store.past import Past
@@ -273,6 +275,7 @@ def edge(
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     refusals = Refusals(seconds)
     tally = Tally(access_log.record)
+    sites = Sites(len(BOUNDS) + 1, monotonic)
     links = EdgeLinks(reactor, settings, index)
     backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
     sockets = Sockets(reactor, wheel, limits, counters)
@@ -288,7 +291,7 @@ def edge(
     )
     hosts.subscribe(certificates.changed)
     make_id = RequestIds(seconds).make
-    router = believing(make_router(hosts), trusted, make_id)
+    router = believing(make_router(hosts, sites), trusted, make_id)
     entrances = {
         scheme: CountedEntrance(
             gate.ended,
@@ -359,6 +362,8 @@ def edge(
         counters,
         tally,
         refusals,
+        sites,
+        backends.waiting,
         links,
         access_log.close,
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hostedge.http.entrance import Connection, Entrance
-from hostedge.http.exchange import Leaf
+from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.relay import Relay
 from hostedge.model.site import App, Found, Pool
@@ -29,6 +30,7 @@ from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
 from hostedge.net.sources import Sources
 from hostedge.observe.refused import Refusals
+from hostedge.observe.sites import Sites
 from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
@@ -54,15 +56,16 @@ class Links(Protocol):
     def stop(self) -> None: ...
 
 
-def make_router(hosts: Hosts[HostRoutes]) -> Callable[[Any], Leaf | str]:
+def make_router(hosts: Hosts[HostRoutes], sites: Sites) -> Callable[[Any], Leaf | str]:
     """What answers a request: a leaf, or the cause of a refusal."""
-    lookup = hosts.lookup
+    lookup, begin = hosts.lookup, sites.begin
 
     def route(exchange: Any) -> Leaf | str:
         routes = lookup(exchange.host)
         if routes is None:
             return "unknown_host"
         exchange.revision = routes.revision
+        exchange.site = begin(routes.domain)
         return routes.only or routes.leaf(exchange.path) or "no_mapping"
 
     return route
@@ -223,6 +226,8 @@ class Edge(Service):
         counters: dict[str, int],
         tally: Tally,
         refusals: Refusals,
+        sites: Sites,
+        waiting: Callable[[], Iterator[Exchange]],
         links: Links,
         last: Callable[[], None],
     ) -> None:
@@ -237,6 +242,8 @@ class Edge(Service):
         self._counters = counters
         self._tally = tally
         self._refusals = refusals
+        self._sites = sites
+        self._waiting = waiting
         self._links = links
         self._last = last
         self._acceptors = [
@@ -304,6 +311,11 @@ class Edge(Service):
     def refused(self, before: int, cause: str, site: str, id: str) -> bytes:
         """A page of what was refused, as `observe.refused.Refusals` gives it."""
         return self._refusals.page(before, cause, site, id)
+
+    def sites(self, after: int) -> bytes:
+        """A page of what sites are doing, as `observe.sites.Sites` gives it."""
+        waiting = Counter(each.site.name for each in self._waiting() if each.site is not None)
+        return self._sites.page(after, waiting)
 
     def drain(self, deadline: float) -> None:
         """Accept no more, let what runs finish within `deadline` seconds, then end."""

@@ -10,7 +10,7 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
     keeper   -> edge      Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
-    control  -> edge      Changed, Explain, Report, Refused, Evaluate
+    control  -> edge      Changed, Explain, Report, Refused, Sites, Evaluate
     control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart
 """
 
@@ -232,6 +232,14 @@ class Refused(Command):
     ]
     # JSON: a list of `observe.refused.tell`, as many as there is room for; empty: no more
     response = [(b"refused", String())]
+
+
+class Sites(Command):
+    """What an edge's active sites do, those that became so after number `after`; 0: all."""
+
+    arguments = [(b"after", Integer())]
+    # JSON: a list of `observe.sites.Activity.tell`, as many as there is room for; empty: no more
+    response = [(b"sites", String())]
 
 
 class Edges(Command):

@@ -13,6 +13,7 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     GET  /v1/diff      ?from=&to=&key=                    an object a line
     PUT  /v1/secrets   {"values": [PEM, …]}               the references that stand for them
     GET  /v1/backup                                       the store as one SQLite file
+    GET  /v1/sites                                        what active sites do, by edge
     GET  /v1/status  /v1/apps  /v1/explain?url=&method=&at=
     GET  /v1/refused   ?cause=&site=&id=                  requests that were refused
     POST /v1/apps/ACCOUNT/APP/restart
@@ -47,6 +48,7 @@ from hostedge.errors import CAUSES, ConfigError, Conflict
 from hostedge.model.chain import public_key_of
 from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
+from hostedge.observe.tally import BOUNDS
 
 JSON_LINES = b"application/jsonl"
 
@@ -205,6 +207,11 @@ class Api:
         body, media_type = exposition(status, accept.decode("latin-1"))
         request.setHeader(b"content-type", media_type.encode())
         return body
+
+    @app.route("/v1/sites", methods=["GET"])
+    async def sites(self, request: Request) -> bytes:
+        edges = await asked(self._node.sites())
+        return reply(request, {"bounds": BOUNDS, "edges": edges})
 
     @app.route("/v1/refused", methods=["GET"])
     async def refused(self, request: Request) -> bytes:

@@ -155,6 +155,9 @@ class Node(Protocol):
     def refused(self, cause: str, site: str, id: str) -> Awaitable[list[dict[str, Any]]]:
         """The last requests that were refused, the newest first: `observe.refused.tell`."""
 
+    def sites(self) -> Awaitable[list[dict[str, Any]]]:
+        """By edge, with `index`, `pid` and `sites`: `observe.sites.Activity.tell`."""
+
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
 
     def restart(self, app: str) -> Awaitable[str]:

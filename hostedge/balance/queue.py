@@ -8,6 +8,7 @@ Out: verdicts, and whose turn it is. Every waiter leaves the line exactly once.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -43,6 +44,10 @@ class Places(Generic[Waiter]):
 
     def __len__(self) -> int:
         return len(self._line)
+
+    def __iter__(self) -> Iterator[Waiter]:
+        """Who waits, in order."""
+        return iter(self._line)
 
     def ask(self, waiter: Waiter, deadline: float) -> Verdict:
         """Take a place, or a position at the end of the line."""

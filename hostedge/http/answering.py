@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from time import monotonic
+from typing import Any
 
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields
@@ -36,7 +37,7 @@ class Answering(ABC):
         *("entrance", "method", "target", "path", "query", "fields", "limited", "length", "host"),
         *("authority", "scheme", "id", "client", "client_port", "hops", "local_port"),
         *("server_name", "trace"),
-        *("revision", "expects", "upgrade", "receiver", "complete", "paused"),
+        *("revision", "site", "expects", "upgrade", "receiver", "complete", "paused"),
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log
@@ -75,6 +76,8 @@ class Answering(ABC):
         self.bodyless = method == b"HEAD"
         self.limited: frozenset[bytes] = _NOTHING
         self.receiver: BodyReceiver | None = None
+        # what counts for the site; from the router
+        self.site: Any = None
         self.left: int | None = None
         self.head = self.trace = b""
         self.upstream = self.cause = self.upgrade = ""

@@ -7,7 +7,7 @@ Out: backends, probes, and what this edge's apps are doing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hostedge.http.app_backend import AppBackend
+from hostedge.http.exchange import Exchange
 from hostedge.http.lane import Keeper, Means
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.probe import Probe
@@ -202,6 +203,12 @@ class Backends:
         self._lost = False
         for backend in list(self._apps.values()):
             backend.keeper_back()
+
+    def waiting(self) -> Iterator[Exchange]:
+        """Requests that wait for a place."""
+        for backend in (*self._apps.values(), *self._pools.values(), *self._former):
+            for passage in backend.places:
+                yield passage.exchange
 
     # what the keeper is told
 

@@ -104,6 +104,8 @@ class Exchange(Protocol):
     id: str
     # the store's revision that the host was compiled from; the router sets it
     revision: int
+    # whose counts have begun with it, `observe.sites.Activity`; None: no host was found
+    site: Any
     # for the log; the leaf that knows sets them. Seconds
     upstream: str
     # how often it was sent, or tried to, once more

@@ -37,6 +37,7 @@ from hostedge.ipc import (
     Replace,
     Report,
     Restart,
+    Sites,
 )
 from hostedge.net.link import LOST, LinkClient, LinkPeer, Silent, forget, hello
 from hostedge.observe.refused import KEPT
@@ -214,6 +215,25 @@ class ControlLinks:
             if not page:
                 return refused
             refused += [{**each, "edge": peer.index} for each in page]
+
+    async def sites(self) -> list[dict[str, Any]]:
+        """What each edge's active sites do; an edge that does not answer is not there."""
+        peers = list(self._edges.values())
+        asking = [Deferred.fromCoroutine(self._sites_of(peer)) for peer in peers]
+        return [
+            {"index": peer.index, "pid": peer.pid, "sites": await answer}
+            for peer, answer in zip(peers, asking, strict=True)
+        ]
+
+    async def _sites_of(self, peer: EdgePeer) -> list[dict[str, Any]]:
+        sites: list[dict[str, Any]] = []
+        while True:
+            after = sites[-1]["number"] if sites else 0
+            answer = await self._ask(peer.callRemote(Sites, after=after)).addErrback(forget)
+            page = json.loads(answer["sites"]) if answer else []
+            if not page:
+                return sites
+            sites += page
 
     async def daemons(self) -> list[dict[str, Any]]:
         """

@@ -40,6 +40,7 @@ from hostedge.ipc import (
     Refused,
     Report,
     Retire,
+    Sites,
     StopProbe,
     TakeListener,
     Wake,
@@ -94,6 +95,8 @@ class Edge(Protocol):
     def report(self) -> dict[str, object]: ...
 
     def refused(self, before: int, cause: str, site: str, id: str) -> bytes: ...
+
+    def sites(self, after: int) -> bytes: ...
 
     def drain(self, deadline: float) -> None: ...
 
@@ -177,6 +180,10 @@ class ControlPeer(LinkPeer):
     @Refused.responder
     def refused(self, before: int, cause: str, site: str, id: str) -> dict[str, Any]:
         return {"refused": self._links.edge.refused(before, cause, site, id)}
+
+    @Sites.responder
+    def sites(self, after: int) -> dict[str, Any]:
+        return {"sites": self._links.edge.sites(after)}
 
     @Report.responder
     def report(self) -> dict[str, Any]:

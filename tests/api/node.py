@@ -75,6 +75,7 @@ class RecordedNode:
     steps: list[dict[str, Any]] = Factory(list)
     report: dict[str, Any] = Factory(dict)
     refusals: list[dict[str, Any]] = Factory(list)
+    active: list[dict[str, Any]] = Factory(list)
     refusal: str = ""
     error: Exception | None = None
     # what `announce` waits for
@@ -98,6 +99,9 @@ class RecordedNode:
 
     async def refused(self, cause: str, site: str, id: str) -> Any:
         return await self._answer(self.refusals, "refused", cause, site, id)
+
+    async def sites(self) -> Any:
+        return await self._answer(self.active, "sites")
 
     async def restart(self, app: str) -> Any:
         return await self._answer(self.refusal, "restart", app)

@@ -16,6 +16,7 @@ from hostedge.api.guard import Guard
 from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
 from hostedge.model.keys import secret_reference
+from hostedge.observe.tally import BOUNDS
 from hostedge.store.history import History
 from hostedge.store.reader import StoreReader
 from hostedge.store.served import ServedZones
@@ -359,6 +360,20 @@ class NodeTests(ApiTestCase):
         self.node.apps = [{"app": "demo/hello"}]
         self.assertEqual(self.call("GET", "/v1/status"), (200, {"name": "localhost"}))
         self.assertEqual(self.call("GET", "/v1/apps"), (200, {"apps": [{"app": "demo/hello"}]}))
+
+    def test_sitesAndRefusals(self) -> None:
+        """
+        So is what sites do, with the bounds of its buckets, and what was refused.
+        """
+        self.node.active = [{"index": 0, "pid": 7, "sites": []}]
+        status, answer = self.call("GET", "/v1/sites")
+        self.assertEqual(status, 200)
+        self.assertEqual(answer, {"bounds": list(BOUNDS), "edges": self.node.active})
+        self.node.refusals = [{"verbatim": False, "request": "GET /"}]
+        status, answer = self.call("GET", "/v1/refused?cause=loop&site=a.test&id=x")
+        self.assertEqual(self.node.asked[-1], ("refused", "loop", "a.test", "x"))
+        self.assertEqual((status, len(answer["refused"])), (200, 1))
+        self.assertEqual(self.refused("GET", "/v1/refused?cause=no")[0], 400)
 
     def test_metrics(self) -> None:
         """

@@ -83,7 +83,7 @@ class Turns(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         assert self.places.taken == len(self.placed)
-        assert len(self.places) == len(self.line)
+        assert list(self.places) == [waiter for waiter, _ in self.line]
         # no free place while somebody waits
         assert not self.line or self.places.taken >= self.places.capacity
 

@@ -15,6 +15,7 @@ from hostedge.model.site import App, Pool, Server
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
 from tests.http.network import Network, PlayedApp, PlayedKeeper
+from tests.mappings.exchanges import KeptExchange
 
 HELLO = App("hello", "wsgi", 8)
 
@@ -88,6 +89,19 @@ class BackendsTests(SynchronousTestCase):
         self.assertIn("would wake", leaf.explain()[1])
         pool = Pool("p", (Server("127.0.0.1:1"),))
         self.assertIn("127.0.0.1:1", "".join(self.backends.relay_to_pool("demo", pool).explain()))
+
+    def test_waiting(self) -> None:
+        """Whoever waits for a place is told of, wherever it is; who has one is not."""
+        self.assertEqual(list(self.backends.waiting()), [])
+        exchanges = [KeptExchange() for _ in range(3)]
+        pool = Pool("p", (Server("127.0.0.1:1"),), maxconn=1)
+        app, servers = (
+            self.backends.relay_to_app("demo", HELLO),
+            self.backends.relay_to_pool("demo", pool),
+        )
+        for relay, exchange in zip((app, servers, servers), exchanges, strict=True):
+            relay.answer(exchange)  # type: ignore[arg-type]
+        self.assertEqual(list(self.backends.waiting()), [exchanges[0], exchanges[2]])
 
     def test_strangers(self) -> None:
         """What is said about an app that nobody asked for changes nothing."""

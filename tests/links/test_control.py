@@ -28,6 +28,7 @@ from hostedge.ipc import (
     Replace,
     Report,
     Restart,
+    Sites,
 )
 from hostedge.links.control import (
     EVALUATION,
@@ -39,6 +40,7 @@ from hostedge.links.control import (
 )
 from hostedge.net.link import LinkPeer, hello
 from hostedge.observe.refused import KEPT, Refusals
+from hostedge.observe.sites import Sites as ActiveSites
 from hostedge.settings import Settings
 
 
@@ -50,6 +52,7 @@ class EdgeEnd(LinkPeer):
         self.seen: list[int] = []
         self.hung: list[Deferred[dict[str, Any]]] | None = None
         self.ring = Refusals(lambda: 5.0)
+        self.active = ActiveSites(16, lambda: 0.0)
 
     @Changed.responder
     def changed(self, revision: int) -> Any:
@@ -66,6 +69,10 @@ class EdgeEnd(LinkPeer):
     @Refused.responder
     def refused(self, before: int, cause: str, site: str, id: str) -> dict[str, Any]:
         return {"refused": self.ring.page(before, cause, site, id)}
+
+    @Sites.responder
+    def sites_after(self, after: int) -> dict[str, Any]:
+        return {"sites": self.active.page(after, {})}
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Any:
@@ -286,6 +293,19 @@ class ControlLinksTests(SynchronousTestCase):
         self.assertEqual([(each["id"], each["number"]) for each in found], [("10-7", 8)])
         found = self.successResultOf(self.run_(self.links.refused("bad_host", "", "")))
         self.assertEqual(found, [])
+
+    def test_sites(self) -> None:
+        """
+        What active sites do comes edge by edge, in pieces that a message can hold.
+        """
+        self.link_keeper()
+        names = {10: [f"{number}." + "x" * 200 for number in range(500)], 11: ["0.a.test"]}
+        for pid, active in names.items():
+            edge = self.link_edge(pid)
+            for name in active:
+                edge.active.begin(name)
+        edges = self.successResultOf(self.run_(self.links.sites()))
+        self.assertEqual({e["pid"]: [s["site"] for s in e["sites"]] for e in edges}, names)
 
     def test_keeperAnswers(self) -> None:
         """

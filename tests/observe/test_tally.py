@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.observe.sites import Activity
 from hostedge.observe.tally import BOUNDS, Tally
 
 
@@ -15,6 +16,7 @@ class Ended:
     status: int
     total: float
     sent: int = 10
+    site: Activity | None = None
 
 
 class TallyTests(SynchronousTestCase):
@@ -35,6 +37,18 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(report["bytes"], 40)
         self.assertAlmostEqual(float(str(report["seconds"])), 3600.0026)
         self.assertEqual(recorded, ended)
+
+    def test_bySite(self) -> None:
+        """A site's own are counted beside; how long a WebSocket was open is not its latency."""
+        site = Activity("a.test", 1, len(BOUNDS) + 1, 0.0)
+        tally = Tally(lambda ended: None)
+        for each in (Ended(200, 0.0005, site=site), Ended(502, 3.0, site=site), Ended(404, 1.0)):
+            tally.record(each)
+        tally.record(Ended(101, 3600.0, site=site))
+        said = site.tell(0)
+        self.assertEqual((said["requests"], said["statuses"]), (3, [1, 1, 0, 0, 1]))
+        self.assertEqual((said["bytes"], said["seconds"]), (30, 3.0005))
+        self.assertEqual([n for n, count in enumerate(said["durations"]) if count], [0, 11])
 
     def test_bounds(self) -> None:
         """They rise."""
