@@ -21,6 +21,9 @@ LOCAL_SETTINGS = "etc/hostedge.toml"
 
 KEY = "only of app/demo/hello, of all below app/demo/, or of a host name's domain"
 WHEN = "a revision, or a time: 2026-11-22T10:00Z, 2h"
+# as `cli.rates` has them, which is imported only when somebody looks
+ORDERS = ("requests", "errors", "waiting", "in_flight", "p50", "p95", "bytes", "site")
+SORT = f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}"
 ERROR_ID = "an error id or its end, as the page and the log have it: show all of this one"
 ORIGIN = "the zone, where the file has neither SOA nor $ORIGIN"
 
@@ -84,6 +87,10 @@ def make_parser() -> ArgumentParser:
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")
     added.add_argument("--at", metavar="REVISION", default="", help=f"as it was at {WHEN}")
+    added = verb("top", "top:top", "show what sites are doing now, the busiest first")
+    added.add_argument("--sort", metavar="KEY", choices=ORDERS, default=ORDERS[0], help=SORT)
+    added.add_argument("--every", metavar="SECONDS", type=float, default=2.0, help="2 unless given")
+    added.add_argument("--once", action="store_true", help="print one table and end")
     added = verb("refused", "refused:refused", "list requests that were refused, or show one")
     added.add_argument("id", metavar="ID", nargs="?", default="", help=ERROR_ID)
     added.add_argument("--cause", metavar="CAUSE", default="", help="only for this reason")
