@@ -33,6 +33,7 @@ Settings file::
 
     [metrics]
     listen = "127.0.0.1:9100"      # for Prometheus, without a key; default: the API's socket alone
+    sites = 200                    # active sites with series of their own
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ from hostedge.routes.hostname import is_address, parse_hostname
 # bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
 # run/d/<12 hex digits>.<generation, to 11 digits>.sock
 MAX_STATE = 107 - 36
+# sites that an edge counts by name: observe.sites
+MAX_SITE_SERIES = 4096
 
 
 @frozen
@@ -112,6 +115,8 @@ class Metrics:
 
     # `host:port`; empty: nowhere
     listen: str = ""
+    # active sites that have series of their own
+    sites: int = 200
 
 
 def _limit(default: Any, ceiling: float = inf, zero: bool = False) -> Any:
@@ -388,6 +393,9 @@ def _bounded(settings: Settings, file: Path) -> None:
     if (listen.proxy_http or listen.proxy_https) and not settings.trust.proxies:
         problem = "is missing: want the proxies that may use the listeners for them"
         raise ConfigError(f"{file}: trust: proxies", problem)
+    if not 0 <= settings.metrics.sites <= MAX_SITE_SERIES:
+        problem = f"want 0 to {MAX_SITE_SERIES}, not {settings.metrics.sites}"
+        raise ConfigError(f"{file}: metrics: sites", problem)
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):

@@ -41,7 +41,7 @@ from werkzeug.exceptions import HTTPException
 from hostedge.api import explanation, history, refusals, zones
 from hostedge.api.calls import Refused, asked, json_line, query, read_body, read_call, reply
 from hostedge.api.guard import JSON, error_body
-from hostedge.api.metrics import exposition
+from hostedge.api.metrics import Scrapes
 from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store, Zones
 from hostedge.api.stream import Lines, Stream, file_pieces
 from hostedge.errors import CAUSES, ConfigError, Conflict
@@ -80,6 +80,7 @@ class Api:
         threads: Threads,
         caller: Caller,
         folder: Path,
+        site_series: int = 0,
     ) -> None:
         self._store = store
         self._history = past
@@ -90,6 +91,7 @@ class Api:
         self._caller = caller
         # where a backup lies while it is sent
         self._folder = folder
+        self._scrapes = Scrapes(node, site_series)
 
     def resource(self) -> IResource:
         return self.app.resource()
@@ -203,8 +205,7 @@ class Api:
     @app.route("/metrics", methods=["GET"])
     async def metrics(self, request: Request) -> bytes:
         accept = request.getHeader(b"accept") or b""
-        status = await asked(self._node.status())
-        body, media_type = exposition(status, accept.decode("latin-1"))
+        body, media_type = await asked(self._scrapes.answer(accept.decode("latin-1")))
         request.setHeader(b"content-type", media_type.encode())
         return body
 

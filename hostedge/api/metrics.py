@@ -1,16 +1,16 @@
 """
 What the node counts, for Prometheus.
 
-In:  what `GET /v1/status` is made of.
+In:  what `GET /v1/status` and `GET /v1/sites` are made of.
 Out: an exposition in the format that the caller accepts: Prometheus text, or OpenMetrics.
 
 Series are labelled by edge: an edge that is replaced begins at zero, which is what a scraper
-expects of a counter. Nothing here grows with the number of sites.
+expects of a counter. Of sites only some active ones have series: `api.site_series`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -23,6 +23,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from hostedge.api.parts import Node
+from hostedge.api.site_series import SiteSeries
 from hostedge.observe.counters import NAMES
 from hostedge.observe.tally import BOUNDS
 
@@ -36,10 +38,26 @@ _GAUGES = {
 }
 
 
-def exposition(status: dict[str, Any], accept: str) -> tuple[bytes, str]:
+class Scrapes:
+    """Whoever asks here again and again."""
+
+    def __init__(self, node: Node, site_series: int) -> None:
+        self._node = node
+        self._series = SiteSeries(site_series)
+
+    async def answer(self, accept: str) -> tuple[bytes, str]:
+        """The text and its media type, as the node is now."""
+        status = await self._node.status()
+        edges = await self._node.sites()
+        return exposition(status, self._series.families(edges), accept)
+
+
+def exposition(
+    status: dict[str, Any], of_sites: Iterable[Metric], accept: str
+) -> tuple[bytes, str]:
     """Give the text and its media type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(status))
+    registry.register(_Collector(status, of_sites))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
@@ -47,8 +65,9 @@ def exposition(status: dict[str, Any], accept: str) -> tuple[bytes, str]:
 class _Collector:
     """One scrape."""
 
-    def __init__(self, status: dict[str, Any]) -> None:
+    def __init__(self, status: dict[str, Any], of_sites: Iterable[Metric]) -> None:
         self._status = status
+        self._of_sites = of_sites
 
     def collect(self) -> Iterator[Metric]:
         status = self._status
@@ -68,6 +87,7 @@ class _Collector:
         yield from _gauges(edges)
         yield from _answers(edges)
         yield from _counters(edges)
+        yield from self._of_sites
 
 
 def _gauges(edges: list[dict[str, Any]]) -> Iterator[Metric]:

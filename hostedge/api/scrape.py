@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from hostedge.api.calls import asked
-from hostedge.api.metrics import exposition
+from hostedge.api.metrics import Scrapes
 from hostedge.api.parts import Node
 from hostedge.settings import Settings, parse_address
 
@@ -32,9 +32,9 @@ class Metrics(Resource):
     isLeaf = True
     log = Logger()
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, scrapes: Scrapes) -> None:
         super().__init__()
-        self._node = node
+        self._scrapes = scrapes
 
     def render_GET(self, request: Request) -> int:
         if request.path != b"/metrics":
@@ -59,7 +59,7 @@ class Metrics(Resource):
 
     async def _scrape(self, request: Request) -> bytes:
         accept = request.getHeader(b"accept") or b""
-        body, media_type = exposition(await asked(self._node.status()), accept.decode("latin-1"))
+        body, media_type = await asked(self._scrapes.answer(accept.decode("latin-1")))
         request.setHeader(b"content-type", media_type.encode())
         return body
 
@@ -87,7 +87,8 @@ class MetricsListener(Service):
     def startService(self) -> None:
         super().startService()
         host, port = parse_address(self._settings.metrics.listen, "metrics: listen")
-        site = _Quiet(Metrics(self._node), reactor=self._reactor, timeout=PATIENCE)
+        scrapes = Scrapes(self._node, self._settings.metrics.sites)
+        site = _Quiet(Metrics(scrapes), reactor=self._reactor, timeout=PATIENCE)
         try:
             self._port = self._reactor.listenTCP(port, site, interface=host)
         except CannotListenError as error:

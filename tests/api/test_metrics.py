@@ -9,9 +9,14 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.metrics import exposition
+from hostedge.api.site_series import SiteSeries
 from hostedge.observe.counters import NAMES
 from hostedge.observe.tally import BOUNDS, Tally
+from tests.api.test_site_series import edge as edge_with
 from tests.observe.test_tally import Ended
+
+BUSY = edge_with(0, {"a.test": 3})
+A_TEST = ("site", "a.test")
 
 
 def edge(index: int, **counters: int) -> dict[str, Any]:
@@ -51,7 +56,7 @@ class ExpositionTests(SynchronousTestCase):
             ("", read_text),
             ("application/openmetrics-text;version=1.0.0", read_open),
         ):
-            text, media_type = exposition(status, accept)
+            text, media_type = exposition(status, SiteSeries(5).families([BUSY]), accept)
             self.assertTrue(media_type.startswith(accept.partition(";")[0] or "text/plain"))
             found = self.samples(text, read)
             for name in NAMES:
@@ -69,6 +74,7 @@ class ExpositionTests(SynchronousTestCase):
                 ("hostedge_store_revision", ("edge", "1")): 7,
                 ("hostedge_edges", ("state", "linked")): 2,
                 ("hostedge_edges", ("state", "silent")): 1,
+                ("hostedge_site_answers_total", ("class", "2xx"), ("edge", "0"), A_TEST): 3,
                 ("hostedge_keeper_up",): 1,
                 ("hostedge_revision",): 7,
                 (f"{duration}_count", ("edge", "0")): 3,
@@ -81,5 +87,5 @@ class ExpositionTests(SynchronousTestCase):
 
     def test_noEdge(self) -> None:
         """A node without an edge that answers can be scraped."""
-        text, _ = exposition({"keeper": False, "revision": 0, "edges": []}, "")
+        text, _ = exposition({"keeper": False, "revision": 0, "edges": []}, [], "")
         self.assertEqual(self.samples(text, read_text)["hostedge_keeper_up",], 0)

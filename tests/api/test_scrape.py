@@ -7,6 +7,7 @@ from typing import Any
 from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.api.metrics import Scrapes
 from hostedge.api.scrape import Metrics
 from hostedge.errors import ConfigError
 from tests.api.node import RecordedNode
@@ -16,7 +17,7 @@ class MetricsTests(SynchronousTestCase):
     """One request each."""
 
     def ask(self, node: RecordedNode, path: str = "/metrics") -> tuple[int, bytes, Any]:
-        treq = StubTreq(Metrics(node))
+        treq = StubTreq(Metrics(Scrapes(node, 5)))
         response = self.successResultOf(treq.get(f"http://localhost{path}"))
         treq.flush()
         body = self.successResultOf(response.content())

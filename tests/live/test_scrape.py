@@ -61,6 +61,19 @@ class ScrapeTests(SynchronousTestCase):
             self.assertEqual(found["hostedge_edges"], 2)
             self.assertEqual(found["hostedge_keeper_up"], 1)
 
+    def test_sites(self) -> None:
+        """A site that somebody asks for has series; what is no site has none."""
+        to = [{"path": "/", "redirect": "https://a.test/new"}]
+        domains = [{"name": f"{n}.localhost", "mappings": to} for n in ("one", "idle")]
+        self.node.apply({"account": "one", "domains": domains})
+        self.node.get("one.localhost")
+        self.node.get("nowhere.localhost")
+        answer = self.ask("/metrics")
+        self.assertIn('site="one.localhost"', answer.text)
+        for name in ("idle", "nowhere"):
+            self.assertNotIn(f"{name}.localhost", answer.text)
+        self.assertEqual(self.samples(answer)["hostedge_site_answers_total"], 1)
+
     def test_nothingElse(self) -> None:
         """The port has neither the API nor anything to be written."""
         self.assertEqual(self.ask("/v1/status").status, 404)
