@@ -171,7 +171,8 @@ class H1(ClientConnection):
         if exchange is None:
             self._begin(events.pop(0))
             return True
-        if exchange.complete or exchange.paused:
+        # what is left of a body that nobody wants any more is in nobody's way
+        if exchange.complete or (exchange.paused and not exchange.over):
             return False
         if exchange.receiver is None and not exchange.begun:
             return False

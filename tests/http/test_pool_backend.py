@@ -61,6 +61,16 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.reason(clients[1]), (503, b"queue_timeout"))
         self.assertEqual(clients[0].value(), b"")
 
+    def test_nextAfterRefusal(self) -> None:
+        """A body that waited for a place, which was refused, does not hold up the next request."""
+        self.build(1)
+        for _ in range(3):
+            self.ask()
+        protocol, client = self.scene.connect()
+        chunks = b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        protocol.dataReceived(chunks + GET)
+        self.assertEqual([status for status, *_ in split_answers(client.value())], [503, 503])
+
     def test_nextServer(self) -> None:
         """A server that refuses is passed over, and left alone for a while."""
         self.build(2, maxconn=9)

@@ -1,0 +1,405 @@
+"""Clients, the data path and servers in any order: no answer is lost, doubled or mixed up."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.http.h1 import H1
+from hostedge.http.pool_backend import PoolBackend
+from hostedge.http.relay import Relay
+from hostedge.model.site import Pool, Server
+from tests.http.network import Network, PlayedApp, make_means
+from tests.http.parts import ClientEnd, Scene
+from tests.live.recorder import read, whole
+
+# what a request without a good answer may get
+EXCUSES = frozenset((502, 503, 504, 408))
+_NUMBER = re.compile(rb"/([0-9]+)\b")
+
+
+class Asked:
+    """One request, and what became of it."""
+
+    def __init__(self, number: int, method: bytes) -> None:
+        self.number = number
+        self.method = method
+        # how often a server has had all of it
+        self.arrived = 0
+        # a server's whole answers to it, in the order in which they were given
+        self.given: list[bytes] = []
+        # a server has begun to answer before it had all of it, or has broken off
+        self.disturbed = False
+
+
+class Visitor:
+    """One connection of a client: what it asked, what it has not sent yet."""
+
+    def __init__(self, protocol: H1, transport: ClientEnd) -> None:
+        self.protocol = protocol
+        self.transport = transport
+        self.asked: list[Asked] = []
+        self.unsent = b""
+
+    @property
+    def is_there(self) -> bool:
+        return self.transport.connected and not self.transport.half_closed
+
+    def send(self, size: int) -> None:
+        piece, self.unsent = self.unsent[:size], self.unsent[size:]
+        if piece and self.is_there:
+            self.protocol.dataReceived(piece)
+
+
+class Connection:
+    """A server's side of one connection: what came, and what is still to be answered."""
+
+    def __init__(self, accepted: socket.socket) -> None:
+        self.socket = accepted
+        self.data = b""
+        self.waiting: list[Asked] = []
+        # the rest of an answer that has begun
+        self.rest = b""
+        self.of: Asked | None = None
+        # nothing that comes after this may be a request
+        self.is_spoilt = False
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A pool of one server with two places; three may wait."""
+
+    visitors = Bundle("visitors")
+    connections = Bundle("connections")
+
+    @initialize(buffer=st.sampled_from(["stream", "spool"]))
+    def build(self, buffer: str) -> None:
+        self.network = Network()
+        self.means = make_means(self.network)
+        self.server = PlayedApp(backlog=64)
+        pool = Pool("p", (Server(self.server.address),), 2, 3)
+        self.backend = PoolBackend("demo/p", pool, self.means)
+        relay = Relay(self.backend, buffer, self.means.limits, self.means.counters)
+        self.scene = Scene(lambda exchange: relay)
+        self.scene.entrance.wheel = self.means.wheel
+        self.requests: list[Asked] = []
+        self.everyone: list[Visitor] = []
+        self.open: list[Connection] = []
+
+    # clients
+
+    @rule(target=visitors)
+    def come(self) -> Visitor:
+        visitor = Visitor(*self.scene.connect())
+        self.everyone.append(visitor)
+        return visitor
+
+    @rule(
+        visitor=visitors,
+        method=st.sampled_from([b"GET", b"GET", b"HEAD", b"POST", b"PUT"]),
+        body=st.sampled_from([b"", b"abc", b"x" * 3000]),
+        chunked=st.booleans(),
+        cut=st.integers(0, 200),
+    )
+    def ask(self, visitor: Visitor, method: bytes, body: bytes, chunked: bool, cut: int) -> None:
+        """Send a request, or the first bytes of it; what was not sent before goes first."""
+        if not visitor.is_there:
+            return
+        asked = Asked(len(self.requests), method)
+        self.requests.append(asked)
+        visitor.asked.append(asked)
+        head = b"%b /%d HTTP/1.1\r\nHost: a.test\r\n" % (method, asked.number)
+        if method in (b"GET", b"HEAD"):
+            raw = head + b"\r\n"
+        elif chunked:
+            pieces = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            raw = head + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n"
+        else:
+            raw = head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        visitor.unsent += raw
+        visitor.send(len(visitor.unsent) if cut > 100 else cut)
+
+    @rule(visitor=visitors, size=st.sampled_from([1, 30, 1000, 10_000]))
+    def say_more(self, visitor: Visitor, size: int) -> None:
+        visitor.send(size)
+
+    @rule(visitor=consumes(visitors))
+    def leave(self, visitor: Visitor) -> None:
+        """A client's connection breaks."""
+        if visitor.transport.connected:
+            visitor.transport.connected = False
+            visitor.protocol.connectionLost(Failure(ConnectionLost()))
+        self.everyone.remove(visitor)
+
+    # the server
+
+    @rule(target=connections)
+    def accept(self) -> Any:
+        if self.server.nobody_waits:
+            return Connection(socket.socket())
+        connection = Connection(self.server.accept())
+        self.open.append(connection)
+        return connection
+
+    def hear(self, connection: Connection) -> None:
+        """Read what has come, as far as it is there."""
+        with contextlib.suppress(OSError):
+            while data := connection.socket.recv(1 << 20):
+                connection.data += data
+        while (end := whole(connection.data)) > 0:
+            arrived = read(connection.data[:end])
+            connection.data = connection.data[end:]
+            found = _NUMBER.match(arrived.target)
+            assert found is not None
+            asked = self.requests[int(found[1])]
+            assert asked.method == arrived.method
+            assert not connection.is_spoilt, "a spoilt connection was used again"
+            # one at a time: nothing is sent before the last answer has gone
+            assert not connection.waiting and connection.of is None
+            asked.arrived += 1
+            connection.waiting.append(asked)
+
+    @rule(connection=connections, size=st.sampled_from([0, 5, 70_000]), how=st.integers(0, 3))
+    def answer(self, connection: Connection, size: int, how: int) -> None:
+        """Answer what waits: at once, in two parts, in chunks, or until the connection ends."""
+        if connection not in self.open:
+            return
+        self.hear(connection)
+        if not connection.waiting or connection.of is not None:
+            return
+        asked = connection.waiting.pop()
+        asked_body = b"%d." % asked.number + b"y" * size
+        head = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n" % asked.number
+        framing = b"Content-Length: %d\r\n\r\n" % len(asked_body)
+        if asked.method == b"HEAD":
+            self.finish(connection, asked, head + framing)
+        elif how == 0:
+            self.finish(connection, asked, head + framing + asked_body)
+        elif how == 1:
+            connection.of = asked
+            connection.rest = asked_body[1:]
+            self.put(connection, head + framing + asked_body[:1])
+        elif how == 2:
+            chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(asked_body), asked_body)
+            self.finish(connection, asked, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk)
+        else:
+            self.finish(connection, asked, head + b"\r\n" + asked_body)
+            self.hang_up(connection)
+        self.network.turn()
+
+    @rule(connection=connections)
+    def go_on(self, connection: Connection) -> None:
+        """Send the rest of an answer."""
+        if connection in self.open and connection.of is not None:
+            asked, connection.of = connection.of, None
+            self.finish(connection, asked, connection.rest)
+            connection.rest = b""
+            self.network.turn()
+
+    @rule(connection=connections)
+    def interrupt(self, connection: Connection) -> None:
+        """Answer a request before all of it is there."""
+        if connection not in self.open:
+            return
+        self.hear(connection)
+        found = re.match(rb"[A-Z]+ /([0-9]+) ", connection.data)
+        if connection.waiting or connection.of is not None or not found:
+            return
+        asked = self.requests[int(found[1])]
+        if b"\r\n\r\n" not in connection.data:
+            return
+        asked.disturbed = True
+        connection.is_spoilt = True
+        body = b"%d.early" % asked.number
+        head = b"HTTP/1.1 200 OK\r\nX-Number: %d\r\n" % asked.number
+        self.finish(connection, asked, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self.network.turn()
+        # whatever still comes belongs to this request
+        connection.data = b""
+        connection.is_spoilt = True
+        self.hang_up(connection)
+        self.network.turn()
+
+    @rule(connection=connections)
+    def babble(self, connection: Connection) -> None:
+        """Say something that nobody asked for."""
+        if connection not in self.open or connection.of is not None:
+            return
+        self.hear(connection)
+        if connection.waiting:
+            return
+        if connection.data:
+            return
+        connection.is_spoilt = True
+        self.put(connection, b"HTTP/1.1 200 OK\r\nX-Number: 99\r\nContent-Length: 3\r\n\r\n99.")
+        self.network.turn()
+
+    @rule(connection=connections)
+    def fail(self, connection: Connection) -> None:
+        """Close, whatever is under way."""
+        if connection in self.open:
+            self.hear(connection)
+            for asked in (*connection.waiting, connection.of):
+                if asked is not None:
+                    asked.disturbed = True
+            found = re.match(rb"[A-Z]+ /([0-9]+) ", connection.data)
+            if found:
+                self.requests[int(found[1])].disturbed = True
+            self.hang_up(connection)
+            self.network.turn()
+
+    def finish(self, connection: Connection, asked: Asked, data: bytes) -> None:
+        asked.given.append(data)
+        self.put(connection, data)
+
+    def put(self, connection: Connection, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            connection.socket.sendall(data)
+
+    def hang_up(self, connection: Connection) -> None:
+        connection.socket.close()
+        self.open.remove(connection)
+
+    # time
+
+    @rule()
+    def turn(self) -> None:
+        self.network.turn()
+
+    @rule(seconds=st.sampled_from([0.25, 2.0, 5.0]))
+    def wait(self, seconds: float) -> None:
+        self.network.pass_time(seconds)
+
+    # what holds at any time
+
+    @invariant()
+    def answers_fit(self) -> None:
+        """The answers that a client has are those to its requests, in their order."""
+        for visitor in getattr(self, "everyone", ()):
+            self.heard(visitor)
+            places = self.backend.places
+            assert 0 <= places.taken <= 2
+
+    def heard(self, visitor: Visitor) -> list[int]:
+        """Give the statuses of the whole answers that a client has."""
+        statuses = []
+        rest = visitor.transport.value()
+        asked = iter(visitor.asked)
+        while rest:
+            if rest.startswith(b"HTTP/1.1 100 "):
+                rest = rest.partition(b"\r\n\r\n")[2]
+                continue
+            of = next(asked)
+            found = take_answer(rest, of.method)
+            if found is None:
+                break
+            status, fields, body, rest = found
+            statuses.append(status)
+            if status == 200:
+                assert fields[b"x-number"] == b"%d" % of.number, (fields, of.number)
+                assert of.given, "an answer that nobody gave"
+                if of.method != b"HEAD":
+                    assert body.startswith(b"%d." % of.number)
+            else:
+                assert status in EXCUSES, (status, body)
+        return statuses
+
+    def teardown(self) -> None:
+        if not hasattr(self, "network"):
+            return
+        # everybody says all, and every server answers
+        for visitor in self.everyone:
+            visitor.send(1 << 20)
+        for _ in range(400):
+            self.network.turn()
+            while not self.server.nobody_waits:
+                self.open.append(Connection(self.server.accept()))
+            for connection in list(self.open):
+                self.answer(connection, 0, 0)
+                self.go_on(connection)
+            if all(self.is_done(visitor) for visitor in self.everyone):
+                break
+            self.network.pass_time(0.25)
+        for visitor in self.everyone:
+            assert self.is_done(visitor), visitor.transport.value()[-500:]
+            statuses = self.heard(visitor)
+            for asked, status in zip(visitor.asked, statuses, strict=False):
+                # a server's word counts, if nothing came between
+                if asked.given and not asked.disturbed and asked.arrived == 1:
+                    assert status == 200, (asked.number, status)
+        for asked in self.requests:
+            if asked.method in (b"POST", b"PUT"):
+                assert asked.method == b"PUT" or asked.arrived <= 1, "done twice"
+        for visitor in self.everyone:
+            if visitor.transport.connected:
+                visitor.transport.connected = False
+                visitor.protocol.connectionLost(Failure(ConnectionLost()))
+        self.network.pass_time(1)
+        assert self.backend.places.taken == 0 and len(self.backend.places) == 0
+        assert self.scene.entrance.in_flight == 0
+        self.backend.cut("suspended")
+        self.network.turn()
+        for connection in self.open:
+            connection.socket.close()
+        self.server.close()
+        assert not self.network.readers and not self.network.writers
+
+    def is_done(self, visitor: Visitor) -> bool:
+        """Whether a client has an answer for each request, or its connection has ended."""
+        return not visitor.is_there or len(self.heard(visitor)) == len(visitor.asked)
+
+
+Answer = tuple[int, dict[bytes, bytes], bytes, bytes]
+
+
+def take_answer(data: bytes, method: bytes) -> Answer | None:
+    """Give status, fields, body and what follows; None if it is not whole."""
+    head, blank, rest = data.partition(b"\r\n\r\n")
+    if not blank:
+        return None
+    first, *lines = head.split(b"\r\n")
+    status = int(first.split(b" ")[1])
+    fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
+    if method == b"HEAD":
+        return status, fields, b"", rest
+    if fields.get(b"transfer-encoding") == b"chunked":
+        body = b""
+        while True:
+            line, blank, rest = rest.partition(b"\r\n")
+            if not blank:
+                return None
+            size = int(line, 16)
+            if len(rest) < size + 2:
+                return None
+            body, rest = body + rest[:size], rest[size + 2 :]
+            if not size:
+                return status, fields, body, rest
+    size = int(fields[b"content-length"])
+    return None if len(rest) < size else (status, fields, rest[:size], rest[size:])
+
+
+class AnyOrderTests(SynchronousTestCase):
+    """The machine, as a test."""
+
+    def test_anyOrder(self) -> None:
+        """Whatever happens in whatever order."""
+        run_state_machine_as_test(
+            AnyOrder, settings=settings(stateful_step_count=40, deadline=None)
+        )
+        self.assertEqual(self.flushLoggedErrors(), [])
