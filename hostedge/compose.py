@@ -253,7 +253,7 @@ def edge(
     from hostedge.observe.counters import make_counters
     from hostedge.observe.refused import Refusals
     from hostedge.observe.sites import Sites
-    from hostedge.observe.tally import BOUNDS, Tally
+    from hostedge.observe.tally import Tally
     from hostedge.routes.compile import compile_host
     from hostedge.store.hosts import Hosts
     from hostedge.store.past import Past
@@ -276,7 +276,7 @@ def edge(
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     refusals = Refusals(seconds)
     tally = Tally(access_log.record)
-    sites = Sites(len(BOUNDS) + 1, monotonic)
+    sites = Sites(monotonic)
     links = EdgeLinks(reactor, settings, index)
     backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
     sockets = Sockets(reactor, wheel, limits, counters)

@@ -58,14 +58,15 @@ class Links(Protocol):
 
 def make_router(hosts: Hosts[HostRoutes], sites: Sites) -> Callable[[Any], Leaf | str]:
     """What answers a request: a leaf, or the cause of a refusal."""
-    lookup, begin = hosts.lookup, sites.begin
+    lookup, active_site, add_site = hosts.lookup, sites.active.get, sites.add
 
     def route(exchange: Any) -> Leaf | str:
         routes = lookup(exchange.host)
         if routes is None:
             return "unknown_host"
         exchange.revision = routes.revision
-        exchange.site = begin(routes.domain)
+        exchange.site = site = active_site(routes.domain) or add_site(routes.domain)
+        site.begun += 1
         return routes.only or routes.leaf(exchange.path) or "no_mapping"
 
     return route

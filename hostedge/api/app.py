@@ -48,7 +48,7 @@ from hostedge.errors import CAUSES, ConfigError, Conflict
 from hostedge.model.chain import public_key_of
 from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
-from hostedge.observe.tally import BOUNDS
+from hostedge.observe.sites import BOUNDS
 
 JSON_LINES = b"application/jsonl"
 

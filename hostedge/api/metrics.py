@@ -26,7 +26,7 @@ from prometheus_client.exposition import choose_encoder
 from hostedge.api.parts import Node
 from hostedge.api.site_series import SiteSeries
 from hostedge.observe.counters import NAMES
-from hostedge.observe.tally import BOUNDS
+from hostedge.observe.sites import BOUNDS
 
 _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 _GAUGES = {

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from hostedge.http.client import ClientConnection
-from hostedge.http.exchange import BodyReceiver, Fields
+from hostedge.http.exchange import BodyReceiver, Fields, Part
 from hostedge.http.refusal import make_refusal
 from hostedge.observe.refused import written
 
@@ -41,8 +41,7 @@ class Answering(ABC):
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log
-        *("upstream", "retries", "started", "began", "handshake", "heading", "upload"),
-        *("queued", "app_start", "connected", "first_byte", "total"),
+        *("upstream", "retries", "started", "began", "spent", "first_byte", "total"),
     )
 
     def __init__(
@@ -82,13 +81,21 @@ class Answering(ABC):
         self.head = self.trace = b""
         self.upstream = self.cause = self.upgrade = ""
         self.revision = self.status = self.sent = self.retries = 0
-        self.queued = self.app_start = self.connected = self.first_byte = self.total = 0.0
-        self.heading = self.upload = self.began = 0.0
-        # what the connection has cost is told once
-        self.handshake, connection.handshake = connection.handshake, 0.0
+        self.began = self.first_byte = self.total = 0.0
+        # most requests spend their time on nothing but the answer
+        self.spent: dict[Part, float] | None = None
+        if connection.handshake:
+            # what the connection has cost is told once
+            self.spend("tls", connection.handshake)
+            connection.handshake = 0.0
         self.whole = True
         self.complete = self.paused = self.expects = self.begun = self.over = False
         self.started = monotonic()
+
+    def spend(self, part: Part, seconds: float) -> None:
+        if self.spent is None:
+            self.spent = {}
+        self.spent[part] = self.spent.get(part, 0.0) + seconds
 
     def receive(self, receiver: BodyReceiver) -> None:
         self.receiver = receiver

@@ -15,9 +15,12 @@ An upgrade is answered by `switch`: from then on the client's bytes are its succ
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Fields = list[tuple[bytes, bytes]]
+
+# what a request's time can have gone to, as docs/access-log.md has it
+Part = Literal["tls", "header", "body", "start", "queue", "connect", "answer"]
 
 
 class BodyReceiver(Protocol):
@@ -110,11 +113,11 @@ class Exchange(Protocol):
     upstream: str
     # how often it was sent, or tried to, once more
     retries: int
-    # waiting for a place; waiting for the app to run; for the connection; for the answer
-    queued: float
-    app_start: float
-    connected: float
+    # seconds until the answer came
     first_byte: float
+
+    def spend(self, part: Part, seconds: float) -> None:
+        """For the log: so much of the request's time was this; more of it than once adds up."""
 
     def receive(self, receiver: BodyReceiver) -> None:
         """

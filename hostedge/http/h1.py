@@ -190,7 +190,7 @@ class H1(ClientConnection):
 
     def _begin(self, event: object) -> None:
         # nearly always a head comes at once
-        heading = monotonic() - self._head_since if self._state == HEAD else 0.0
+        in_pieces = self._state == HEAD
         self._state = BUSY
         self.deadline = self._wheel.now + CHECK
         if type(event) is not tuple:
@@ -202,8 +202,8 @@ class H1(ClientConnection):
         except BadRequest as bad:
             self._reject(bad.cause, head, bad.detail)
             return
-        if heading:
-            exchange.heading = heading
+        if in_pieces:
+            exchange.spend("header", monotonic() - self._head_since)
         self._exchange = exchange
         self._asked += 1
         self.entrance.counters["http_requests"] += 1

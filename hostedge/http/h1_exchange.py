@@ -91,7 +91,6 @@ class H1Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
-        self.began = monotonic()
         self.status = status
         connection = self.connection
         parts = [_status_lines[status]]
@@ -164,6 +163,7 @@ class H1Exchange(Answering):
             producer.stopProducing()
             return
         self.producing = True
+        self.began = monotonic()
         self.connection.transport.registerProducer(producer, True)
 
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
@@ -194,7 +194,7 @@ class H1Exchange(Answering):
     def end_body(self) -> None:
         """The request is complete."""
         self.complete = True
-        self.upload = monotonic() - self.started
+        self.spend("body", monotonic() - self.started)
         if self.receiver is not None and not self.over:
             self.receiver.body_end()
 
@@ -202,7 +202,10 @@ class H1Exchange(Answering):
         self.over = True
         # receivers hold their exchange: without this only the collector could free both
         self.receiver = None
-        self.total = monotonic() - self.started
+        now = monotonic()
+        self.total = now - self.started
+        if self.began:
+            self.spend("answer", now - self.began)
         if self.producing:
             self.producing = False
             self.connection.transport.unregisterProducer()

@@ -156,7 +156,8 @@ class H2(ClientConnection):
             exchange = H2Exchange(self, stream, request)
             if self._head_since:
                 # the first head of what has come now; the others came at once
-                exchange.heading, self._head_since = monotonic() - self._head_since, 0.0
+                exchange.spend("header", monotonic() - self._head_since)
+                self._head_since = 0.0
             stream.exchange = exchange
             entrance.counters["http_requests"] += 1
             self._arrived.append(exchange)

@@ -89,7 +89,7 @@ class H2Exchange(Answering):
             self.pending.append(data)
         if last:
             self.arrived_all = True
-            self.upload = monotonic() - self.started
+            self.spend("body", monotonic() - self.started)
         if self.receiver is not None:
             if not self.paused:
                 self._tell()
@@ -128,7 +128,6 @@ class H2Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
-        self.began = monotonic()
         self.status = status
         if status in _WITHOUT_BODY:
             self.bodyless = True
@@ -193,6 +192,7 @@ class H2Exchange(Answering):
             producer.stopProducing()
             return
         self.producer = producer
+        self.began = monotonic()
         if self.engine.is_crowded(self.stream):
             producer.pauseProducing()
 
@@ -214,5 +214,8 @@ class H2Exchange(Answering):
         self.receiver = self.producer = None
         self.stream.exchange = None
         self._drop_body(False)
-        self.total = monotonic() - self.started
+        now = monotonic()
+        self.total = now - self.started
+        if self.began:
+            self.spend("answer", now - self.began)
         self.entrance.record(self)

@@ -151,8 +151,9 @@ class Passage(ABC):
         if self.asked_at:
             exchange, now = self.exchange, monotonic()
             start = max(0.0, lane.since - self.asked_at)
-            exchange.app_start += start
-            exchange.queued += now - self.asked_at - start
+            if start:
+                exchange.spend("start", start)
+            exchange.spend("queue", now - self.asked_at - start)
         self.attempts += 1
         upstream = lane.upstream
         # one idle connection was closed behind our back: the others are no better
@@ -179,7 +180,7 @@ class Passage(ABC):
         if self.over or self.lane is None:
             connection.upstream.give(connection)
             return
-        self.exchange.connected = monotonic() - self.asked_at
+        self.exchange.spend("connect", monotonic() - self.asked_at)
         self._send_on(connection)
 
     def connect_failed(self, cause: str) -> None:

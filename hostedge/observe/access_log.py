@@ -6,8 +6,8 @@ Out: whole lines at the end of a file that several edges write to.
 
     {"time": "2026-11-22T19:13:20.123Z", "method": "GET", "path": "/", "query": "a=1",
      "status": 200, "bytes": 1024, "received": 0, "attempts": 1,
-     "seconds": {"total": 0.0021, "tls": 0.0, "header": 0.0, "body": 0.0, "queue": 0.0,
-                 "start": 0.0, "connect": 0.0, "first_byte": 0.0018, "answer": 0.0001},
+     "seconds": {"total": 0.0021, "first_byte": 0.0018, "tls": 0.0, "header": 0.0, "body": 0.0,
+                 "start": 0.0, "queue": 0.0, "connect": 0.0, "answer": 0.0},
      "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
      "protocol": "HTTP/2", "upstream": "demo/hello#3", "revision": 12, "state": "--"}
 
@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import gmtime, strftime
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -35,6 +35,9 @@ FLUSH_EVERY = 0.2
 FLUSH_SIZE = 65536
 LOOK_EVERY = 5.0  # seconds after which the file may have been renamed by a rotation
 MAX_PATH = 1024
+
+# what a request's time has gone to, in the order in which it comes
+PARTS = ("tls", "header", "body", "start", "queue", "connect", "answer")
 
 
 class Answered(Protocol):
@@ -51,16 +54,8 @@ class Answered(Protocol):
     revision: int
     upstream: str
     retries: int
-    # moments of the same clock: the head was whole; the answer began, 0.0 if it never did
-    started: float
-    began: float
-    # seconds
-    handshake: float
-    heading: float
-    upload: float
-    queued: float
-    app_start: float
-    connected: float
+    # seconds, by `PARTS`; None: none of them took any
+    spent: Mapping[Any, float] | None
     first_byte: float
     status: int
     sent: int
@@ -78,7 +73,7 @@ class Answered(Protocol):
 def format_line(answered: Answered, moment: float) -> str:
     """Write one line; `moment` is in seconds since 1970."""
     path, mark, query = answered.target.partition(b"?")
-    upstream, retries = answered.upstream, answered.retries
+    upstream, retries, spent = answered.upstream, answered.retries, answered.spent
     extra = ""
     if answered.cause:
         extra = f', "cause": "{answered.cause}"'
@@ -100,31 +95,17 @@ def format_line(answered: Answered, moment: float) -> str:
         f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
         f'"received": {answered.received}, '
         f'"attempts": {retries + 1 if upstream or retries else 0}, '
-        f'"seconds": {_timings(answered)}, "id": "{answered.id}"{about}{extra}}}\n'
+        f'"seconds": {{"total": {answered.total:.4f}, "first_byte": {answered.first_byte:.4f}, '
+        f"{_NO_PARTS if spent is None else _parts(spent)}}}, "
+        f'"id": "{answered.id}"{about}{extra}}}\n'
     )
 
 
-def _timings(answered: Answered) -> str:
-    """All times of a request; most of most requests are none, and cost no formatting."""
-    total, first_byte = answered.total, answered.first_byte
-    answer = total - answered.began + answered.started if answered.began else 0.0
-    times = (
-        *(answered.handshake, answered.heading, answered.upload),
-        *(answered.queued, answered.app_start, answered.connected),
-    )
-    if any(times):
-        handshake, heading, upload, queued, app_start, connected = times
-        return (
-            f'{{"total": {total:.4f}, "tls": {handshake:.4f}, "header": {heading:.4f}, '
-            f'"body": {upload:.4f}, "queue": {queued:.4f}, "start": {app_start:.4f}, '
-            f'"connect": {connected:.4f}, "first_byte": {first_byte:.4f}, "answer": {answer:.4f}}}'
-        )
-    return (
-        f'{{"total": {total:.4f}, {_NONE}"first_byte": {first_byte:.4f}, "answer": {answer:.4f}}}'
-    )
+def _parts(spent: Mapping[Any, float]) -> str:
+    return ", ".join([f'"{part}": {spent.get(part, 0.0):.4f}' for part in PARTS])
 
 
-_NONE = "".join(f'"{name}": 0.0, ' for name in "tls header body queue start connect".split())
+_NO_PARTS = ", ".join(f'"{part}": 0.0' for part in PARTS)
 
 
 def _about(facts: tuple[str, str, bytes, str, str, int, str]) -> str:

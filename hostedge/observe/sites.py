@@ -1,7 +1,8 @@
 """
 What each site is doing that anybody asks for: requests, how they end, how long they take.
 
-In:  the router, for a request whose host was found; `observe.tally`, when its answer has ended.
+In:  the router adds to `begun` of a request whose host was found; `observe.tally` to `counts` when
+     its answer has ended.
 Out: pages of numbers for control; a bound on them, however many names a node has.
 
 A site is a domain of the store with all its names. It is active from its first request until none
@@ -14,87 +15,99 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-MOST = 4096  # sites of an edge; each takes 600 bytes
+# seconds; the upper end of each bucket but the last
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BUCKETS = len(BOUNDS) + 1
+# counts by the first digit of the status, which is never 0, and of those by their duration
+PLACES = 6 * BUCKETS
+
+MOST = 4096  # sites of an edge; each takes a kibibyte
 IDLE = 300.0  # seconds
 LOOK = 30.0  # seconds between two looks for what has fallen idle
 PAGE = 60_000  # bytes: a value of AMP has 64 KiB
 
 
+def by_class(counts: list[int]) -> list[int]:
+    """Sums by the first digit of the status."""
+    return [sum(counts[place : place + BUCKETS]) for place in range(0, PLACES, BUCKETS)]
+
+
+def by_bucket(counts: list[int], least: int) -> list[int]:
+    """Sums by duration, of statuses that begin with at least that digit."""
+    return [sum(counts[least * BUCKETS + bucket :: BUCKETS]) for bucket in range(BUCKETS)]
+
+
 class Activity:
     """One site on one edge. `number` tells it from one of the same name that was idle meanwhile."""
 
-    __slots__ = (
-        *("name", "number", "begun", "ended", "classes", "buckets", "seconds", "bytes"),
-        *("_seen", "_since"),
-    )
+    __slots__ = ("name", "number", "begun", "counts", "seconds", "bytes", "_seen", "_since")
 
-    def __init__(self, name: str, number: int, buckets: int, now: float) -> None:
+    def __init__(self, name: str, number: int, now: float) -> None:
         self.name = name
         self.number = number
-        self.begun = self.ended = self.bytes = 0
-        # by the first digit of the status; by `observe.tally.BOUNDS`
-        self.classes = [0] * 6
-        self.buckets = [0] * buckets
+        # who begins a request adds one here; who ends it does so at its place in `counts`
+        self.begun = self.bytes = 0
+        self.counts = [0] * PLACES
         self.seconds = 0.0
         self._seen = -1
         self._since = now
 
+    @property
+    def in_flight(self) -> int:
+        return self.begun - sum(self.counts)
+
     def is_idle(self, now: float) -> bool:
         """Whether nothing has happened since somebody looked a while ago."""
-        if self.begun != self._seen or self.begun != self.ended:
+        if self.begun != self._seen or self.in_flight:
             self._seen, self._since = self.begun, now
         return now - self._since >= IDLE
 
     def tell(self, waiting: int) -> dict[str, Any]:
+        statuses = by_class(self.counts)
         return {
             "site": self.name,
             "number": self.number,
-            "requests": self.ended,
-            "in_flight": self.begun - self.ended,
+            "requests": sum(statuses),
+            "in_flight": self.in_flight,
             "waiting": waiting,
-            "statuses": self.classes[1:],
-            "durations": self.buckets,
+            "statuses": statuses[1:],
+            # WebSockets apart
+            "durations": by_bucket(self.counts, 2),
             "seconds": round(self.seconds, 6),
             "bytes": self.bytes,
         }
 
 
 class Sites:
-    """All active sites of an edge."""
+    """
+    All active sites of an edge. For a request the router looks into `active` itself: a call less.
+    """
 
-    def __init__(self, buckets: int, now: Callable[[], float]) -> None:
-        self._buckets = buckets
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._active: dict[str, Activity] = {}
+        self.active: dict[str, Activity] = {}
         self._count = 0
         self._looked = now()
         # for whom there is no room
-        self._others = Activity("", 0, buckets, self._looked)
+        self._others = Activity("", 0, self._looked)
 
-    def begin(self, site: str) -> Activity:
-        """A request of this site begins; it ends when what this gives has one `ended` more."""
-        activity = self._active.get(site)
-        if activity is None:
-            activity = self._add(site)
-        activity.begun += 1
-        return activity
-
-    def _add(self, site: str) -> Activity:
+    def add(self, name: str) -> Activity:
+        """A site that is not active gets a request."""
         now = self._now()
         self._look(now)
-        if len(self._active) >= MOST:
+        if len(self.active) >= MOST:
             return self._others
         self._count += 1
-        activity = self._active[site] = Activity(site, self._count, self._buckets, now)
+        activity = self.active[name] = Activity(name, self._count, now)
         return activity
 
     def _look(self, now: float) -> None:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        idle = [each.name for each in self._active.values() if each.is_idle(now)]
+        idle = [each.name for each in self.active.values() if each.is_idle(now)]
         for name in idle:
-            del self._active[name]
+            del self.active[name]
 
     def page(self, after: int, waiting: Mapping[str, int]) -> bytes:
         """
@@ -105,7 +118,7 @@ class Sites:
         told: list[str] = []
         room = PAGE
         # in the order of their numbers, for that is the order in which they came
-        for activity in self._active.values():
+        for activity in self.active.values():
             if activity.number <= after:
                 continue
             text = json.dumps(activity.tell(waiting.get(activity.name, 0)))

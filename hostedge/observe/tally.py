@@ -11,11 +11,9 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Protocol
 
-from hostedge.observe.sites import Activity
+from hostedge.observe.sites import BOUNDS, BUCKETS, PLACES, Activity, by_bucket, by_class
 
 SWITCHED = 101
-# seconds; the upper end of each bucket but the last
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Ended(Protocol):
@@ -33,36 +31,31 @@ class Tally:
 
     def __init__(self, record: Callable[..., None]) -> None:
         self._record = record
-        # by the first digit of the status; nobody answers with 0
-        self._classes = [0] * 6
-        self._buckets = [0] * (len(BOUNDS) + 1)
+        self._counts = [0] * PLACES
         self._seconds = 0.0
         self._bytes = 0
 
     def record(self, ended: Ended) -> None:
         status, total, sent = ended.status, ended.total, ended.sent
-        kind = status // 100
-        bucket = bisect_left(BOUNDS, total)
-        self._classes[kind] += 1
-        self._buckets[bucket] += 1
+        place = status // 100 * BUCKETS + bisect_left(BOUNDS, total)
+        self._counts[place] += 1
         self._seconds += total
         self._bytes += sent
         site = ended.site
         if site is not None:
-            site.ended += 1
-            site.classes[kind] += 1
+            site.counts[place] += 1
             site.bytes += sent
             # how long a WebSocket was open says nothing of how fast a site is
             if status != SWITCHED:
-                site.buckets[bucket] += 1
                 site.seconds += total
         self._record(ended)
 
     def report(self) -> dict[str, object]:
         """`durations` are counts by `BOUNDS`, each of its own bucket alone."""
+        statuses = by_class(self._counts)
         return {
-            "statuses": {f"{digit}xx": count for digit, count in enumerate(self._classes) if count},
-            "durations": self._buckets[:],
+            "statuses": {f"{digit}xx": count for digit, count in enumerate(statuses) if count},
+            "durations": by_bucket(self._counts, 0),
             "seconds": self._seconds,
             "bytes": self._bytes,
         }

@@ -16,7 +16,7 @@ from hostedge.api.guard import Guard
 from hostedge.api.parts import InThread
 from hostedge.errors import ConfigError
 from hostedge.model.keys import secret_reference
-from hostedge.observe.tally import BOUNDS
+from hostedge.observe.sites import BOUNDS
 from hostedge.store.history import History
 from hostedge.store.reader import StoreReader
 from hostedge.store.served import ServedZones

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.api.metrics import exposition
 from hostedge.api.site_series import SiteSeries
 from hostedge.observe.counters import NAMES
-from hostedge.observe.tally import BOUNDS, Tally
+from hostedge.observe.sites import BOUNDS
+from hostedge.observe.tally import Tally
 from tests.api.test_site_series import edge as edge_with
 from tests.observe.test_tally import Ended
 

@@ -8,16 +8,15 @@ from prometheus_client.core import Metric
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.site_series import SiteSeries
-from hostedge.observe.sites import Activity
-from hostedge.observe.tally import BOUNDS
+from hostedge.observe.sites import BUCKETS, Activity
 
 
 def edge(index: int, requests: dict[str, int]) -> dict[str, Any]:
     """What an edge tells: each site with answers of 200, one request in flight."""
     told = []
     for number, (name, count) in enumerate(requests.items(), 1):
-        activity = Activity(name, number, len(BOUNDS) + 1, 0.0)
-        activity.begun, activity.ended, activity.classes[2] = count + 1, count, count
+        activity = Activity(name, number, 0.0)
+        activity.begun, activity.counts[2 * BUCKETS] = count + 1, count
         activity.bytes, activity.seconds = 10 * count, 0.5 * count
         told.append(activity.tell(waiting=2))
     return {"index": index, "pid": 70 + index, "sites": told}

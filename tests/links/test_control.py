@@ -52,7 +52,7 @@ class EdgeEnd(LinkPeer):
         self.seen: list[int] = []
         self.hung: list[Deferred[dict[str, Any]]] | None = None
         self.ring = Refusals(lambda: 5.0)
-        self.active = ActiveSites(16, lambda: 0.0)
+        self.active = ActiveSites(lambda: 0.0)
 
     @Changed.responder
     def changed(self, revision: int) -> Any:
@@ -303,7 +303,7 @@ class ControlLinksTests(SynchronousTestCase):
         for pid, active in names.items():
             edge = self.link_edge(pid)
             for name in active:
-                edge.active.begin(name)
+                edge.active.add(name).begun += 1
         edges = self.successResultOf(self.run_(self.links.sites()))
         self.assertEqual({e["pid"]: [s["site"] for s in e["sites"]] for e in edges}, names)
 

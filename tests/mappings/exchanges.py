@@ -32,10 +32,8 @@ class KeptExchange:
     id: str = "0190163d-8694-739b-aea5-966c26f8ad91"
     upstream: str = ""
     retries: int = 0
-    queued: float = 0.0
-    app_start: float = 0.0
-    connected: float = 0.0
     first_byte: float = 0.0
+    spent: dict[str, float] = field(factory=dict)
 
     status: int = 0
     sent: dict[bytes, bytes] = field(factory=dict)
@@ -50,6 +48,9 @@ class KeptExchange:
 
     def __attrs_post_init__(self) -> None:
         self.path, self.query = split_target(self.target)
+
+    def spend(self, part: str, seconds: float) -> None:
+        self.spent[part] = self.spent.get(part, 0.0) + seconds
 
     def receive(self, receiver: BodyReceiver) -> None:
         self.receiver = receiver
