@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from typing import Any
+from collections.abc import Callable
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -32,6 +31,8 @@ from tests.live.recorder import read, whole
 
 # what a request without a good answer may get
 EXCUSES = frozenset((502, 503, 504, 408))
+# which of those that there are
+WHICH = st.integers(0, 7)
 _NUMBER = re.compile(rb"/([0-9]+)\b")
 
 
@@ -85,11 +86,8 @@ class Connection:
 class AnyOrder(RuleBasedStateMachine):
     """A pool of one server with two places; three may wait."""
 
-    visitors = Bundle("visitors")
-    connections = Bundle("connections")
-
-    @initialize(buffer=st.sampled_from(["stream", "spool"]))
-    def build(self, buffer: str) -> None:
+    @initialize(buffer=st.sampled_from(["stream", "spool"]), visitors=st.integers(1, 4))
+    def build(self, buffer: str, visitors: int) -> None:
         self.network = Network()
         self.means = make_means(self.network)
         self.server = PlayedApp(backlog=64)
@@ -101,24 +99,27 @@ class AnyOrder(RuleBasedStateMachine):
         self.requests: list[Asked] = []
         self.everyone: list[Visitor] = []
         self.open: list[Connection] = []
+        for _ in range(visitors):
+            self.come()
 
     # clients
 
-    @rule(target=visitors)
-    def come(self) -> Visitor:
-        visitor = Visitor(*self.scene.connect())
-        self.everyone.append(visitor)
-        return visitor
+    @rule()
+    @precondition(lambda self: len(self.everyone) < 8)
+    def come(self) -> None:
+        self.everyone.append(Visitor(*self.scene.connect()))
 
     @rule(
-        visitor=visitors,
+        which=WHICH,
         method=st.sampled_from([b"GET", b"GET", b"HEAD", b"POST", b"PUT"]),
         body=st.sampled_from([b"", b"abc", b"x" * 3000]),
         chunked=st.booleans(),
         cut=st.integers(0, 200),
     )
-    def ask(self, visitor: Visitor, method: bytes, body: bytes, chunked: bool, cut: int) -> None:
+    @precondition(lambda self: self.everyone)
+    def ask(self, which: int, method: bytes, body: bytes, chunked: bool, cut: int) -> None:
         """Send a request, or the first bytes of it; what was not sent before goes first."""
+        visitor = self.everyone[which % len(self.everyone)]
         if not visitor.is_there:
             return
         asked = Asked(len(self.requests), method)
@@ -135,13 +136,17 @@ class AnyOrder(RuleBasedStateMachine):
         visitor.unsent += raw
         visitor.send(len(visitor.unsent) if cut > 100 else cut)
 
-    @rule(visitor=visitors, size=st.sampled_from([1, 30, 1000, 10_000]))
-    def say_more(self, visitor: Visitor, size: int) -> None:
-        visitor.send(size)
+    @rule(which=WHICH, size=st.sampled_from([1, 30, 1000, 10_000]))
+    @precondition(lambda self: any(visitor.unsent for visitor in self.everyone))
+    def say_more(self, which: int, size: int) -> None:
+        waiting = [visitor for visitor in self.everyone if visitor.unsent]
+        waiting[which % len(waiting)].send(size)
 
-    @rule(visitor=consumes(visitors))
-    def leave(self, visitor: Visitor) -> None:
+    @rule(which=WHICH)
+    @precondition(lambda self: self.everyone)
+    def leave(self, which: int) -> None:
         """A client's connection breaks."""
+        visitor = self.everyone[which % len(self.everyone)]
         if visitor.transport.connected:
             visitor.transport.connected = False
             visitor.protocol.connectionLost(Failure(ConnectionLost()))
@@ -149,13 +154,17 @@ class AnyOrder(RuleBasedStateMachine):
 
     # the server
 
-    @rule(target=connections)
-    def accept(self) -> Any:
-        if self.server.nobody_waits:
-            return Connection(socket.socket())
-        connection = Connection(self.server.accept())
-        self.open.append(connection)
-        return connection
+    def accept(self) -> None:
+        while not self.server.nobody_waits:
+            self.open.append(Connection(self.server.accept()))
+        for connection in self.open:
+            self.hear(connection)
+
+    def one(self, which: int, fits: Callable[[Connection], object]) -> Connection | None:
+        """Choose one of the connections that fit."""
+        self.accept()
+        fitting = [connection for connection in self.open if fits(connection)]
+        return fitting[which % len(fitting)] if fitting else None
 
     def hear(self, connection: Connection) -> None:
         """Read what has come, as far as it is there."""
@@ -175,13 +184,11 @@ class AnyOrder(RuleBasedStateMachine):
             asked.arrived += 1
             connection.waiting.append(asked)
 
-    @rule(connection=connections, size=st.sampled_from([0, 5, 70_000]), how=st.integers(0, 3))
-    def answer(self, connection: Connection, size: int, how: int) -> None:
+    @rule(which=WHICH, size=st.sampled_from([0, 5, 70_000]), how=st.integers(0, 3))
+    def answer(self, which: int, size: int, how: int) -> None:
         """Answer what waits: at once, in two parts, in chunks, or until the connection ends."""
-        if connection not in self.open:
-            return
-        self.hear(connection)
-        if not connection.waiting or connection.of is not None:
+        connection = self.one(which, lambda x: x.waiting)
+        if connection is None:
             return
         asked = connection.waiting.pop()
         asked_body = b"%d." % asked.number + b"y" * size
@@ -203,27 +210,24 @@ class AnyOrder(RuleBasedStateMachine):
             self.hang_up(connection)
         self.network.turn()
 
-    @rule(connection=connections)
-    def go_on(self, connection: Connection) -> None:
+    @rule(which=WHICH)
+    def go_on(self, which: int) -> None:
         """Send the rest of an answer."""
-        if connection in self.open and connection.of is not None:
+        connection = self.one(which, lambda x: x.of)
+        if connection is not None and connection.of is not None:
             asked, connection.of = connection.of, None
             self.finish(connection, asked, connection.rest)
             connection.rest = b""
             self.network.turn()
 
-    @rule(connection=connections)
-    def interrupt(self, connection: Connection) -> None:
+    @rule(which=WHICH)
+    def interrupt(self, which: int) -> None:
         """Answer a request before all of it is there."""
-        if connection not in self.open:
+        connection = self.one(which, lambda x: b"\r\n\r\n" in x.data and not x.of)
+        if connection is None:
             return
-        self.hear(connection)
-        found = re.match(rb"[A-Z]+ /([0-9]+) ", connection.data)
-        if connection.waiting or connection.of is not None or not found:
-            return
-        asked = self.requests[int(found[1])]
-        if b"\r\n\r\n" not in connection.data:
-            return
+        asked = self.partial(connection)
+        assert asked is not None
         asked.disturbed = True
         connection.is_spoilt = True
         body = b"%d.early" % asked.number
@@ -231,38 +235,38 @@ class AnyOrder(RuleBasedStateMachine):
         self.finish(connection, asked, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         self.network.turn()
         # whatever still comes belongs to this request
+        connection.socket.setblocking(False)
         connection.data = b""
-        connection.is_spoilt = True
+        self.hear(connection)
         self.hang_up(connection)
         self.network.turn()
 
-    @rule(connection=connections)
-    def babble(self, connection: Connection) -> None:
+    @rule(which=WHICH)
+    def babble(self, which: int) -> None:
         """Say something that nobody asked for."""
-        if connection not in self.open or connection.of is not None:
-            return
-        self.hear(connection)
-        if connection.waiting:
-            return
-        if connection.data:
+        connection = self.one(which, lambda x: not (x.of or x.waiting or x.data))
+        if connection is None:
             return
         connection.is_spoilt = True
         self.put(connection, b"HTTP/1.1 200 OK\r\nX-Number: 99\r\nContent-Length: 3\r\n\r\n99.")
         self.network.turn()
 
-    @rule(connection=connections)
-    def fail(self, connection: Connection) -> None:
+    @rule(which=WHICH)
+    def fail(self, which: int) -> None:
         """Close, whatever is under way."""
-        if connection in self.open:
-            self.hear(connection)
-            for asked in (*connection.waiting, connection.of):
-                if asked is not None:
-                    asked.disturbed = True
-            found = re.match(rb"[A-Z]+ /([0-9]+) ", connection.data)
-            if found:
-                self.requests[int(found[1])].disturbed = True
-            self.hang_up(connection)
-            self.network.turn()
+        connection = self.one(which, lambda x: True)
+        if connection is None:
+            return
+        for asked in (*connection.waiting, connection.of, self.partial(connection)):
+            if asked is not None:
+                asked.disturbed = True
+        self.hang_up(connection)
+        self.network.turn()
+
+    def partial(self, connection: Connection) -> Asked | None:
+        """The request of which a part has come."""
+        found = re.match(rb"[A-Z]+ /([0-9]+) ", connection.data)
+        return self.requests[int(found[1])] if found else None
 
     def finish(self, connection: Connection, asked: Asked, data: bytes) -> None:
         asked.given.append(data)
@@ -328,11 +332,9 @@ class AnyOrder(RuleBasedStateMachine):
             visitor.send(1 << 20)
         for _ in range(400):
             self.network.turn()
-            while not self.server.nobody_waits:
-                self.open.append(Connection(self.server.accept()))
-            for connection in list(self.open):
-                self.answer(connection, 0, 0)
-                self.go_on(connection)
+            for _ in range(4):
+                self.answer(0, 0, 0)
+                self.go_on(0)
             if all(self.is_done(visitor) for visitor in self.everyone):
                 break
             self.network.pass_time(0.25)
@@ -399,7 +401,6 @@ class AnyOrderTests(SynchronousTestCase):
 
     def test_anyOrder(self) -> None:
         """Whatever happens in whatever order."""
-        run_state_machine_as_test(
-            AnyOrder, settings=settings(stateful_step_count=40, deadline=None)
-        )
+        examples = settings.default.max_examples * 4
+        run_state_machine_as_test(AnyOrder, settings=settings(max_examples=examples))
         self.assertEqual(self.flushLoggedErrors(), [])
