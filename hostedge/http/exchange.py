@@ -162,9 +162,9 @@ class Exchange(Protocol):
         For an exchange with `upgrade` whose answer has not begun; the transport reads on.
         """
 
-    def leave(self, sent: int, whole: bool, cause: str) -> None:
+    def leave(self, sent: int, received: int, whole: bool, cause: str) -> None:
         """
-        What it was switched to has ended, after so many bytes to the client.
+        What it was switched to has ended, after so many bytes to the client and from it.
 
         `whole`: the client was told; `cause`: why, if it was not because a side wanted it.
         """

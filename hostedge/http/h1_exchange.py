@@ -177,10 +177,11 @@ class H1Exchange(Answering):
         self.connection.put(b"".join(parts))
         return self.connection.hand_over(successor)
 
-    def leave(self, sent: int, whole: bool, cause: str) -> None:
+    def leave(self, sent: int, received: int, whole: bool, cause: str) -> None:
         if self.over:
             return
         self.sent = sent
+        self.received = received
         self.cause = cause
         self.whole = whole
         self._end()

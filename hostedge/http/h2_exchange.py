@@ -204,7 +204,7 @@ class H2Exchange(Answering):
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
         raise AssertionError("`upgrade` is empty: nothing of HTTP/2 can be switched to")
 
-    def leave(self, sent: int, whole: bool, cause: str) -> None:
+    def leave(self, sent: int, received: int, whole: bool, cause: str) -> None:
         raise AssertionError("it was not switched")
 
     def _end(self) -> None:

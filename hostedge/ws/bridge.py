@@ -106,7 +106,8 @@ class Bridge:
     def lost(self, end: End) -> None:
         end.other.be_free()
         if end is self.client:
-            self._exchange.leave(self._sent(), self.client.state != OPEN, self._cause)
+            whole = self.client.state != OPEN
+            self._exchange.leave(self._sent(), self.client.octets, whole, self._cause)
             self._closing.client_lost()
         else:
             if not self._is_closing:
