@@ -28,7 +28,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual((exchange.scheme, exchange.id, exchange.upgrade), (b"http", "the-id", ""))
         self.assertEqual((exchange.limited, exchange.revision), (frozenset(), 0))
         self.assertRaises(AssertionError, exchange.switch, [], None)
-        self.assertRaises(AssertionError, exchange.leave, 0, True, "")
+        self.assertRaises(AssertionError, exchange.leave, 0, 0, True, "")
 
     def test_informed(self) -> None:
         """Early hints are a head before the answer's; after the answer began they get lost."""
