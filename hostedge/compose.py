@@ -316,6 +316,7 @@ def edge(
         counters=counters,
         make_protocol=lambda alpn: (H2 if alpn == b"h2" else H1)(entrances["https"]),
         abandoned=gate.ended,
+        keep_plain=lambda *plain: refusals.keep_plain(make_id(), *plain),
         protocols=ALPN,
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,

@@ -20,6 +20,7 @@ from hostedge.cli.client import ApiClient
 from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.cli.times import clock
 from hostedge.errors import CAUSES, ConfigError
+from hostedge.observe.counters import NAMES
 from hostedge.settings import read_settings
 
 SHORT = 8  # last characters of an error id, which differ even within a millisecond
@@ -84,10 +85,11 @@ def shown(refused: dict[str, Any], now: float, width: int = WIDTH) -> Iterator[s
         "refused": f"{clock(refused['time'])}, {span(now - refused['time'])} ago, by edge "
         f"{refused['edge']}",
         "answer": answer,
-        "why": refused["detail"] or (CAUSES[cause].reason if cause in CAUSES else ""),
+        "why": refused["detail"] or (CAUSES[cause].reason if cause in CAUSES else NAMES[cause]),
         "error id": refused["id"],
         "client": f"{refused['client']} port {refused['client_port']}",
-        "listener": f"port {refused['port']}, {refused['scheme']}, {refused['protocol']}",
+        "listener": f"port {refused['port']}, {refused['scheme']}"
+        + (f", {refused['protocol']}" if refused["protocol"] else ""),
         "host": refused["host"],
     }
     for name, value in facts.items():

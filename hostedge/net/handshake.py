@@ -91,6 +91,10 @@ class Wheel(Protocol):
     def forget(self, timed: Timed) -> None: ...
 
 
+def _keep_nothing(request: bytes, client: tuple[Any, ...], port: int) -> None:
+    """Nobody will ask."""
+
+
 @frozen
 class Terms:
     """What all connections of one TLS listener share."""
@@ -105,6 +109,8 @@ class Terms:
     # a connection ended that never had a protocol; with its client's address
     abandoned: Callable[[str], object]
     protocols: tuple[bytes, ...]
+    # for whoever asks later: the beginning of a plain request, its client, the port it came to
+    keep_plain: Callable[[bytes, tuple[Any, ...], int], object] = _keep_nothing
     hello_timeout: float = 5.0
     handshake_timeout: float = 10.0
     watching: SSL.Context = field(factory=lambda: make_watching_context(watch))
@@ -182,6 +188,8 @@ class Opening(FileDescriptor):
             hello = read_hello(data)
         except BadHello as refusal:
             if is_plain_http(data):
+                port = self._reached_port or self._socket.getsockname()[1]
+                self._terms.keep_plain(data, self._client, port)
                 self._end("tls_plain", _PLAIN_ANSWER)
             else:
                 self._end("tls_refused", alert_record(refusal.alert))

@@ -24,8 +24,8 @@ KEPT = 1000
 FIRST = 2048  # bytes of a request
 PAGE = 60_000  # bytes: a value of AMP has 64 KiB, and escaped a request has 12
 
-# what a request can be kept for: causes, and counters of what HTTP/2 ends without an answer
-REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken")
+# what a request can be kept for: causes, and counters of what never got as far as those
+REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken", "tls_plain")
 
 # names of fields whose values are nobody's business
 _SECRET = re.compile(rb"authorization|cookie|token|secret|api-?key", re.IGNORECASE)
@@ -37,12 +37,27 @@ _PRINTED = re.compile(rb"[!-~\x80-\xff]")
 class Asking(Protocol):
     """Who asked for it: an exchange, or the connection of what never became one."""
 
-    client: str
-    client_port: int
-    local_port: int
+    @property
+    def client(self) -> str: ...
+
+    @property
+    def client_port(self) -> int: ...
+
+    @property
+    def local_port(self) -> int: ...
 
     @property
     def protocol(self) -> str: ...
+
+
+@frozen
+class Stranger:
+    """Who asked before there was a connection of any protocol."""
+
+    client: str
+    client_port: int
+    local_port: int
+    protocol: str = ""
 
 
 @frozen
@@ -111,6 +126,11 @@ class Refusals:
             self._kept += 1
         else:
             max(self._of.values(), key=len).popleft()
+
+    def keep_plain(self, id: str, request: bytes, client: tuple[Any, ...], port: int) -> None:
+        """Plain HTTP has come to a port that speaks HTTPS only."""
+        stranger = Stranger(client[0], client[1], port)
+        self.keep("tls_plain", stranger, b"https", id, request, verbatim=True)
 
     def page(self, before: int, cause: str, site: str, id: str) -> bytes:
         """A JSON list of those that somebody asks for, as many as a message holds; empty: none."""

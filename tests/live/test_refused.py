@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from typing import Any
 
@@ -84,6 +85,18 @@ class RefusedTests(SynchronousTestCase):
             f"https://{name}:{port}/",
         ]
         subprocess.run(command, capture_output=True, timeout=20, check=True)
+
+    def test_plainHttp(self) -> None:
+        """Who speaks plain HTTP to a port for HTTPS is kept as well."""
+        host, port = self.node.address("https")
+        with socket.create_connection((host, port), 10) as client:
+            client.sendall(b"GET /plain HTTP/1.1\r\nHost: a.test\r\nCookie: x\r\n\r\n")
+            self.assertIn(b" 400 ", client.recv(65536))
+        (one,) = self.found("--cause", "tls_plain")
+        self.assertEqual((one["port"], one["protocol"], one["offset"]), (port, "", None))
+        self.assertIn("Cookie: *\r\n", one["request"])
+        shown = self.node.command("refused", one["id"]).stdout
+        self.assertIn("why       connections that spoke plain HTTP on a TLS port\n", shown)
 
     def test_slips(self) -> None:
         """A cause that there is not, and an id that nothing has, are told."""
