@@ -32,9 +32,9 @@ def by_class(counts: list[int]) -> list[int]:
     return [sum(counts[place : place + BUCKETS]) for place in range(0, PLACES, BUCKETS)]
 
 
-def by_bucket(counts: list[int], least: int) -> list[int]:
-    """Sums by duration, of statuses that begin with at least that digit."""
-    return [sum(counts[least * BUCKETS + bucket :: BUCKETS]) for bucket in range(BUCKETS)]
+def by_bucket(counts: list[int]) -> list[int]:
+    """Sums by duration, of all but 1xx: the 101 of WebSockets, which last as long as they like."""
+    return [sum(counts[2 * BUCKETS + bucket :: BUCKETS]) for bucket in range(BUCKETS)]
 
 
 class Activity:
@@ -62,6 +62,12 @@ class Activity:
             self._seen, self._since = self.begun, now
         return now - self._since >= IDLE
 
+    def take_in(self, other: Activity) -> None:
+        """Count what another one has counted."""
+        self.counts[:] = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.seconds += other.seconds
+        self.bytes += other.bytes
+
     def tell(self, waiting: int) -> dict[str, Any]:
         statuses = by_class(self.counts)
         return {
@@ -71,8 +77,7 @@ class Activity:
             "in_flight": self.in_flight,
             "waiting": waiting,
             "statuses": statuses[1:],
-            # WebSockets apart
-            "durations": by_bucket(self.counts, 2),
+            "durations": by_bucket(self.counts),
             "seconds": round(self.seconds, 6),
             "bytes": self.bytes,
         }
@@ -88,15 +93,15 @@ class Sites:
         self.active: dict[str, Activity] = {}
         self._count = 0
         self._looked = now()
-        # for whom there is no room
-        self._others = Activity("", 0, self._looked)
+        # who is no site, or has no room, or was one; it is told with all others only
+        self.others = Activity("", 0, self._looked)
 
     def add(self, name: str) -> Activity:
         """A site that is not active gets a request."""
         now = self._now()
         self._look(now)
         if len(self.active) >= MOST:
-            return self._others
+            return self.others
         self._count += 1
         activity = self.active[name] = Activity(name, self._count, now)
         return activity
@@ -107,7 +112,14 @@ class Sites:
         self._looked = now
         idle = [each.name for each in self.active.values() if each.is_idle(now)]
         for name in idle:
-            del self.active[name]
+            self.others.take_in(self.active.pop(name))
+
+    def sum(self) -> Activity:
+        """What all have counted since the edge began."""
+        whole = Activity("", 0, self._looked)
+        for each in (self.others, *self.active.values()):
+            whole.take_in(each)
+        return whole
 
     def page(self, after: int, waiting: Mapping[str, int]) -> bytes:
         """

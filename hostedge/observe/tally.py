@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Protocol
 
-from hostedge.observe.sites import BOUNDS, BUCKETS, PLACES, Activity, by_bucket, by_class
+from hostedge.observe.sites import BOUNDS, BUCKETS, Activity, Sites, by_bucket, by_class
 
 SWITCHED = 101
 
@@ -27,35 +27,36 @@ class Ended(Protocol):
 
 
 class Tally:
-    """Counts, then hands on to `record`: one call of an exchange reaches both."""
+    """
+    Counts, then hands on to `record`: one call of an exchange reaches both. Each answer is counted
+    once, for its site; what they come to together is added up for who asks.
+    """
 
-    def __init__(self, record: Callable[..., None]) -> None:
+    def __init__(self, sites: Sites, record: Callable[..., None]) -> None:
+        self._sites = sites
+        self._others = sites.others
         self._record = record
-        self._counts = [0] * PLACES
         self._seconds = 0.0
-        self._bytes = 0
 
     def record(self, ended: Ended) -> None:
-        status, total, sent = ended.status, ended.total, ended.sent
-        place = status // 100 * BUCKETS + bisect_left(BOUNDS, total)
-        self._counts[place] += 1
-        self._seconds += total
-        self._bytes += sent
-        site = ended.site
-        if site is not None:
-            site.counts[place] += 1
-            site.bytes += sent
-            # how long a WebSocket was open says nothing of how fast a site is
-            if status != SWITCHED:
-                site.seconds += total
+        status, total = ended.status, ended.total
+        site = ended.site or self._others
+        site.counts[status // 100 * BUCKETS + bisect_left(BOUNDS, total)] += 1
+        site.bytes += ended.sent
+        # how long a WebSocket was open says nothing of how fast anything is
+        if status != SWITCHED:
+            site.seconds += total
         self._record(ended)
 
     def report(self) -> dict[str, object]:
-        """`durations` are counts by `BOUNDS`, each of its own bucket alone."""
-        statuses = by_class(self._counts)
+        """`durations` are counts by `BOUNDS`, each of its own bucket alone; WebSockets apart."""
+        whole = self._sites.sum()
+        statuses = by_class(whole.counts)
+        # added up in another order it may be a last digit less, which would look like a new edge
+        self._seconds = max(self._seconds, whole.seconds)
         return {
             "statuses": {f"{digit}xx": count for digit, count in enumerate(statuses) if count},
-            "durations": by_bucket(self._counts, 0),
+            "durations": by_bucket(whole.counts),
             "seconds": self._seconds,
-            "bytes": self._bytes,
+            "bytes": whole.bytes,
         }

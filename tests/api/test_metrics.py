@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.api.metrics import exposition
 from hostedge.api.site_series import SiteSeries
 from hostedge.observe.counters import NAMES
-from hostedge.observe.sites import BOUNDS
+from hostedge.observe.sites import BOUNDS, Sites
 from hostedge.observe.tally import Tally
 from tests.api.test_site_series import edge as edge_with
 from tests.observe.test_tally import Ended
@@ -21,7 +21,7 @@ A_TEST = ("site", "a.test")
 
 
 def edge(index: int, **counters: int) -> dict[str, Any]:
-    tally = Tally(lambda ended: None)
+    tally = Tally(Sites(lambda: 0.0), lambda ended: None)
     for seconds in (0.0001, 0.3, 100.0):
         tally.record(Ended(200, seconds))
     return {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from attrs import frozen
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.observe.sites import BOUNDS, Activity
+from hostedge.observe.sites import BOUNDS, IDLE, Activity, Sites
 from hostedge.observe.tally import Tally
 
 
@@ -25,7 +26,7 @@ class TallyTests(SynchronousTestCase):
     def test_counts(self) -> None:
         """Each answer counts once: by its status, in the bucket of its time; and is handed on."""
         recorded: list[Ended] = []
-        tally = Tally(recorded.append)
+        tally = Tally(Sites(lambda: 0.0), recorded.append)
         ended = [Ended(200, 0.0005), Ended(204, 0.001), Ended(404, 0.0011), Ended(499, 3600.0)]
         for each in ended:
             tally.record(each)
@@ -39,9 +40,15 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual(recorded, ended)
 
     def test_bySite(self) -> None:
-        """A site's own are counted beside; how long a WebSocket was open is not its latency."""
-        site = Activity("a.test", 1, 0.0)
-        tally = Tally(lambda ended: None)
+        """
+        A site's own are told apart, and with all others; how long a WebSocket was open is in no
+        latency. What has fallen idle meanwhile is still in the sum.
+        """
+        clock = Clock()
+        sites = Sites(clock.seconds)
+        tally = Tally(sites, lambda ended: None)
+        site = sites.add("a.test")
+        site.begun += 3
         for each in (Ended(200, 0.0005, site=site), Ended(502, 3.0, site=site), Ended(404, 1.0)):
             tally.record(each)
         tally.record(Ended(101, 3600.0, site=site))
@@ -49,6 +56,18 @@ class TallyTests(SynchronousTestCase):
         self.assertEqual((said["requests"], said["statuses"]), (3, [1, 1, 0, 0, 1]))
         self.assertEqual((said["bytes"], said["seconds"]), (30, 3.0005))
         self.assertEqual([n for n, count in enumerate(said["durations"]) if count], [0, 11])
+        seconds = 0.0
+        for _ in range(3):
+            report = tally.report()
+            self.assertEqual(report["statuses"], {"1xx": 1, "2xx": 1, "4xx": 1, "5xx": 1})
+            self.assertEqual(report["bytes"], 40)
+            self.assertGreaterEqual(float(str(report["seconds"])), seconds)
+            seconds = float(str(report["seconds"]))
+            self.assertAlmostEqual(seconds, 4.0005)
+            self.assertEqual(sum(report["durations"]), 3)  # type: ignore[call-overload]
+            clock.advance(IDLE)
+            sites.page(0, {})
+        self.assertEqual(sites.active, {})
 
     def test_bounds(self) -> None:
         """They rise."""
