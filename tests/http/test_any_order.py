@@ -81,6 +81,8 @@ class Connection:
         self.of: Asked | None = None
         # nothing that comes after this may be a request
         self.is_spoilt = False
+        # the edge has ended it
+        self.is_left = False
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -157,8 +159,12 @@ class AnyOrder(RuleBasedStateMachine):
     def accept(self) -> None:
         while not self.server.nobody_waits:
             self.open.append(Connection(self.server.accept()))
-        for connection in self.open:
+        for connection in self.open[:]:
             self.hear(connection)
+            if connection.is_left:
+                # whatever is answered here, nobody hears
+                self.disturb(connection)
+                self.hang_up(connection)
 
     def one(self, which: int, fits: Callable[[Connection], object]) -> Connection | None:
         """Choose one of the connections that fit."""
@@ -168,9 +174,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     def hear(self, connection: Connection) -> None:
         """Read what has come, as far as it is there."""
-        with contextlib.suppress(OSError):
+        try:
             while data := connection.socket.recv(1 << 20):
                 connection.data += data
+            connection.is_left = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            connection.is_left = True
         while (end := whole(connection.data)) > 0:
             arrived = read(connection.data[:end])
             connection.data = connection.data[end:]
@@ -257,11 +268,15 @@ class AnyOrder(RuleBasedStateMachine):
         connection = self.one(which, lambda x: True)
         if connection is None:
             return
+        self.disturb(connection)
+        self.hang_up(connection)
+        self.network.turn()
+
+    def disturb(self, connection: Connection) -> None:
+        """Whatever is under way here may come to nothing."""
         for asked in (*connection.waiting, connection.of, self.partial(connection)):
             if asked is not None:
                 asked.disturbed = True
-        self.hang_up(connection)
-        self.network.turn()
 
     def partial(self, connection: Connection) -> Asked | None:
         """The request of which a part has come."""
@@ -327,6 +342,14 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "network"):
             return
+        try:
+            self.come_to_an_end()
+        finally:
+            for connection in self.open:
+                connection.socket.close()
+            self.server.close()
+
+    def come_to_an_end(self) -> None:
         # everybody says all, and every server answers
         for visitor in self.everyone:
             visitor.send(1 << 20)
@@ -357,9 +380,6 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.scene.entrance.in_flight == 0
         self.backend.cut("suspended")
         self.network.turn()
-        for connection in self.open:
-            connection.socket.close()
-        self.server.close()
         assert not self.network.readers and not self.network.writers
 
     def is_done(self, visitor: Visitor) -> bool:
@@ -378,7 +398,8 @@ def take_answer(data: bytes, method: bytes) -> Answer | None:
     first, *lines = head.split(b"\r\n")
     status = int(first.split(b" ")[1])
     fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
-    if method == b"HEAD":
+    if method == b"HEAD" and status != 408:
+        # of a head that never was whole nobody knows that it was one
         return status, fields, b"", rest
     if fields.get(b"transfer-encoding") == b"chunked":
         body = b""
