@@ -63,6 +63,7 @@ CAUSES: dict[str, Cause] = {
     "websocket_version": Cause(426, "Only version 13 of WebSocket is spoken here."),
     "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
     "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
+    "protocol": Cause(501, "This protocol is not spoken here.", "http_request_error"),
     "upgrade": Cause(501, "This transfer coding is not supported.", "http_request_error"),
     "upstream_refused": Cause(502, "The server behind cannot be reached.", "connection_refused"),
     "upstream_died": Cause(502, "The server behind ended early.", "connection_terminated"),

@@ -61,6 +61,30 @@ class Successor(Protocol):
         """The edge wants to end: say so to whom it concerns, and finish soon."""
 
 
+class Transport(Protocol):
+    """What a successor writes to: Twisted's transports, as far as it needs them."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the peer."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def registerProducer(self, producer: Producer, streaming: bool) -> None: ...
+
+    def unregisterProducer(self) -> None: ...
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def loseWriteConnection(self) -> None: ...
+
+    def loseConnection(self) -> None: ...
+
+    def abortConnection(self) -> None: ...
+
+
 class Exchange(Protocol):
     """
     What a leaf sees. The facts never change; the answer is begun once and ended once,

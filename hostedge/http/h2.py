@@ -3,7 +3,7 @@ HTTP/2 for clients: many requests at once on one connection.
 
 In:  a transport's `dataReceived`; TLS listeners make one protocol for each client that asks for it.
 Out: exchanges for the leaves that the entrance's router names; malformed input is refused here.
-Spec: RFC 9113.
+Spec: RFC 9113, RFC 8441.
 
     <- bytes              the engine finds heads and pieces of bodies in them
     -> exchange to leaf   once all that came together was read: what is cancelled at once is none
@@ -38,6 +38,7 @@ from hostedge.http.h2_engine import Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, read_request
 from hostedge.http.h2_outflow import Stream
+from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal
 from hostedge.observe.refused import written
@@ -78,6 +79,8 @@ class H2(ClientConnection):
         self._idle_since = 0.0
         # when a header block began to come that is not whole, and how many there were before
         self._partial: tuple[float, int] | None = None
+        # what has said all, and waits for windows
+        self._ending: list[Tunnel] = []
         self._head_since = 0.0
 
     # what the transport says
@@ -170,7 +173,10 @@ class H2(ClientConnection):
             return
         exchange.arrived = arrived = exchange.arrived + len(data)
         length = exchange.length
-        if length is not None and (arrived > length or (last and arrived < length)):
+        if exchange.upgrade:
+            # it is held back by windows, not by limits of bodies
+            exchange.take_body(data, last)
+        elif length is not None and (arrived > length or (last and arrived < length)):
             exchange.keep_refusal("h2_malformed", "a body of another length than announced")
             self._fault(stream)
         elif arrived > self.entrance.limits.body_size:
@@ -188,7 +194,8 @@ class H2(ClientConnection):
             stream.exchange = None
             self.entrance.counters["h2_cancelled"] += 1
             return
-        self.entrance.counters["http_client_gone"] += 1
+        if exchange.tunnel is None:
+            self.entrance.counters["http_client_gone"] += 1
         exchange.lose_client()
 
     def refused(self) -> None:
@@ -204,13 +211,17 @@ class H2(ClientConnection):
             if exchange.arrived_all and exchange.length is None:
                 # all of it is here
                 exchange.length = exchange.arrived
-            exchange.complete = exchange.arrived_all and not exchange.arrived
-            if not exchange.arrived_all:
+            if not exchange.upgrade:
+                exchange.complete = exchange.arrived_all and not exchange.arrived
+            if not exchange.arrived_all and not exchange.upgrade:
                 exchange.coming = Pace(self._wheel.now, exchange.arrived, BODY_GRACE)
             try:
                 leaf = self.entrance.router(exchange)
                 if type(leaf) is str:
                     exchange.refuse(leaf)
+                elif exchange.upgrade and not getattr(leaf, "upgrades", False):
+                    # as a GET it would get a 200, which means something else here
+                    exchange.refuse("protocol")
                 else:
                     leaf.answer(exchange)  # type: ignore[union-attr]
             except Exception:  # noqa: BLE001 - the outermost shell; the stream must not hang
@@ -279,8 +290,22 @@ class H2(ClientConnection):
                     break
         finally:
             self._inside = False
+        if self._ending:
+            self._look_at_endings()
         if not engine.streams:
             self._rest()
+
+    def await_end(self, tunnel: Tunnel) -> None:
+        """Tell a tunnel, in another turn, when its stream is over."""
+        self._ending.append(tunnel)
+        self._look_at_endings()
+
+    def _look_at_endings(self) -> None:
+        streams = self.engine.streams
+        for tunnel in self._ending[:]:
+            if tunnel.stream.id not in streams:
+                self._ending.remove(tunnel)
+                self._wheel.soon(tunnel.lost)
 
     def _put(self, data: bytes) -> None:
         self._written += len(data)
@@ -387,6 +412,10 @@ class H2(ClientConnection):
     def drain(self) -> None:
         if self._state == OPEN:
             self._say_goodbye()
+            for stream in list(self.engine.streams.values()):
+                exchange = cast("H2Exchange | None", stream.exchange)
+                if exchange is not None and exchange.tunnel is not None:
+                    exchange.tunnel.drain()
             self.flush()
 
     def end(self) -> None:

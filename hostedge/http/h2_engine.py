@@ -28,6 +28,7 @@ from hostedge.wire.h2_frame import (
     COMPRESSION_ERROR,
     CONTINUATION,
     DEFAULT_WINDOW,
+    ENABLE_CONNECT_PROTOCOL,
     ENABLE_PUSH,
     END_HEADERS,
     END_STREAM,
@@ -159,6 +160,7 @@ class Engine:
                 {
                     MAX_CONCURRENT_STREAMS: terms.streams,
                     MAX_HEADER_LIST_SIZE: terms.header_list,
+                    ENABLE_CONNECT_PROTOCOL: 1,
                     NO_RFC7540_PRIORITIES: 1,
                 }
             ),

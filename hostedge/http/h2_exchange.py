@@ -3,7 +3,7 @@ One request of an HTTP/2 connection, and the framing of its answer.
 
 In:  `http.h2` makes it; the leaf answers on it.
 Out: blocks and pieces of a body to the engine; the connection sends them.
-Spec: RFC 9113 section 8.1, RFC 9110 sections 8.6, 15.2-15.4.
+Spec: RFC 9113 section 8.1, RFC 8441 section 5, RFC 9110 sections 8.6, 15.2-15.4.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from hostedge.http.answering import Answering
+from hostedge.http.answering import CLIENT_GONE, Answering
 from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
+from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hostedge.http.h2 import H2
 
 _CONTINUE = make_block(100, [])
+# what says in HTTP/1.1 that a connection is something else from now on
+_ONLY_HTTP1 = frozenset((b"connection", b"upgrade", b"sec-websocket-accept"))
+SWITCHED = 101
 _WITHOUT_BODY = frozenset((204, 304))
 
 
@@ -37,7 +41,7 @@ class H2Exchange(Answering):
     __slots__ = (
         *("connection", "engine", "stream"),
         # the request's body
-        *("pending", "arrived", "arrived_all"),
+        *("pending", "arrived", "arrived_all", "tunnel"),
         # how it comes, None without one
         "coming",
         # the answer
@@ -64,6 +68,12 @@ class H2Exchange(Answering):
         self.expects = request.expects
         self.arrived_all = self.complete = stream.remote_ended
         self.producer: Producer | None = None
+        # what it was switched to
+        self.tunnel: Tunnel | None = None
+        self.upgrade = request.upgrade
+        if request.upgrade:
+            # the stream stays open, but no body comes
+            self.complete = True
         self.pending: list[bytes] = []
         self.arrived = 0
         self.coming: Pace | None = None
@@ -85,6 +95,9 @@ class H2Exchange(Answering):
 
     def take_body(self, data: bytes, last: bool) -> None:
         """A piece of the request's body, from the protocol; it has been counted."""
+        if self.tunnel is not None:
+            self.tunnel.arrived(data, last)
+            return
         if data:
             self.pending.append(data)
         if last:
@@ -128,6 +141,9 @@ class H2Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
+        if self.upgrade and status < 300:
+            # it would open what nobody has granted: RFC 8441 section 5
+            status = 502
         self.status = status
         if status in _WITHOUT_BODY:
             self.bodyless = True
@@ -198,14 +214,42 @@ class H2Exchange(Answering):
 
     def room(self) -> None:
         """From the protocol: what the producer was paused for has been sent."""
-        if self.producer is not None:
+        if self.tunnel is not None:
+            self.tunnel.room()
+        elif self.producer is not None:
             self.producer.resumeProducing()
 
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
-        raise AssertionError("`upgrade` is empty: nothing of HTTP/2 can be switched to")
+        assert not self.begun, "an answer begins once"  # noqa: S101
+        self.begun = self.stream.answering = True
+        self.began = monotonic()
+        # the log's word for it; the client is told 200
+        self.status = SWITCHED
+        told = [item for item in fields if item[0].lower() not in _ONLY_HTTP1]
+        told.append((b"date", self.entrance.date()))
+        self.engine.answer(self.stream, make_block(200, told), False)
+        self.tunnel = Tunnel(self.connection, self.stream, successor)
+        rest = b"".join(self.pending)
+        self._drop_body(True)
+        if self.arrived_all:
+            self.tunnel.arrived(b"", True)
+        self.connection.flush()
+        return self.tunnel, rest
 
     def leave(self, sent: int, received: int, whole: bool, cause: str) -> None:
-        raise AssertionError("it was not switched")
+        if self.over:
+            return
+        self.sent = sent
+        self.arrived = received
+        self.cause = cause
+        self.whole = whole
+        self._end()
+
+    def lose_client(self, status: int = CLIENT_GONE) -> None:
+        if self.tunnel is None:
+            super().lose_client(status)
+        else:
+            self.tunnel.lost()
 
     def _end(self) -> None:
         self.over = True

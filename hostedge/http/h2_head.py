@@ -3,7 +3,7 @@ What a head of HTTP/2 asks for, by the rules that hold for HTTP/1.1 as well.
 
 In:  `http.h2`, with the fields of a header block.
 Out: the facts of an exchange; a head that is not valid is refused, or its stream is reset.
-Spec: RFC 9113 sections 8.2 and 8.3, RFC 9110 section 7.2.
+Spec: RFC 9113 sections 8.2 and 8.3, RFC 8441 section 4, RFC 9110 section 7.2.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hostedge.http.h1_reader import MAX_FIELD, MAX_FIELDS, MAX_SECTION, MAX_TARG
 from hostedge.memo import Memo
 from hostedge.wire.fields import goes_in_circles, is_token
 from hostedge.wire.host import request_host, split_authority
+from hostedge.wire.upgrade import asks_by_connect
 
 # what HTTP/1.1 clients may ask for here: RFC 9110, 5789, 4918, 3253, 3744, 5323, 5842, 4791,
 # 2068, UPnP, and PURGE
@@ -27,7 +28,7 @@ METHODS = frozenset(
 )
 REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
 
-_PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
+_PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority", b":protocol"))
 _FORBIDDEN = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
@@ -65,6 +66,7 @@ class Request(NamedTuple):
     fields: Fields
     length: int | None
     expects: bool
+    upgrade: str
 
 
 def _kind(name: bytes) -> int:
@@ -98,10 +100,16 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
     authority = pseudo.get(b":authority")
     try:
         method = pseudo[b":method"]
+        protocol = pseudo.get(b":protocol")
         if method == b"CONNECT":
             if authority is None:
                 raise Malformed("CONNECT to nowhere")
-            raise BadRequest("method")
+            if protocol is None:
+                raise BadRequest("method")
+            # RFC 8441: what was a GET with `Upgrade` in HTTP/1.1, and is one again behind us
+            method = b"GET"
+        elif protocol is not None:
+            raise Malformed("a protocol without CONNECT")
         target = pseudo[b":path"]
         its_scheme = pseudo[b":scheme"]
     except KeyError:
@@ -117,14 +125,20 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
     if target[:1] != b"/" and target != b"*":
         raise BadRequest("bad_path", "no path")
     target, path, query = read_target(method, target, scheme, authority)
-    if last:
+    upgrade = "" if protocol is None else asks_by_connect(protocol, fields)
+    if upgrade == "protocol" or (upgrade and last):
+        raise BadRequest("protocol" if upgrade == "protocol" else "websocket_handshake")
+    if upgrade:
+        # what comes belongs to no request
+        length = 0
+    elif last:
         if length:
             raise BadRequest("bad_request", "a length without a body")
         length = 0
     if expectation and expectation.lower() != b"100-continue":
         raise BadRequest("expectation")
     expects = bool(expectation) and length != 0
-    return Request(method, target, path, query, host, authority, fields, length, expects)
+    return Request(method, target, path, query, host, authority, fields, length, expects, upgrade)
 
 
 def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]:

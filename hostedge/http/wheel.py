@@ -69,6 +69,10 @@ class Wheel:
                 bucket.discard(timed)
             timed.due = 0
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call it in another turn of the reactor, the next one."""
+        self._clock.callLater(0, call)
+
     def _put(self, timed: Timed) -> None:
         moment = min(timed.deadline, self.now + HORIZON)
         # the bucket after the one that the moment lies in: never early

@@ -26,7 +26,8 @@ _OF_CAUSE = {
     **dict.fromkeys(
         ("bad_request", "bad_host", "bad_path", "websocket_handshake", "websocket_version")
         + ("forbidden", "not_found", "unknown_host", "no_mapping", "method", "precondition")
-        + ("too_large", "long_target", "expectation", "large_head", "upgrade", "version", "loop"),
+        + ("too_large", "long_target", "expectation", "large_head", "upgrade", "version", "loop")
+        + ("protocol",),
         "PR",
     ),
     **dict.fromkeys(("header_timeout", "body_timeout"), "cR"),

@@ -1,9 +1,10 @@
 """
 The opening handshake of a WebSocket: what a client must ask, and what answer opens it.
 
-In:  `http.h1` asks for each request with `Upgrade`, `http.upstream` for the answer to ours.
+In:  `http.h1_reader` asks for each request with `Upgrade`, `http.h2_head` for each CONNECT with a
+     protocol, `http.upstream` for the answer to ours.
 Out: a verdict on the request, and whether a 101 is valid for the key that was sent.
-Spec: RFC 6455 sections 4.1 and 4.2, RFC 9110 section 7.8.
+Spec: RFC 6455 sections 4.1 and 4.2, RFC 8441, RFC 9110 section 7.8.
 """
 
 from __future__ import annotations
@@ -50,6 +51,20 @@ def asks_for(method: bytes, version: str, fields: Fields) -> str:
     return WEBSOCKET if good else "websocket_handshake"
 
 
+def asks_by_connect(protocol: bytes, fields: Fields) -> str:
+    """
+    The same for an extended CONNECT of HTTP/2; RFC 8441 section 5.
+
+    There the stream is the connection, and neither keys nor `Upgrade` are needed.
+    """
+    if protocol.lower() != b"websocket":
+        return "protocol"
+    if _values(fields, b"sec-websocket-version") != [VERSION]:
+        return "websocket_version"
+    framed = any(name.lower() == b"content-length" for name, _ in fields)
+    return "websocket_handshake" if framed else WEBSOCKET
+
+
 def protocols_of(fields: Fields) -> tuple[bytes, ...]:
     """The subprotocols that are offered, in order."""
     return tuple(_tokens(fields, b"sec-websocket-protocol"))
@@ -61,8 +76,8 @@ def accept_for(key: bytes) -> bytes:
 
 
 def key_of(fields: Fields) -> bytes:
-    """The key of a request that `asks_for` found valid."""
-    return _values(fields, b"sec-websocket-key")[0]
+    """The key of a request that was found valid; empty where none is needed."""
+    return b"".join(_values(fields, b"sec-websocket-key")[:1])
 
 
 def opens(fields: Fields, opening: Opening) -> bool:

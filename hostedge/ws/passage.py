@@ -59,6 +59,8 @@ class Sockets:
 class UpgradeLeaf:
     """A relay that forwards upgrades as well."""
 
+    upgrades = True
+
     def __init__(self, sockets: Sockets, relay: Relay) -> None:
         self.sockets = sockets
         self.relay = relay

@@ -22,13 +22,11 @@ class ExchangeTests(SynchronousTestCase):
         (self.exchange,) = self.leaf.exchanges
 
     def test_facts(self) -> None:
-        """The same facts as of HTTP/1.1; nothing can be switched to."""
+        """The same facts as of HTTP/1.1."""
         exchange = self.exchange
         self.assertEqual((exchange.path, exchange.query, exchange.length), (b"/ab", b"c", None))
         self.assertEqual((exchange.scheme, exchange.id, exchange.upgrade), (b"http", "the-id", ""))
         self.assertEqual((exchange.limited, exchange.revision), (frozenset(), 0))
-        self.assertRaises(AssertionError, exchange.switch, [], None)
-        self.assertRaises(AssertionError, exchange.leave, 0, 0, True, "")
 
     def test_informed(self) -> None:
         """Early hints are a head before the answer's; after the answer began they get lost."""

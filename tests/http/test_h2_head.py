@@ -38,8 +38,22 @@ class HeadTests(SynchronousTestCase):
                 fields=[(b"content-length", b"3"), (b"accept", b"x")],
                 length=3,
                 expects=False,
+                upgrade="",
             ),
         )
+
+    def test_connect(self) -> None:
+        """An extended CONNECT is a GET that asks for a WebSocket, whatever comes after it."""
+        fields = [
+            *((b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http")),
+            *((b":path", b"/chat?a"), (b":authority", b"a.test"), (b"origin", b"http://a.test")),
+            (b"sec-websocket-version", b"13"),
+        ]
+        got = read_request(fields, 100, b"http", False)
+        self.assertEqual((got.method, got.target, got.host), (b"GET", b"/chat?a", "a.test"))
+        self.assertEqual((got.upgrade, got.length, got.expects), ("websocket", 0, False))
+        got = read_request([*fields[:-1], (b"sec-websocket-version", b"8")], 100, b"http", False)
+        self.assertEqual(got.upgrade, "websocket_version")
 
     def test_lengths(self) -> None:
         """Unknown only while more is to come."""

@@ -97,6 +97,15 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(len(fuse.burnt), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_soon(self) -> None:
+        """What is to happen soon happens in another turn, once, with nothing watched."""
+        happened: list[int] = []
+        self.wheel.soon(lambda: happened.append(1))
+        self.assertEqual(happened, [])
+        self.clock.advance(0)
+        self.clock.advance(10)
+        self.assertEqual(happened, [1])
+
     def test_forgetsItselfWhileBurning(self) -> None:
         """A connection that ends in its timeout is not put back."""
 

@@ -259,6 +259,9 @@ class EchoTests(LiveTests):
         with opened(self.node, f"https://{NAME}:{port}/"):
             query = self.line("/seen")["query"]
         self.assertEqual(urllib.parse.unquote(query), "Grüße 3001")
+        # on the connection that the page came by, there since it offers that
+        sockets = [line for line in self.node.access_log() if line["status"] == 101]
+        self.assertEqual({line["protocol"] for line in sockets}, {"HTTP/2"})
 
 
 class AskingTests(LiveTests):
