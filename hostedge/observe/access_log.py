@@ -5,16 +5,17 @@ In:  protocols call `record` when an answer has ended.
 Out: whole lines at the end of a file that several edges write to.
 
     {"time": "2026-11-22T19:13:20.123Z", "method": "GET", "path": "/", "query": "a=1",
-     "status": 200, "bytes": 1024, "received": 0, "attempts": 1,
-     "seconds": {"total": 0.0021, "first_byte": 0.0018, "tls": 0.0, "header": 0.0, "body": 0.0,
-                 "start": 0.0, "queue": 0.0, "connect": 0.0, "answer": 0.0},
+     "status": 200, "bytes": 1024, "received": 17,
+     "seconds": {"total": 0.3021, "first_byte": 0.0018, "body": 0.0001, "start": 0.2998},
      "id": "0198…", "host": "demo.localhost", "client": "127.0.0.1", "scheme": "https",
-     "protocol": "HTTP/2", "upstream": "demo/hello#3", "revision": 12, "state": "--"}
+     "protocol": "HTTP/2", "upstream": "demo/hello#3", "attempts": 1, "revision": 12,
+     "state": "--"}
 
 What each value means exactly: docs/access-log.md. `state` says in two letters who has ended it and
-where: `observe.ending`. `query` is there when the request has one; `cause` when it was refused, or
-upgraded (status 101) and then not ended by one of its sides; `"whole": false` when the client did
-not get all of the answer. Status 499: the client left before the answer began.
+where: `observe.ending`. `query` and `received` are there when the request has one and a body;
+`cause` when it was refused, or upgraded (status 101) and then not ended by one of its sides;
+`"whole": false` when the client did not get all of the answer. Status 499: the client left before
+the answer began.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Answered(Protocol):
 def format_line(answered: Answered, moment: float) -> str:
     """Write one line; `moment` is in seconds since 1970."""
     path, mark, query = answered.target.partition(b"?")
-    upstream, retries, spent = answered.upstream, answered.retries, answered.spent
+    received, spent = answered.received, answered.spent
     extra = ""
     if answered.cause:
         extra = f', "cause": "{answered.cause}"'
@@ -85,7 +86,8 @@ def format_line(answered: Answered, moment: float) -> str:
         answered.client,
         answered.scheme,
         answered.protocol,
-        upstream,
+        answered.upstream,
+        answered.retries,
         answered.revision,
         ending(answered) if extra else WHOLE,
     ]
@@ -93,34 +95,37 @@ def format_line(answered: Answered, moment: float) -> str:
         f'{{"time": "{_seconds[second]}.{int((moment - second) * 1000):03d}Z", '
         f'"method": "{_methods[answered.method]}", "path": "{quoted(path)}", '
         f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
-        f'"received": {answered.received}, '
-        f'"attempts": {retries + 1 if upstream or retries else 0}, '
-        f'"seconds": {{"total": {answered.total:.4f}, "first_byte": {answered.first_byte:.4f}, '
-        f"{_NO_PARTS if spent is None else _parts(spent)}}}, "
+        f"{_received(received) if received else ''}"
+        f'"seconds": {{"total": {answered.total:.4f}, "first_byte": {answered.first_byte:.4f}'
+        f"{'' if spent is None else _parts(spent)}}}, "
         f'"id": "{answered.id}"{about}{extra}}}\n'
     )
 
 
 def _parts(spent: Mapping[Any, float]) -> str:
-    return ", ".join([f'"{part}": {spent.get(part, 0.0):.4f}' for part in PARTS])
+    """Most parts of most requests take no time, and no room here."""
+    return "".join([f', "{part}": {spent[part]:.4f}' for part in PARTS if part in spent])
 
 
-_NO_PARTS = ", ".join(f'"{part}": 0.0' for part in PARTS)
-
-
-def _about(facts: tuple[str, str, bytes, str, str, int, str]) -> str:
-    host, client, scheme, protocol, upstream, revision, state = facts
+def _about(facts: tuple[str, str, bytes, str, str, int, int, str]) -> str:
+    host, client, scheme, protocol, upstream, retries, revision, state = facts
+    attempts = retries + 1 if upstream or retries else 0
     return (
         f', "host": {json.dumps(host)}, "client": {json.dumps(client)}, '
         f'"scheme": "{scheme.decode()}", "protocol": "{protocol}", '
-        f'"upstream": {json.dumps(upstream)}, "revision": {revision}, "state": "{state}"'
+        f'"upstream": {json.dumps(upstream)}, "attempts": {attempts}, '
+        f'"revision": {revision}, "state": "{state}"'
     )
 
 
 # what is the same for many requests is written once
-_lasting: Memo[tuple[str, str, bytes, str, str, int, str], str] = Memo(_about)
+_lasting: Memo[tuple[str, str, bytes, str, str, int, int, str], str] = Memo(_about)
 _methods: Memo[bytes, str] = Memo(lambda method: method.decode("ascii", "replace"))
 _seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
+
+
+def _received(count: int) -> str:
+    return f'"received": {count}, '
 
 
 def _query(query: bytes) -> str:

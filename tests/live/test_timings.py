@@ -49,12 +49,12 @@ class TimingsTests(SynchronousTestCase):
         times = first["seconds"]
         self.assertGreater(times["tls"], 0)
         self.assertGreater(times["start"], 0.05)
-        self.assertLess(times["queue"], times["start"])
+        self.assertLess(times.get("queue", 0.0), times["start"])
         self.assertGreater(times["first_byte"], 0)
         self.assertLessEqual(times["start"] + times["first_byte"], times["total"])
         self.assertEqual((first["attempts"], first["upstream"]), (1, "one/hello#1"))
         second = self.line("/second")["seconds"]
-        self.assertEqual((second["tls"], second["start"]), (0.0, 0.0))
+        self.assertFalse({"tls", "start"} & set(second), second)
 
     def test_slowApp(self) -> None:
         """What an app takes is in one value; who waits behind it is told so."""
@@ -68,7 +68,7 @@ class TimingsTests(SynchronousTestCase):
         slow, behind = self.logged("/slow")["seconds"], self.logged("/behind")["seconds"]
         self.assertGreaterEqual(slow["first_byte"], 0.3)
         self.assertGreater(behind["queue"], 0.1)
-        self.assertEqual(behind["start"], 0.0)
+        self.assertNotIn("start", behind)
 
     def test_slowClient(self) -> None:
         """A head and a body that come in pieces, and how much came."""
