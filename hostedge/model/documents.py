@@ -36,6 +36,10 @@ MAX_DEPTH = 32
 # aliases would otherwise be billions of values for whoever walks them.
 MAX_VALUES = 5_000_000
 
+_TOO_DEEP = "want fewer values within values"
+# newer ones look ahead, and have a limit of their own
+_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+
 _TAG = "tag:yaml.org,2002:"
 _BETWEEN = (StreamStartEvent, DocumentStartEvent, DocumentEndEvent)
 
@@ -64,7 +68,8 @@ def read_documents(stream: IO[bytes] | bytes | str, where: str) -> Iterator[obje
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        problem = f"is not YAML: {error.problem or error.context}"
+        said = error.problem or error.context
+        problem = _TOO_DEEP if said == _DEEP_FOR_LIBYAML else f"is not YAML: {said}"
         raise ConfigError(f"{where}{line}", problem) from None
     except (YAMLError, UnicodeError) as error:
         raise ConfigError(where, f"is not YAML: {str(error).splitlines()[0]}") from None
@@ -101,7 +106,7 @@ class _Builder:
         if isinstance(event, AliasEvent):
             return self._alias(event)
         if self._left < 0 or depth > MAX_DEPTH:
-            raise self._refused(event, "want fewer values within values")
+            raise self._refused(event, _TOO_DEEP)
         value: object
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
