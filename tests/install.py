@@ -23,6 +23,8 @@ PACKAGES = {
     "ip": "iproute2",
     "dig": "bind9-dnsutils",
     "haproxy": "haproxy",
+    "nginx": "nginx-light",
+    "nghttp": "nghttp2-client",
     "kdig": "knot-dnsutils",
     "knotd": "knot",
     "unbound": "unbound",
@@ -66,4 +68,6 @@ def install(packages: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    # servers are not on everybody's path
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
     install(PACKAGES)
