@@ -169,6 +169,7 @@ def import_edge() -> None:
     import hostedge.dns.zones
     import hostedge.edge
     import hostedge.http.backends
+    import hostedge.http.burden
     import hostedge.http.h1
     import hostedge.http.h2
     import hostedge.http.retrospect
@@ -237,6 +238,7 @@ def edge(
         make_router,
     )
     from hostedge.http.backends import Backends
+    from hostedge.http.burden import Ladder, Process, memory_for
     from hostedge.http.h1 import H1
     from hostedge.http.h2 import H2
     from hostedge.http.retrospect import Retrospect
@@ -245,10 +247,11 @@ def edge(
     from hostedge.links.edge import EdgeLinks
     from hostedge.net.announced import Announcements
     from hostedge.net.datagram import Batch
+    from hostedge.net.descriptors import connections_for, raise_limit
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
     from hostedge.net.page import SharedPage
-    from hostedge.net.sources import Sources, SourceTable
+    from hostedge.net.sources import Handshakes, Requests, Sources, SourceTable
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.counters import make_counters
     from hostedge.observe.refused import Refusals
@@ -269,16 +272,21 @@ def edge(
     trusted = parse_networks(settings.trust.proxies)
     counters = make_counters()
     wheel = Wheel(reactor)
-    share = Share(SharedPage.open(settings.run / "connections"), index, limits.connections)
+    descriptors = raise_limit()
+    most = connections_for(descriptors, limits.connections)
+    share = Share(SharedPage.open(settings.run / "connections"), index, most)
     table = SourceTable.open(settings.run / "sources")
-    sources = Sources(table, index, settings.edges, limits.source_connections, trusted)
+    edges = settings.edges
+    sources = Sources(table, index, edges, limits.source_connections, trusted)
+    requests = Requests(table, index, edges, limits.source_requests, trusted)
+    handshakes = Handshakes(table, index, edges, limits.source_handshakes, trusted, monotonic)
     gate = Gate(share, sources, counters)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     refusals = Refusals(seconds)
     sites = Sites(monotonic)
     tally = Tally(sites, access_log.record)
     links = EdgeLinks(reactor, settings, index)
-    backends = Backends(reactor, links, wheel, counters, limits, settings.edges, RUNTIMES)
+    backends = Backends(reactor, links, wheel, counters, limits, edges, RUNTIMES)
     sockets = Sockets(reactor, wheel, limits, counters)
     parts = EdgeParts(reactor, settings, backends, sockets)
     reader = StoreReader(settings.store, WORDS)
@@ -292,7 +300,7 @@ def edge(
     )
     hosts.subscribe(certificates.changed)
     make_id = RequestIds(seconds).make
-    router = believing(make_router(hosts, sites), trusted, make_id)
+    router = believing(make_router(hosts, sites, requests), trusted, make_id)
     entrances = {
         scheme: CountedEntrance(
             gate.ended,
@@ -316,6 +324,8 @@ def edge(
         counters=counters,
         make_protocol=lambda alpn: (H2 if alpn == b"h2" else H1)(entrances["https"]),
         abandoned=gate.ended,
+        may_begin=handshakes.begin,
+        resumed=handshakes.resumed,
         keep_plain=lambda *plain: refusals.keep_plain(make_id(), *plain),
         protocols=ALPN,
         hello_timeout=limits.hello_timeout,
@@ -351,13 +361,18 @@ def edge(
         "proxy-https": partial(announcements.accept, secure),
         "dns-tcp": streams.accept,
     }
+    memory = limits.memory or memory_for(edges)
+    measures = Process(lambda: reactor.descriptors, descriptors, memory, backends.lines)
+    entering = tuple(entrances.values())
+    ladder = Ladder(reactor, monotonic, measures, share, entering, handshakes, counters, limits)
     whole = Edge(
         reactor,
         listeners,
         connectors,
         datagrams,
-        (*entrances.values(), streams),
+        (*entering, streams),
         share,
+        ladder,
         hosts,
         routes_at,
         certificates,
@@ -371,7 +386,7 @@ def edge(
     )
     inside = Inside(
         hosts,
-        tuple(entrances.values()),
+        entering,
         edge=whole,
         backends=backends,
         certificates=certificates,

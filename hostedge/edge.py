@@ -28,7 +28,7 @@ from hostedge.http.relay import Relay
 from hostedge.model.site import App, Found, Pool
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
-from hostedge.net.sources import Sources
+from hostedge.net.sources import Requests, Sources
 from hostedge.observe.refused import Refusals
 from hostedge.observe.sites import Sites
 from hostedge.observe.tally import Tally
@@ -56,11 +56,18 @@ class Links(Protocol):
     def stop(self) -> None: ...
 
 
-def make_router(hosts: Hosts[HostRoutes], sites: Sites) -> Callable[[Any], Leaf | str]:
+def make_router(
+    hosts: Hosts[HostRoutes], sites: Sites, requests: Requests
+) -> Callable[[Any], Leaf | str]:
     """What answers a request: a leaf, or the cause of a refusal."""
     lookup, active_site, add_site = hosts.lookup, sites.active.get, sites.add
+    known_client, add_client = requests.askings.get, requests.add
 
     def route(exchange: Any) -> Leaf | str:
+        asking = known_client(exchange.client) or add_client(exchange.client)
+        if not asking.begin():
+            return "source_busy"
+        exchange.asking = asking
         routes = lookup(exchange.host)
         if routes is None:
             return "unknown_host"
@@ -147,6 +154,16 @@ def accept_plain(
     protocol.makeConnection(transport)
 
 
+class Ladder(Protocol):
+    """How hard pressed the edge is: `http.burden.Ladder`."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def report(self) -> dict[str, object]: ...
+
+
 class Draining(Protocol):
     """All connections of one kind: an entrance, or `dns.tcp.DnsStreams`."""
 
@@ -221,6 +238,7 @@ class Edge(Service):
         datagrams: Sequence[Datagrams],
         entrances: Sequence[Draining],
         share: Share,
+        ladder: Ladder,
         hosts: Hosts[HostRoutes],
         routes_at: Callable[[int, str], HostRoutes | None],
         certificates: Certified,
@@ -237,6 +255,7 @@ class Edge(Service):
         self._datagrams = datagrams
         self._entrances = entrances
         self._share = share
+        self._ladder = ladder
         self._hosts = hosts
         self._routes_at = routes_at
         self._certificates = certificates
@@ -263,6 +282,7 @@ class Edge(Service):
             acceptor.startReading()
         for reader in self._datagrams:
             reader.start()
+        self._ladder.start()
 
     def _take_signals(self) -> None:
         def terminate(*_: object) -> None:
@@ -305,6 +325,7 @@ class Edge(Service):
             "uptime": self._reactor.seconds() - self._since,
             "revision": self._hosts.revision,
             "hosts": asdict(self._hosts.stats()),
+            **self._ladder.report(),
             **self._tally.report(),
             "counters": {name: count for name, count in self._counters.items() if count},
         }
@@ -341,6 +362,7 @@ class Edge(Service):
         self._ended = True
         for entrance in self._entrances:
             entrance.end()
+        self._ladder.stop()
         self._links.stop()
         self._last()
         self._reactor.stop()

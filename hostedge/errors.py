@@ -61,6 +61,9 @@ CAUSES: dict[str, Cause] = {
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
     "websocket_version": Cause(426, "Only version 13 of WebSocket is spoken here."),
+    "source_busy": Cause(
+        429, "Too many requests at once come from this address.", "http_request_denied", 1
+    ),
     "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
     "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
     "protocol": Cause(501, "This protocol is not spoken here.", "http_request_error"),

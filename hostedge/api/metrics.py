@@ -35,7 +35,11 @@ _GAUGES = {
     "uptime_seconds": "since the edge began",
     "store_revision": "the newest revision of the route store that is in force",
     "hosts": "names that are kept compiled",
+    "pressure": "how much of what it can bear the edge has to bear: 1 is all",
+    "reactor_lag_seconds": "how late its reactor was, a moment ago",
 }
+# in the report of an edge, where it is another word
+_KEYS = {"uptime_seconds": "uptime", "store_revision": "revision", "reactor_lag_seconds": "lag"}
 
 
 class Scrapes:
@@ -101,7 +105,7 @@ def _gauges(edges: list[dict[str, Any]]) -> Iterator[Metric]:
 def _gauge(edge: dict[str, Any], name: str) -> float:
     if name == "hosts":
         return float(edge["hosts"]["hosts"])
-    return float(edge[{"uptime_seconds": "uptime", "store_revision": "revision"}.get(name, name)])
+    return float(edge[_KEYS.get(name, name)])
 
 
 def _answers(edges: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hostedge.cli.finding import Finding
+from hostedge.net.descriptors import MOST, connections_for
 
 PYTHON = (3, 11)
 SQLITE = (3, 38)  # the operator ->>
@@ -208,15 +209,13 @@ def _own_group(root: Path) -> Path:
 
 
 def open_files() -> Finding:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    text = f"{'no limit' if soft == unlimited else soft} open files"
-    if soft == unlimited or soft >= FILES:
+    """Edges raise their own limit to the hard one; nobody but root gets above that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    text = f"{files} open files: {connections_for(files)} connections of an edge"
+    if files >= FILES:
         return Finding("ok", "nofile", text)
-    todo = f"ulimit -n {FILES}, or LimitNOFILE={FILES} in the unit"
-    if hard != unlimited and hard < FILES:
-        text += f", and not more than {hard} without root"
-    return Finding("warn", "nofile", text, todo)
+    return Finding("warn", "nofile", text, f"as root: ulimit -n {FILES}, or LimitNOFILE={FILES}")
 
 
 def gunicorn() -> Finding:

@@ -103,6 +103,10 @@ def status_lines(report: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
         right=("PID", "CONNECTIONS", "IN FLIGHT", "REVISION"),
         width=width,
     )
+    for edge in edges:
+        if edge.get("step", "calm") != "calm":
+            yield ""
+            yield from paragraph("", _pressed(edge), 0, width)
     if report.get("listeners"):
         yield ""
         rows = [(each["protocol"], each["address"]) for each in report["listeners"]]
@@ -112,6 +116,19 @@ def status_lines(report: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
         yield ""
         rows = sorted(counted.items())
         yield from table(("COUNTER", "ALL EDGES"), rows, right=("ALL EDGES",), width=width)
+
+
+_STEPS = {
+    "shorten": "idle connections get less time",
+    "narrow": "idle connections get less time, HTTP/2 fewer streams",
+    "pause": "it accepts no connection",
+}
+
+
+def _pressed(edge: dict[str, Any]) -> str:
+    share = round(edge["pressure"] * 100)
+    what = f"{edge['pressed_by']} at {share} % of what it can bear"
+    return f"Edge {edge['index']} is hard pressed, {what}: {_STEPS[edge['step']]}."
 
 
 def _edge_row(edge: dict[str, Any]) -> tuple[object, ...]:

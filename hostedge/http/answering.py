@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields, Part
@@ -18,6 +18,13 @@ from hostedge.http.refusal import make_refusal
 from hostedge.observe.refused import written
 
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
+
+
+class Asking(Protocol):
+    """The requests in flight of a source: `net.sources.Asking`."""
+
+    def end(self) -> None: ...
+
 
 _NOTHING: frozenset[bytes] = frozenset()
 
@@ -37,7 +44,7 @@ class Answering(ABC):
         *("entrance", "method", "target", "path", "query", "fields", "limited", "length", "host"),
         *("authority", "scheme", "id", "client", "client_port", "hops", "local_port"),
         *("server_name", "trace"),
-        *("revision", "site", "expects", "upgrade", "receiver", "complete", "paused"),
+        *("revision", "site", "asking", "expects", "upgrade", "receiver", "complete", "paused"),
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log
@@ -77,6 +84,8 @@ class Answering(ABC):
         self.receiver: BodyReceiver | None = None
         # what counts for the site; from the router
         self.site: Any = None
+        # what counts for its source, until it is over; from the router
+        self.asking: Asking | None = None
         self.left: int | None = None
         self.head = self.trace = b""
         self.upstream = self.cause = self.upgrade = ""
@@ -175,6 +184,12 @@ class Answering(ABC):
         self._end()
         if receiver is not None:
             receiver.client_gone()
+
+    def _leave_source(self) -> None:
+        """It is a request in flight no longer."""
+        asking, self.asking = self.asking, None
+        if asking is not None:
+            asking.end()
 
     @abstractmethod
     def _end(self) -> None:

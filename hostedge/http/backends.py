@@ -8,6 +8,7 @@ Out: backends, probes, and what this edge's apps are doing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 from weakref import WeakSet, WeakValueDictionary
 
@@ -206,9 +207,16 @@ class Backends:
 
     def waiting(self) -> Iterator[Exchange]:
         """Requests that wait for a place."""
-        for backend in (*self._apps.values(), *self._pools.values(), *self._former):
+        for backend in self._all():
             for passage in backend.places:
                 yield passage.exchange
+
+    def lines(self) -> int:
+        """How many that are."""
+        return sum([len(backend.places) for backend in self._all()])
+
+    def _all(self) -> Iterator[AppBackend | PoolBackend]:
+        return chain(self._apps.values(), self._pools.values(), self._former)
 
     # what the keeper is told
 

@@ -81,6 +81,10 @@ class ClientConnection(Protocol, ABC):
         """Break off at once."""
 
     @abstractmethod
+    def relieve(self) -> None:
+        """The edge is harder pressed, or less: its entrance says what that means."""
+
+    @abstractmethod
     def timed_out(self) -> None:
         """From the wheel: the deadline is over, or may be."""
 

@@ -36,6 +36,9 @@ class Connection(Protocol):
     def end(self) -> None:
         """Break off at once."""
 
+    def relieve(self) -> None:
+        """The edge is harder pressed, or less: its entrance says what that means."""
+
 
 class Refusals(Protocol):
     """What is kept of refused requests: `observe.refused.Refusals`."""
@@ -79,6 +82,10 @@ class Entrance:
         self.refusals = refusals
         self.make_id = make_id
         self.date = date
+        # what a connection may have, less while the edge is hard pressed: `http.burden`.
+        # Seconds of idleness; whether HTTP/2 has half the streams and small windows
+        self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout
+        self.narrow = False
         self.draining = False
         self.connections: set[Connection] = set()
         self._drained: Deferred[None] | None = None
@@ -91,6 +98,11 @@ class Entrance:
         if self._drained is not None and not self.connections:
             done, self._drained = self._drained, None
             done.callback(None)
+
+    def relieve(self) -> None:
+        """Have every connection look at what it may have by now."""
+        for connection in list(self.connections):
+            connection.relieve()
 
     @property
     def in_flight(self) -> int:

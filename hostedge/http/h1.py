@@ -73,7 +73,7 @@ class H1(ClientConnection):
     # what the transport says
 
     def connectionMade(self) -> None:
-        self._meet(self.entrance.limits.keepalive_timeout)
+        self._meet(self.entrance.idle)
 
     def dataReceived(self, data: bytes) -> None:
         if self._state >= LINGERING:
@@ -311,14 +311,13 @@ class H1(ClientConnection):
         self._exchange = None
         if self._reader.is_held:
             self._reader.go_on()
-        limits = self.entrance.limits
         if self._reader.begun:
             self._state = HEAD
             self._head_since = monotonic()
-            self.deadline = self._wheel.now + limits.header_timeout
+            self.deadline = self._wheel.now + self.entrance.limits.header_timeout
         else:
             self._state = IDLE
-            self.deadline = self._wheel.now + limits.keepalive_timeout
+            self.deadline = self._wheel.now + self.entrance.idle
         if (self._half_closed or self.entrance.draining) and not self._events:
             self.transport.loseConnection()
 
@@ -347,6 +346,13 @@ class H1(ClientConnection):
             self.transport.loseConnection()
         elif self._successor is not None:
             self._successor.drain()
+
+    def relieve(self) -> None:
+        if self._state == IDLE:
+            soon = self._wheel.now + self.entrance.idle
+            if soon < self.deadline:
+                self.deadline = soon
+                self._wheel.hasten(self)
 
     def end(self) -> None:
         self._leave()

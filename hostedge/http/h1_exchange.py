@@ -168,6 +168,7 @@ class H1Exchange(Answering):
 
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
         assert not self.begun, "an answer begins once"  # noqa: S101
+        self._leave_source()
         self.begun = True
         self.began = monotonic()
         self.status = SWITCHING
@@ -201,6 +202,8 @@ class H1Exchange(Answering):
 
     def _end(self) -> None:
         self.over = True
+        if self.asking is not None:
+            self._leave_source()
         # receivers hold their exchange: without this only the collector could free both
         self.receiver = None
         now = monotonic()

@@ -34,7 +34,7 @@ from hostedge.http.client import (
 )
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Fields
-from hostedge.http.h2_engine import Engine, Terms
+from hostedge.http.h2_engine import FIRST_WINDOW, Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, read_request
 from hostedge.http.h2_outflow import Stream
@@ -56,6 +56,13 @@ MAX_UNSENT = 262_144
 OPEN, LINGERING, ENDED = range(3)
 
 
+def _terms(entrance: Entrance) -> Terms:
+    streams = entrance.limits.h2_streams
+    if entrance.narrow:
+        return Terms(streams=max(1, streams // 2), window=FIRST_WINDOW)
+    return Terms(streams=streams)
+
+
 @implementer(IPushProducer)
 class H2(ClientConnection):
     """
@@ -70,7 +77,7 @@ class H2(ClientConnection):
 
     def __init__(self, entrance: Entrance) -> None:
         super().__init__(entrance)
-        self.engine = Engine(self, Terms(streams=entrance.limits.h2_streams))
+        self.engine = Engine(self, _terms(entrance))
         self._state = OPEN
         self._arrived: list[H2Exchange] = []
         # the engine is being fed or emptied: whoever does that sends what comes of it
@@ -341,7 +348,7 @@ class H2(ClientConnection):
             self._look_at_streams(now)
 
     def _look_at_streams(self, now: float) -> None:
-        limits, engine = self.entrance.limits, self.engine
+        engine = self.engine
         for stream in list(engine.streams.values()):
             exchange = cast("H2Exchange | None", stream.exchange)
             if exchange is not None and not exchange.arrived_all:
@@ -359,7 +366,7 @@ class H2(ClientConnection):
             self.flush()
         elif now >= self._renewal:
             self._say_goodbye()
-        elif not engine.streams and now - self._idle_since >= limits.h2_keepalive_timeout:
+        elif not engine.streams and now - self._idle_since >= self.entrance.h2_idle:
             engine.close()
             self.flush()
         if self._state == OPEN:
@@ -372,7 +379,7 @@ class H2(ClientConnection):
         if self._partial:
             soon = min(soon, self._partial[0] + limits.header_timeout)
         elif not engine.streams and not engine.leaving and not getattr(self.transport, "unsent", 0):
-            soon = self._idle_since + limits.h2_keepalive_timeout
+            soon = self._idle_since + self.entrance.h2_idle
         self._look_by(soon)
 
     def _look_by(self, moment: float) -> None:
@@ -417,6 +424,16 @@ class H2(ClientConnection):
                 if exchange is not None and exchange.tunnel is not None:
                     exchange.tunnel.drain()
             self.flush()
+
+    def relieve(self) -> None:
+        if self._state != OPEN:
+            return
+        engine = self.engine
+        engine.agree(_terms(self.entrance))
+        if not engine.streams and not engine.leaving:
+            # `timed_out` says whether that was long enough
+            self._look_by(max(self._wheel.now, self._idle_since + self.entrance.h2_idle))
+        self.flush()
 
     def end(self) -> None:
         self._state = ENDED

@@ -108,6 +108,8 @@ class Terms:
 
     streams: int = 100
     header_list: int = 32_768
+    # what a stream may send from when somebody reads it on
+    window: int = WINDOW
 
 
 class ConnectionFault(Exception):
@@ -142,6 +144,8 @@ class Engine:
         # the client has said goodbye; we have, for the first time; we have, and named the last
         self.left = self.leaving = self.closed = False
         self._greeted = self._settled = False
+        # settings of ours that the client has not confirmed yet
+        self._unheard = 1
         self._now = 0.0
         self._rest = b""
         self._last_id = 0
@@ -348,6 +352,10 @@ class Engine:
             raise ConnectionFault(PROTOCOL_ERROR, "settings of a stream")
         if len(payload) % 6 or (flags & ACK and payload):
             raise ConnectionFault(FRAME_SIZE_ERROR, "not settings")
+        if flags & ACK and self._unheard:
+            # we have asked for it
+            self._unheard -= 1
+            return
         self._budget.spend_frame(SETTINGS, self._now)
         if flags & ACK:
             return
@@ -456,10 +464,11 @@ class Engine:
         if stream.remote_ended or not wanted:
             return
         stream.unclaimed += size
-        if stream.unclaimed >= stream.window_size // 2:
-            # somebody reads it: from now on more of it may be on its way
-            more = stream.unclaimed + WINDOW - stream.window_size
-            stream.window_size = WINDOW
+        window = self._terms.window
+        # somebody reads it: from now on more of it may be on its way, or less
+        more = stream.unclaimed + window - stream.window_size
+        if stream.unclaimed >= stream.window_size // 2 and more >= window // 2:
+            stream.window_size = window
             stream.receive_window += more
             stream.unclaimed = 0
             self._frames.append(window_update(stream.id, more))
@@ -481,6 +490,16 @@ class Engine:
         self.reset(stream, code)
         self._owner.gone(stream)
         self._budget.spend_reset(self._now)
+
+    def agree(self, terms: Terms) -> None:
+        """
+        From now on other terms. Streams that were let in stay, and so do their windows until what
+        was promised has come; a client that has not heard it yet may try once more.
+        """
+        if terms.streams != self._terms.streams and not self.broken:
+            self._unheard += 1
+            self._frames.append(settings_frame({MAX_CONCURRENT_STREAMS: terms.streams}))
+        self._terms = terms
 
     def leave(self) -> None:
         """Say goodbye, and still take what is on its way; `close` follows when it was heard."""

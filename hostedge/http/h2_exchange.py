@@ -221,6 +221,7 @@ class H2Exchange(Answering):
 
     def switch(self, fields: Fields, successor: Successor) -> tuple[Any, bytes]:
         assert not self.begun, "an answer begins once"  # noqa: S101
+        self._leave_source()
         self.begun = self.stream.answering = True
         self.began = monotonic()
         # the log's word for it; the client is told 200
@@ -253,6 +254,8 @@ class H2Exchange(Answering):
 
     def _end(self) -> None:
         self.over = True
+        if self.asking is not None:
+            self._leave_source()
         # receivers hold their exchange, and this its stream: without this only the collector
         # could free them
         self.receiver = self.producer = None

@@ -95,6 +95,11 @@ def _keep_nothing(request: bytes, client: tuple[Any, ...], port: int) -> None:
     """Nobody will ask."""
 
 
+def _may_begin(client: str) -> bool:
+    """Nobody counts."""
+    return True
+
+
 @frozen
 class Terms:
     """What all connections of one TLS listener share."""
@@ -111,6 +116,9 @@ class Terms:
     protocols: tuple[bytes, ...]
     # for whoever asks later: the beginning of a plain request, its client, the port it came to
     keep_plain: Callable[[bytes, tuple[Any, ...], int], object] = _keep_nothing
+    # whether a handshake of this client may begin; and that one was none: a session resumed
+    may_begin: Callable[[str], bool] = _may_begin
+    resumed: Callable[[str], object] = _may_begin
     hello_timeout: float = 5.0
     handshake_timeout: float = 10.0
     watching: SSL.Context = field(factory=lambda: make_watching_context(watch))
@@ -214,6 +222,10 @@ class Opening(FileDescriptor):
         if hello.alpn and not any(each in terms.protocols for each in hello.alpn):
             self._end("tls_no_protocol", alert_record(NO_APPLICATION_PROTOCOL))
             return
+        if not terms.may_begin(self._client[0]):
+            # nothing has been computed for it yet, and nothing is for its alert
+            self._end("tls_source_full")
+            return
         try:
             found = terms.certificates.find(hello.server_name)
         except Exception:  # noqa: BLE001 - the outermost shell of a hello; it has to be answered
@@ -283,6 +295,7 @@ class Opening(FileDescriptor):
         terms.counters["tls_handshakes"] += 1
         if facts.resumed:
             terms.counters["tls_resumed"] += 1
+            terms.resumed(self._client[0])
         protocol = terms.make_protocol(facts.alpn)
         self._leave()
         transport = TLSServer(

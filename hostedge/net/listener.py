@@ -218,8 +218,10 @@ class Share:
     def __init__(self, page: SharedPage, place: int, limit: int) -> None:
         self._page = page
         self._place = place
-        self._limit = limit
+        self.limit = limit
         self.connections = 0
+        # the edge is at its end, whatever its connections are
+        self.paused = False
         page.put(place, 0)
 
     def opened(self) -> None:
@@ -231,8 +233,8 @@ class Share:
         self._page.put(self._place, self.connections)
 
     def is_full(self) -> bool:
-        """More would leave too few descriptors for apps, files and logs."""
-        return self.connections >= self._limit
+        """More would leave too little for what is there: accepting pauses, nobody is refused."""
+        return self.paused or self.connections >= self.limit
 
     def is_large(self) -> bool:
         # below the rule's floor nobody reads the page: an accept stays cheap

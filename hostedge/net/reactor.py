@@ -54,6 +54,11 @@ class EdgeReactor(EPollReactor):
     received: list[tuple[Late, bytes]] | None = None
     written: list[Late] | None = None
 
+    @property
+    def descriptors(self) -> int:
+        """How many sockets and pipes it watches: nearly all descriptors that an edge has."""
+        return len(self._selectables)
+
     def add_shared_reader(self, reader: IReadDescriptor) -> None:
         """
         As `addReader`, for a socket that several processes wait on: one of them is woken.

@@ -1,8 +1,8 @@
 """
-How many connections each client address holds, over all edges.
+What each client address has of the node, over all edges: connections, requests, handshakes.
 
-In:  the keeper makes the table and clears the row of an edge that ended; each edge writes its own
-     row, for every connection that is taken in and that ends.
+In:  the keeper makes the table and clears the rows of an edge that ended; each edge writes its own
+     rows, for every connection and full handshake, and for requests of a source that has many.
 Out: whether one more of a source would be too many.
 
 A source is an IPv4 address, or the /64 of an IPv6 one. It counts in two slots of 4096 that a keyed
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2s
 from ipaddress import IPv6Address, ip_address
+from math import exp, inf
 from pathlib import Path
 
 from hostedge.net.page import PLACES
@@ -26,13 +27,28 @@ from hostedge.wire.networks import Networks
 
 SLOTS = 4096
 _KEY = 32
-_ONE = struct.Struct("H")
-_ROW = SLOTS * _ONE.size
-_SIZE = _KEY + PLACES * _ROW
+# one of connections or requests
+_COUNT = struct.Struct("H")
+# how many handshakes have not faded yet, and when that was, in hundredths of a second
+_FADING = struct.Struct("fI")
+_TICK = 0.01
+_TICKS = 1 << 32
+
+# rows of each kind, one for each edge, from this place in the file on
+CONNECTIONS = _KEY
+REQUESTS = CONNECTIONS + PLACES * SLOTS * _COUNT.size
+_HANDSHAKES = REQUESTS + PLACES * SLOTS * _COUNT.size
+_SIZE = _HANDSHAKES + PLACES * SLOTS * _FADING.size
+
+# requests in flight of one source that an edge takes in without telling the others, and by which
+# it goes on asking them
+STEP = 8
+# sources of which requests are remembered though none is in flight
+REMEMBERED = 4096
 
 
 class SourceTable:
-    """`PLACES` rows of small numbers, and the key by which sources find their slots."""
+    """Rows of small numbers, and the key by which sources find their slots."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
@@ -73,28 +89,68 @@ class SourceTable:
 
     def clear(self, place: int) -> None:
         """The edge at this place holds nothing."""
-        start = _KEY + place * _ROW
-        self._memory[start : start + _ROW] = bytes(_ROW)
+        for rows, size in (
+            (CONNECTIONS, _COUNT.size),
+            (REQUESTS, _COUNT.size),
+            (_HANDSHAKES, _FADING.size),
+        ):
+            start = rows + place * SLOTS * size
+            self._memory[start : start + SLOTS * size] = bytes(SLOTS * size)
 
-    def add(self, place: int, source: str, count: int) -> None:
-        """Change what this edge holds of a source."""
+    # what is there until it ends
+
+    def add(self, rows: int, place: int, source: str, count: int) -> None:
+        """Change what this edge holds of a source; `rows`: CONNECTIONS or REQUESTS."""
         for slot in set(self.slots(source)):
-            at = _KEY + place * _ROW + slot * _ONE.size
-            (before,) = _ONE.unpack_from(self._memory, at)
-            _ONE.pack_into(self._memory, at, min(max(before + count, 0), 0xFFFF))
+            at = rows + (place * SLOTS + slot) * _COUNT.size
+            (before,) = _COUNT.unpack_from(self._memory, at)
+            _COUNT.pack_into(self._memory, at, min(max(before + count, 0), 0xFFFF))
 
-    def most(self, source: str, places: Iterable[int]) -> int:
+    def most(self, rows: int, source: str, places: Iterable[int]) -> int:
         """What the edges at these places hold of a source at most."""
-        return min(sum(self._held(place, slot) for place in places) for slot in self.slots(source))
+        return min(
+            sum(self._held(rows, place, slot) for place in places) for slot in self.slots(source)
+        )
 
-    def _held(self, place: int, slot: int) -> int:
-        held: int = _ONE.unpack_from(self._memory, _KEY + place * _ROW + slot * _ONE.size)[0]
+    def _held(self, rows: int, place: int, slot: int) -> int:
+        at = rows + (place * SLOTS + slot) * _COUNT.size
+        held: int = _COUNT.unpack_from(self._memory, at)[0]
         return held
+
+    # what fades
+
+    def shake(self, place: int, source: str, count: int, now: float, fading: float) -> None:
+        """Handshakes of a source have begun here, or were none; `fading`: seconds, as `shaken`."""
+        for slot in set(self.slots(source)):
+            level = max(0.0, self._level(place, slot, now, fading) + count)
+            at = _HANDSHAKES + (place * SLOTS + slot) * _FADING.size
+            _FADING.pack_into(self._memory, at, level, int(now / _TICK) % _TICKS)
+
+    def shaken(self, source: str, places: Iterable[int], now: float, fading: float) -> float:
+        """
+        How many handshakes of a source have not faded yet, at most.
+
+        Each loses itself to a third within `fading` seconds. Other than what a bucket leaks, this
+        can be added up over the edges: a steady rate comes to `rate * fading` in all.
+        """
+        return min(
+            sum(self._level(place, slot, now, fading) for place in places)
+            for slot in self.slots(source)
+        )
+
+    def _level(self, place: int, slot: int, now: float, fading: float) -> float:
+        at = _HANDSHAKES + (place * SLOTS + slot) * _FADING.size
+        level: float
+        level, then = _FADING.unpack_from(self._memory, at)
+        if not level:
+            return 0.0
+        age = (int(now / _TICK) - then) % _TICKS * _TICK
+        return level * exp(-age / fading)
 
 
 class Sources:
     """
-    What one edge holds, and what it may take in; proxies that are trusted hold for many.
+    The connections that one edge holds, and may take in; proxies that are trusted hold for many.
 
     Edges that take in at the same moment do not see each other: the node may have one more of a
     source for each of them.
@@ -115,13 +171,145 @@ class Sources:
         source = source_of(client)
         if not source or client in self._exempt:
             return False
-        return self._table.most(source, self._edges) >= self._limit
+        return self._table.most(CONNECTIONS, source, self._edges) >= self._limit
 
     def opened(self, client: str) -> None:
-        self._table.add(self._place, source_of(client), 1)
+        self._table.add(CONNECTIONS, self._place, source_of(client), 1)
 
     def closed(self, client: str) -> None:
-        self._table.add(self._place, source_of(client), -1)
+        self._table.add(CONNECTIONS, self._place, source_of(client), -1)
+
+
+class Asking:
+    """
+    The requests of one source on one edge. Up to `_room` of them nobody needs to be asked; what is
+    more than a few of them is told to the other edges.
+    """
+
+    __slots__ = ("source", "count", "_requests", "_room", "_low", "_told")
+
+    def __init__(self, requests: Requests, source: str) -> None:
+        self.source = source
+        self.count = 0
+        self._requests = requests
+        self._room: float = STEP if source else inf
+        self._low = -1
+        self._told = 0
+
+    def begin(self) -> bool:
+        """Take one more in flight; False: it would be too many."""
+        self.count += 1
+        if self.count <= self._room:
+            return True
+        most = self._requests.most(self)
+        if self.count > most:
+            self.count -= 1
+            return False
+        self._settle(min(self.count + STEP, most))
+        return True
+
+    def end(self) -> None:
+        self.count -= 1
+        if self.count < self._low:
+            self._settle(self.count + STEP)
+
+    def _settle(self, room: int) -> None:
+        self._room = room = max(room, STEP)
+        self._low = max(room - 2 * STEP, 1) if room > STEP else -1
+        told = room if room > STEP else 0
+        if told != self._told:
+            self._requests.tell(self.source, told - self._told)
+            self._told = told
+
+    @property
+    def told(self) -> int:
+        """What the other edges think that is in flight here."""
+        return self._told
+
+
+class Requests:
+    """
+    The requests in flight of every source on one edge, of which the node takes in `limit`, and up
+    to `STEP` more for each edge. The router looks into `askings` itself: a call less.
+    """
+
+    def __init__(
+        self, table: SourceTable, place: int, edges: int, limit: int, exempt: Networks
+    ) -> None:
+        self._table = table
+        self._place = place
+        self._edges = range(edges)
+        self._limit = limit
+        self._exempt = exempt
+        # by client
+        self.askings: dict[str, Asking] = {}
+
+    def add(self, client: str) -> Asking:
+        """A client that is not among them asks for something."""
+        askings = self.askings
+        source = "" if client in self._exempt else source_of(client)
+        # the addresses of a /64 share one
+        asking = askings.get(source)
+        if asking is None:
+            if len(askings) >= REMEMBERED:
+                for name in [name for name, each in askings.items() if not each.count]:
+                    del askings[name]
+            asking = askings[source] = Asking(self, source)
+        askings[client] = asking
+        return asking
+
+    def most(self, asking: Asking) -> int:
+        """How many of this source may be in flight here."""
+        elsewhere = self._table.most(REQUESTS, asking.source, self._edges) - asking.told
+        return self._limit - max(0, elsewhere)
+
+    def tell(self, source: str, count: int) -> None:
+        self._table.add(REQUESTS, self._place, source, count)
+
+
+class Handshakes:
+    """
+    How many full handshakes a source may begin: `rate` a second for as long as it likes, and as
+    many at once as come to that in `FADING` seconds.
+    """
+
+    FADING = 10 / 3
+
+    def __init__(
+        self,
+        table: SourceTable,
+        place: int,
+        edges: int,
+        rate: float,
+        exempt: Networks,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self._place = place
+        self._edges = range(edges)
+        self._most = rate * self.FADING
+        self._exempt = exempt
+        self._seconds = seconds
+        # the edge is slow: nobody may have more than a tenth
+        self.strained = False
+
+    def begin(self, client: str) -> bool:
+        """Whether a handshake may begin; if so it counts."""
+        source = source_of(client)
+        if not source or client in self._exempt:
+            return True
+        now, table = self._seconds(), self._table
+        most = self._most / 10 if self.strained else self._most
+        if table.shaken(source, self._edges, now, self.FADING) + 1 > max(most, 1):
+            return False
+        table.shake(self._place, source, 1, now, self.FADING)
+        return True
+
+    def resumed(self, client: str) -> None:
+        """It was not a full one."""
+        source = source_of(client)
+        if source and client not in self._exempt:
+            self._table.shake(self._place, source, -1, self._seconds(), self.FADING)
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,8 @@ Counters = dict[str, int]
 NAMES: dict[str, str] = {
     "http_connections": "connections of clients that were accepted",
     "source_full": "connections ended because their source held as many as it may",
+    "accept_paused": "times that no connection was accepted, since the edge was at its end",
+    "idle_shortened": "times that idle connections got less time, since the edge was hard pressed",
     "http_requests": "requests with a valid head",
     "http_client_gone": "requests whose client left before the whole answer was sent",
     "http_aborted": "answers that were broken off because what answers had failed",
@@ -44,6 +46,7 @@ NAMES: dict[str, str] = {
     "access_log_lost": "lines of the access log that could not be written",
     "tls_handshakes": "handshakes completed",
     "tls_resumed": "handshakes that resumed a session",
+    "tls_source_full": "hellos refused because their source has begun too many handshakes",
     "tls_refused": "hellos that were refused as not valid",
     "tls_plain": "connections that spoke plain HTTP on a TLS port",
     "tls_unknown_name": "hellos for a name that is not served",

@@ -31,6 +31,8 @@ def edge(index: int, **counters: int) -> dict[str, Any]:
         "uptime": 12.5,
         "revision": 7,
         "hosts": {"hosts": 2},
+        "pressure": 0.25,
+        "lag": 0.001,
         "counters": counters,
         **tally.report(),
     }

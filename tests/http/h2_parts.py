@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from struct import pack, unpack
+from struct import iter_unpack, pack, unpack
 
 from hpack import Decoder, Encoder
 from hpack.struct import NeverIndexedHeaderTuple
@@ -74,6 +74,8 @@ class Heard:
         self.goodbyes: list[tuple[str, int]] = []
         self.updates: dict[int, int] = {}
         self.others: list[str] = []
+        # what it may do, by the number of the setting
+        self.settings: dict[int, int] = {}
         self._rest = b""
 
     def take(self, data: bytes) -> list[Frame]:
@@ -98,6 +100,8 @@ class Heard:
                 self.updates[stream] = self.updates.get(stream, 0) + more
             elif not (kind == "SETTINGS" and flags & 1):
                 self.others.append(kind)
+            if kind == "SETTINGS":
+                self.settings |= {key: value for key, value in iter_unpack(">HL", payload)}
             if kind in ("HEADERS", "CONTINUATION") and flags & 0x4:
                 fields = list(self.decoder.decode(self._rest, raw=True))
                 self.fields[stream] = fields  # type: ignore[assignment]

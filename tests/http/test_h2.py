@@ -10,6 +10,7 @@ from hostedge.http.client import LINGER, LINGER_SIZE
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h2 import FAREWELL, MAX_UNSENT
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, GOODBYE, WINDOW
+from hostedge.wire.h2_frame import MAX_CONCURRENT_STREAMS
 from tests.http.h2_parts import (
     HELLO,
     H2Scene,
@@ -429,6 +430,22 @@ class ConnectionTests(SynchronousTestCase):
         self.hear()
         self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 0)])
         self.assertFalse(self.client.connected)
+
+    def test_hardPressed(self) -> None:
+        """While the edge is hard pressed idle connections end soon, and all get fewer streams."""
+        entrance = self.scene.entrance
+        entrance.h2_idle, entrance.narrow = 5.0, True
+        entrance.relieve()
+        _, transport, later = self.scene.meet(b"")
+        self.scene.hear(transport, later)
+        self.hear()
+        for heard in (self.heard, later):
+            self.assertEqual(heard.settings[MAX_CONCURRENT_STREAMS], 50)
+        self.scene.pass_time(4)
+        self.assertTrue(self.client.connected)
+        self.scene.pass_time(2)
+        self.hear()
+        self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 0)])
 
     def test_busyIsNotIdle(self) -> None:
         """A stream that is answered slowly keeps the connection."""

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.exchange import Exchange
 from hostedge.http.h2_budget import Budget
-from hostedge.http.h2_engine import Engine, Terms
+from hostedge.http.h2_engine import FIRST_WINDOW, Engine, Terms
 from hostedge.http.h2_outflow import Stream
 from hostedge.wire.h2_frame import CANCEL
 from hostedge.wire.header_block import make_block
@@ -81,6 +81,46 @@ class EngineTests(SynchronousTestCase):
         self.assertEqual((told.max_concurrent_streams, told.max_header_list_size), (100, 32_768))
         self.assertFalse(self.engine.unfinished)
         self.assertEqual(self.engine.broken, "")
+
+    def test_otherTerms(self) -> None:
+        """Fewer streams are told once; what is open stays, what comes above it is refused."""
+        for number in (1, 3, 5):
+            self.client.send_headers(number, fields("/a", "POST"))
+        self.pass_on()
+        self.engine.agree(Terms(streams=2, window=FIRST_WINDOW))
+        self.engine.agree(Terms(streams=2, window=FIRST_WINDOW))
+        # it has not heard it yet
+        self.client.send_headers(7, fields("/late"), end_stream=True)
+        self.pass_on()
+        self.assertEqual(self.client.remote_settings.max_concurrent_streams, 2)
+        self.assertEqual(self.owner.heard[-1], ("refused",))
+        for stream in self.owner.streams.values():
+            self.engine.answer(stream, make_block(200, []), True)
+        self.pass_on()
+        self.assertEqual((self.engine.streams, self.engine.broken), ({}, ""))
+
+    def test_windows(self) -> None:
+        """A window grows when somebody reads, but not while terms are narrow; it shrinks slowly."""
+        self.client.send_headers(1, fields("/a", "POST"))
+        self.pass_on()
+        stream = self.owner.streams[1]
+
+        def send(size: int) -> int:
+            """What may be on its way after so much has come and been read."""
+            for _ in range(size // 10_000):
+                self.client.send_data(1, bytes(10_000))
+                self.pass_on()
+                self.engine.read(stream, 10_000)
+            self.pass_on()
+            return self.client.local_flow_control_window(1)
+
+        self.engine.agree(Terms(window=FIRST_WINDOW))
+        self.assertLessEqual(send(200_000), FIRST_WINDOW)
+        self.engine.agree(Terms())
+        self.assertGreater(send(200_000), FIRST_WINDOW)
+        self.engine.agree(Terms(window=FIRST_WINDOW))
+        self.assertLessEqual(send(400_000), FIRST_WINDOW)
+        self.assertEqual(stream.receive_window, self.client.local_flow_control_window(1))
 
     def test_requestsAndAnswers(self) -> None:
         """Heads, bodies and ends, on two streams."""

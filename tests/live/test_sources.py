@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
+import ssl
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +14,7 @@ from tests.live.node import Node, wait_for
 
 LIMIT = 6
 SETTINGS = f"[limits]\nsource_connections = {LIMIT}\n"
+BUSY = "[limits]\nsource_connections = 100\nsource_requests = 10\nsource_handshakes = 3\n"
 PATIENCE = 10
 
 
@@ -73,3 +76,72 @@ class SourceTests(SynchronousTestCase):
         for pid in self.node.pids("edge"):
             os.kill(pid, signal.SIGKILL)
         wait_for("there is room", lambda: self.is_served(self.connect("127.0.0.1")))
+
+
+class BusySourceTests(SynchronousTestCase):
+    """One source asks for much at once; others do not notice."""
+
+    def setUp(self) -> None:
+        self.node = Node(settings=BUSY)
+        self.addCleanup(self.node.stop)
+        self.node.start()
+
+    def connect(self, source: str, to: str = "http") -> socket.socket:
+        connected = socket.create_connection(self.node.address(to), PATIENCE, (source, 0))
+        self.addCleanup(connected.close)
+        return connected
+
+    def counted(self, name: str) -> int:
+        edges = self.node.status()["edges"]
+        return sum(edge.get("counters", {}).get(name, 0) for edge in edges)
+
+    def test_requestsAtOnce(self) -> None:
+        """What is too much is answered 429; when the others are over there is room again."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            pool = {"name": "slow", "servers": [{"address": f"127.0.0.1:{port}"}]}
+            domain = {"name": "slow.test", "mappings": [{"path": "/", "pool": "slow"}]}
+            self.node.apply({"account": "one", "pools": [pool], "domains": [domain]})
+            asking = [self.connect("127.0.0.5") for _ in range(60)]
+            for each in asking:
+                each.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
+            wait_for("some are refused", lambda: self.counted("refused_source_busy") >= 60 - 26)
+            refused = [each for each in asking if is_readable(each)]
+            self.assertIn(len(refused), range(60 - 26, 60 - 10 + 1))
+            answer = refused[0].recv(65536)
+            self.assertTrue(answer.startswith(b"HTTP/1.1 429 Too Many Requests"), answer)
+            self.assertIn(b"Retry-After: 1", answer)
+            other = self.connect("127.0.0.6")
+            other.sendall(b"GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n")
+            self.assertTrue(other.recv(65536).startswith(b"HTTP/1.1 404"))
+        for each in asking:
+            each.close()
+
+        def is_served() -> bool:
+            with self.connect("127.0.0.5") as again:
+                again.sendall(b"GET / HTTP/1.1\r\nHost: nowhere.test\r\n\r\n")
+                return again.recv(65536).startswith(b"HTTP/1.1 404")
+
+        wait_for("there is room", is_served)
+
+    def test_handshakes(self) -> None:
+        """What is too much ends before a ServerHello; others shake hands."""
+        context = ssl.create_default_context(cafile=str(self.node.state / "ca.pem"))
+
+        def shakes_hands(source: str) -> bool:
+            with self.connect(source, "https") as plain:
+                try:
+                    with context.wrap_socket(plain, server_hostname="localhost"):
+                        return True
+                except OSError:
+                    return False
+
+        made = sum(shakes_hands("127.0.0.7") for _ in range(30))
+        self.assertIn(made, range(10, 29))
+        self.assertEqual(self.counted("tls_source_full"), 30 - made)
+        self.assertTrue(shakes_hands("127.0.0.8"))
+        wait_for("it has rested", lambda: shakes_hands("127.0.0.7"))
+
+
+def is_readable(connected: socket.socket) -> bool:
+    return bool(select.select([connected], [], [], 0)[0])

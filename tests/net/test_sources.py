@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.sources import Sources, SourceTable, source_of
+from hostedge.net.sources import (
+    CONNECTIONS,
+    REMEMBERED,
+    REQUESTS,
+    STEP,
+    Asking,
+    Handshakes,
+    Requests,
+    Sources,
+    SourceTable,
+    source_of,
+)
 from hostedge.wire.networks import Networks, parse_networks
 
 A, B = "192.0.2.1", "2001:db8::1"
@@ -61,7 +72,7 @@ class SourcesTests(SynchronousTestCase):
             self.edges[0].opened(A)
         again = SourceTable.create(self.path)
         self.assertEqual(again.slots(A), self.keeper.slots(A))
-        self.assertEqual(again.most(A, range(2)), 10)
+        self.assertEqual(again.most(CONNECTIONS, A, range(2)), 10)
 
     def test_exempt(self) -> None:
         """A trusted proxy has the connections of many; clients without an address are ours."""
@@ -98,4 +109,160 @@ class SourcesTests(SynchronousTestCase):
         for edge, client in held:
             edge.closed(client)
         for number in range(4):
-            self.assertEqual(self.keeper.most(f"192.0.2.{number}", range(2)), 0)
+            self.assertEqual(self.keeper.most(CONNECTIONS, f"192.0.2.{number}", range(2)), 0)
+
+
+class RequestsTests(SynchronousTestCase):
+    """Requests in flight, on two edges with one table."""
+
+    limit = 40
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.keeper = SourceTable.create(self.path)
+        self.edges = [self.edge(place) for place in range(2)]
+
+    def edge(self, place: int, exempt: Networks | None = None) -> Requests:
+        table = SourceTable.open(self.path)
+        return Requests(table, place, 2, self.limit, exempt or Networks())
+
+    def begin(self, edge: Requests, client: str = A) -> Asking | None:
+        asking = edge.askings.get(client) or edge.add(client)
+        return asking if asking.begin() else None
+
+    def told(self, client: str = A) -> int:
+        return self.keeper.most(REQUESTS, client, range(2))
+
+    def test_few(self) -> None:
+        """A source with few requests is nobody's business but the edge's."""
+        for _ in range(STEP):
+            self.begin(self.edges[0])
+        self.assertEqual(self.told(), 0)
+
+    def test_limit(self) -> None:
+        """The node takes in as many as it may, and hardly more than that, of one source."""
+        held = []
+        while (asking := self.begin(self.edges[0])) is not None:
+            held.append(asking)
+        self.assertEqual(len(held), self.limit)
+        self.assertIsNone(self.begin(self.edges[0]))
+        self.assertIsNotNone(self.begin(self.edges[0], B))
+        elsewhere = 0
+        while self.begin(self.edges[1]) is not None:
+            elsewhere += 1
+        self.assertEqual(elsewhere, STEP)
+        held.pop().end()
+        self.assertIsNotNone(self.begin(self.edges[0]))
+
+    def test_returned(self) -> None:
+        """When all have ended nothing is left in the table, and the other edge may have them."""
+        held = [self.begin(self.edges[0]) for _ in range(self.limit)]
+        self.assertGreaterEqual(self.told(), self.limit)
+        for asking in held:
+            assert asking is not None
+            asking.end()
+        self.assertEqual(self.told(), 0)
+        self.assertTrue(all(self.begin(self.edges[1]) for _ in range(self.limit)))
+
+    def test_exempt(self) -> None:
+        """What a trusted proxy asks for itself, and who has no address, is not limited."""
+        edge = self.edge(0, parse_networks([A]))
+        for client in (A, "/run/x.sock"):
+            self.assertTrue(all(self.begin(edge, client) for _ in range(3 * self.limit)))
+
+    def test_network(self) -> None:
+        """The addresses of a /64 have one limit together."""
+        taken = [self.begin(self.edges[0], f"2001:db8::{n:x}") for n in range(self.limit + 9)]
+        self.assertEqual(sum(each is not None for each in taken), self.limit)
+
+    def test_memory(self) -> None:
+        """Sources without a request in flight are forgotten when there are many."""
+        kept = self.begin(self.edges[0])
+        for number in range(2 * REMEMBERED):
+            asking = self.begin(
+                self.edges[0], f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+            )
+            assert asking is not None
+            asking.end()
+        self.assertLessEqual(len(self.edges[0].askings), REMEMBERED + 1)
+        self.assertIs(self.edges[0].askings[A], kept)
+
+    @settings(max_examples=50)
+    @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=200))
+    def test_neverFarAbove(self, steps: list[tuple[bool, int]]) -> None:
+        """Whatever begins and ends, the limit holds, and the table is as it was at the end."""
+        held: list[Asking] = []
+        for begins, place in steps:
+            if begins or not held:
+                asking = self.begin(self.edges[place])
+                if asking is not None:
+                    held.append(asking)
+            else:
+                held.pop(len(held) // 2).end()
+            self.assertLessEqual(len(held), self.limit + 2 * STEP)
+        for asking in held:
+            asking.end()
+        self.assertEqual(self.told(), 0)
+
+
+class HandshakesTests(SynchronousTestCase):
+    """Full handshakes, on two edges with one table."""
+
+    def setUp(self) -> None:
+        self.now = 5000.0
+        path = Path(self.mktemp())
+        self.keeper = SourceTable.create(path)
+        self.edges = [
+            Handshakes(
+                SourceTable.open(path), place, 2, 30, parse_networks(["10.0.0.1"]), self.seconds
+            )
+            for place in range(2)
+        ]
+
+    def seconds(self) -> float:
+        return self.now
+
+    def test_atOnce(self) -> None:
+        """A hundred at once, however they fall to the edges; then none, but of other sources."""
+        taken = [self.edges[number % 2].begin(A) for number in range(130)]
+        self.assertEqual(sum(taken), 100)
+        for edge in self.edges:
+            self.assertFalse(edge.begin(A))
+            self.assertTrue(edge.begin(B) and edge.begin("10.0.0.1") and edge.begin(""))
+
+    def test_rate(self) -> None:
+        """Later as many as the rate says: 30 a second."""
+        while self.edges[0].begin(A):
+            pass
+        taken = 0
+        for _ in range(1000):
+            self.now += 0.01
+            taken += self.edges[taken % 2].begin(A)
+        self.assertLess(abs(taken - 300), 10)
+
+    def test_patient(self) -> None:
+        """Whoever asks for less is never refused; after a rest the table has forgotten it."""
+        for _ in range(400):
+            self.now += 0.04
+            self.assertTrue(self.edges[0].begin(A))
+        self.now += 60
+        fading = Handshakes.FADING
+        self.assertLess(self.keeper.shaken(A, range(2), self.now, fading), 0.001)
+
+    def test_resumed(self) -> None:
+        """A session that is resumed costs little, and does not count."""
+        for _ in range(300):
+            self.assertTrue(self.edges[0].begin(A))
+            self.edges[0].resumed(A)
+
+    def test_strained(self) -> None:
+        """While the edge is slow a source gets a tenth."""
+        self.edges[0].strained = True
+        self.assertEqual(sum(self.edges[0].begin(A) for _ in range(50)), 10)
+
+    def test_edgeThatEnded(self) -> None:
+        """What a dead edge has begun counts no more."""
+        while self.edges[0].begin(A):
+            pass
+        self.keeper.clear(0)
+        self.assertTrue(self.edges[1].begin(A))

@@ -1,0 +1,1 @@
+An edge that is hard pressed gives idle connections less time, then HTTP/2 fewer streams, and at its end accepts no more until there is room; `hostedge status` and the metrics say what presses. One client address has at most 200 requests in flight and begins 30 TLS handshakes a second, on all edges together.
