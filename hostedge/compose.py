@@ -234,6 +234,7 @@ def edge(
         EdgeParts,
         Gate,
         accept_plain,
+        make_pages,
         make_past,
         make_router,
     )
@@ -313,6 +314,7 @@ def edge(
             refusals=refusals,
             make_id=make_id,
             date=DateLine(seconds).now,
+            page=make_pages(hosts),
         )
         for scheme in ("http", "https")
     }

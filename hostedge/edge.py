@@ -68,7 +68,13 @@ def make_router(
         if not asking.begin():
             return "source_busy"
         exchange.asking = asking
-        routes = lookup(exchange.host)
+        host, shaken = exchange.host, exchange.server_name
+        routes = lookup(host)
+        if shaken and shaken != host and not exchange.hops:
+            # over a proxy that is trusted it is the proxy's
+            made_for = lookup(shaken)
+            if routes is None or made_for is None or made_for.account != routes.account:
+                return "misdirected"
         if routes is None:
             return "unknown_host"
         exchange.revision = routes.revision
@@ -77,6 +83,16 @@ def make_router(
         return routes.only or routes.leaf(exchange.path) or "no_mapping"
 
     return route
+
+
+def make_pages(hosts: Hosts[HostRoutes]) -> Callable[[str, int], str]:
+    """A site's own page for a host and the status of a refusal; empty: it has none."""
+
+    def page(host: str, status: int) -> str:
+        routes = hosts.lookup(host)
+        return "" if routes is None else routes.page(status)
+
+    return page
 
 
 def make_past(

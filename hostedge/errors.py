@@ -61,6 +61,9 @@ CAUSES: dict[str, Cause] = {
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
     "websocket_version": Cause(426, "Only version 13 of WebSocket is spoken here."),
+    "misdirected": Cause(
+        421, "This connection was made for a name of somebody else.", "http_request_error"
+    ),
     "source_busy": Cause(
         429, "Too many requests at once come from this address.", "http_request_denied", 1
     ),

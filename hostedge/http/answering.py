@@ -9,12 +9,13 @@ Spec: RFC 9110 section 10.1.1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields, Part
-from hostedge.http.refusal import make_refusal
+from hostedge.http.refusal import make_refusal, no_page
 from hostedge.observe.refused import written
 
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
@@ -141,7 +142,9 @@ class Answering(ABC):
             self.abort()
             return
         accept = [value for name, value in self.fields if name.lower() == b"accept"]
-        self.respond(*make_refusal(cause, accept, self.id, retry_after))
+        # where no host was found nobody has a page of its own
+        page = partial(self.entrance.page, self.host) if self.revision else no_page
+        self.respond(*make_refusal(cause, accept, self.id, retry_after, page))
 
     def keep_refusal(self, cause: str, detail: str = "") -> None:
         """Keep the request for whoever asks why it was refused."""

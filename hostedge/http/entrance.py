@@ -71,6 +71,7 @@ class Entrance:
         refusals: Refusals,
         make_id: Callable[[], str],
         date: Callable[[], bytes],
+        page: Callable[[str, int], str] = lambda host, status: "",
     ) -> None:
         self.scheme = scheme
         self.router = router
@@ -82,6 +83,8 @@ class Entrance:
         self.refusals = refusals
         self.make_id = make_id
         self.date = date
+        # a site's own page for a refusal, by host and status; empty: it has none
+        self.page = page
         # what a connection may have, less while the edge is hard pressed: `http.burden`.
         # Seconds of idleness; whether HTTP/2 has half the streams and small windows
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout

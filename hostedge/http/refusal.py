@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 from hostedge.errors import CAUSES
@@ -79,10 +80,31 @@ def _advice(status: int, passes: bool) -> str:
     return _ADVICE[0] if passes else _ADVICE.get(status) or _ADVICE[status // 100]
 
 
+_PLACES = re.compile(r"\{\{(status|reason|id)\}\}")
+
+
+def _filled(page: str, status: int, reason: str, request_id: str) -> str:
+    """What is put in is ours, and has no character that means something in HTML."""
+    values = {"status": str(status), "reason": reason, "id": request_id}
+    return _PLACES.sub(lambda place: values[place[1]], page)
+
+
+def no_page(status: int) -> str:
+    """Of nobody who has pages of its own."""
+    return ""
+
+
 def make_refusal(
-    cause: str, accept: Sequence[bytes], request_id: str, retry_after: float | None = None
+    cause: str,
+    accept: Sequence[bytes],
+    request_id: str,
+    retry_after: float | None = None,
+    page: Callable[[int], str] = no_page,
 ) -> tuple[int, Fields, bytes]:
-    """Put the answer together; the request's id is the error id that the page shows."""
+    """
+    Put the answer together; the request's id is the error id that the page shows. `page`: the
+    site's own one for a status, empty without; only who wants HTML gets it.
+    """
     refusal = CAUSES[cause]
     status = refusal.status
     form = preferred_form(accept)
@@ -103,7 +125,10 @@ def make_refusal(
         fields.append((b"Retry-After", b"%d" % max(1, math.ceil(retry_after))))
     if request_id:
         fields.append((b"X-Request-ID", request_id.encode()))
-    if form == "html":
+    own = page(status) if form == "html" else ""
+    if own:
+        text = _filled(own, status, refusal.reason, request_id)
+    elif form == "html":
         text = _HTML.format(
             status=status,
             phrase=phrase(status),

@@ -46,6 +46,10 @@ def object_name(value: object) -> str:
     )
 
 
+_ERROR_STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
+MAX_PAGE = 65_536
+
+
 def plain_text(value: object) -> str:
     """Any text without zero bytes."""
     if not isinstance(value, str):
@@ -183,3 +187,20 @@ def environment(value: object) -> dict[str, str]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return dict(value)
+
+
+def error_status(value: object) -> str:
+    """A status with which requests are refused, or a class of them: `404`, `5xx`."""
+    text = str(value) if isinstance(value, int | str) else ""
+    if not _ERROR_STATUS.fullmatch(text):
+        raise ValueError(f"want a status from 400 to 599, 4xx or 5xx, not {shown(value)}")
+    return text
+
+
+def html_page(value: object) -> str:
+    """A page of HTML, small enough to be kept in memory by each edge."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError(f"want a page of HTML, not {shown(value)}")
+    if len(value.encode()) > MAX_PAGE:
+        raise ValueError(f"want at most {MAX_PAGE} bytes of HTML")
+    return value

@@ -21,6 +21,8 @@ from hostedge.model.names import (
     above_zero,
     between,
     environment,
+    error_status,
+    html_page,
     object_name,
     one_of,
     path_prefix,
@@ -46,6 +48,7 @@ from hostedge.model.site import (
     App,
     Certificate,
     Domain,
+    ErrorPage,
     Mapping,
     Pool,
     Server,
@@ -90,7 +93,16 @@ _POOL = shape_of(
 _CERTIFICATE = shape_of(
     Certificate, {"name": object_name, "names": sequence(site_name), "key": plain_text}
 )
-_DOMAIN = shape_of(Domain, {"name": site_name, "aliases": sequence(site_name)}, skip="mappings")
+_ERROR_PAGE = shape_of(ErrorPage, {"status": error_status, "page": html_page})
+_DOMAIN = shape_of(
+    Domain,
+    {
+        "name": site_name,
+        "aliases": sequence(site_name),
+        "errors": sequence(_ERROR_PAGE.read),
+    },
+    skip="mappings",
+)
 _MORE = ("mappings",)
 
 Object = Account | App | Pool | Domain | Certificate | Zone
@@ -304,6 +316,7 @@ def _domain(document: Document, words: Words) -> Domain:
     if len(domain.aliases) > MAX_ALIASES or len(domain.mappings) > MAX_MAPPINGS:
         raise Misfit(f"want at most {MAX_ALIASES} aliases and {MAX_MAPPINGS} mappings")
     _unique("mappings", (each.path for each in domain.mappings))
+    _unique("errors", (each.status for each in domain.errors))
     return domain
 
 

@@ -66,12 +66,26 @@ class Mapping:
 
 
 @frozen
+class ErrorPage:
+    """
+    What visitors see where the node itself refuses with this status; `{{status}}`, `{{reason}}`
+    and `{{id}}` in it are filled in.
+    """
+
+    # a number, `4xx` or `5xx`
+    status: str
+    # HTML
+    page: str
+
+
+@frozen
 class Domain:
     """A name, its aliases, and what answers under its paths."""
 
     name: str
     aliases: tuple[str, ...] = ()
     mappings: tuple[Mapping, ...] = ()
+    errors: tuple[ErrorPage, ...] = ()
 
 
 @frozen

@@ -8,11 +8,11 @@ Out: `HostRoutes`: frozen; a request keeps the one it began with, a change makes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Exchange, Leaf
@@ -43,6 +43,13 @@ class HostRoutes:
     tree: Node
     # the one leaf of a host that has a mapping of `/` and no other
     only: Leaf | None = None
+    # the site's own pages, by status or class of it
+    pages: Mapping[str, str] = field(factory=dict)
+
+    def page(self, status: int) -> str:
+        """The site's own page for a status with which the node refuses; empty: it has none."""
+        pages = self.pages
+        return pages.get(f"{status}") or pages.get(f"{status // 100}xx", "")
 
     def leaf(self, path: bytes) -> Leaf | None:
         """Find what answers for a path in match form; None: no mapping."""
@@ -98,6 +105,8 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
         revision=found.revision,
         tree=root,
         only=None if root.children else root.leaf,
+        # why an account is suspended is not its own to say
+        pages={} if account.suspended else {p.status: p.page for p in found.domain.errors},
     )
 
 

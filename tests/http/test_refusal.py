@@ -26,6 +26,21 @@ class RefusalTests(SynchronousTestCase):
                 self.assertIn(b"the-id", body)
                 self.assertLess(len(body), 2048)
 
+    def test_ownPage(self) -> None:
+        """A site's own page is filled in, and is for those who want HTML; the rest stays."""
+        own = "<p>{{status}} {{reason}} {{id}} {{other}} {id}"
+        status, fields, body = make_refusal(
+            "no_server", [b"text/html"], "the-id", None, lambda status: own if status == 503 else ""
+        )
+        said = dict(fields)
+        self.assertEqual((status, said[b"Retry-After"]), (503, b"10"))
+        self.assertEqual(said[b"Content-Type"], b"text/html; charset=utf-8")
+        reason = CAUSES["no_server"].reason
+        self.assertEqual(body.decode(), f"<p>503 {reason} the-id {{{{other}}}} {{id}}")
+        for accept, cause in ((b"application/json", "no_server"), (b"text/html", "not_found")):
+            text = make_refusal(cause, [accept], "x", None, lambda s: own if s == 503 else "")[2]
+            self.assertNotIn(b"{{other}}", text)
+
     def test_proxyStatus(self) -> None:
         """What is a proxy's error has a `Proxy-Status`, what is not has none."""
         fields = dict(make_refusal("queue_full", [], "")[1])

@@ -54,6 +54,27 @@ class ParseTests(SynchronousTestCase):
     def document(self) -> Any:
         return yaml.safe_load(SITE)
 
+    def test_errorPages(self) -> None:
+        """Pages for refusals are read and written back; a status stands once and is one."""
+        document = self.document()
+        document["domains"][0]["errors"] = pages = [
+            {"status": 404, "page": "<p>no"},
+            {"status": "5xx", "page": "<p>{{id}}"},
+        ]
+        site = parse_site(document, "site.yaml", WORDS)
+        self.assertEqual([each.status for each in site.domains[0].errors], ["404", "5xx"])
+        self.assertEqual(parse_site(site_document(site, WORDS), "again", WORDS), site)
+        for wrong, said in (
+            ({"status": 404, "page": "x"}, "404 stands here twice"),
+            ({"status": 200, "page": "x"}, "want a status from 400 to 599, 4xx or 5xx"),
+            ({"status": True, "page": "x"}, "want a status from 400 to 599"),
+            ({"status": 403, "page": " "}, "want a page of HTML"),
+            ({"status": 403, "page": "é" * 40_000}, "want at most 65536 bytes"),
+            ({"status": 403}, "page: is missing"),
+        ):
+            document["domains"][0]["errors"] = [pages[0], wrong]
+            self.assertIn(said, self.refused(document))
+
     def refused(self, document: object) -> str:
         error = self.assertRaises(ConfigError, parse_site, document, "site.yaml", WORDS)
         return str(error)
@@ -124,7 +145,7 @@ class ParseTests(SynchronousTestCase):
             (("pools", 0, "maxconn"), 0, "maxconn: want a whole number from 1"),
             (("domains", 0, "name"), "a_b", "site.yaml: domains[0] (a_b): name: want a host name"),
             (("domains", 0, "aliases"), ["*.*"], f"{domain}: aliases[0]: want a host name"),
-            (("domains", 0, "x"), 1, f"{domain}: x: is not known here; known: name, aliases, map"),
+            (("domains", 0, "x"), 1, f"{domain}: x: is not known here; known: name, aliases, err"),
             (("domains", 0, "mappings"), {"x": 1}, f"{domain}: mappings: want a list"),
             (
                 ("domains", 0, "mappings", 2, "status"),

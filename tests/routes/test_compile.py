@@ -1,10 +1,12 @@
 """What `hostedge.routes.compile` makes of a host."""
 
+from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Leaf
+from hostedge.model.site import ErrorPage
 from hostedge.routes.compile import HostRoutes, Refusing, compile_host, match_prefix
 from tests.routes.kinds import KINDS, Asking, Say, Saying, TestParts, UseApp, found
 
@@ -52,6 +54,15 @@ class CompileTests(SynchronousTestCase):
         routes = self.compiled(("/", Say("root")))
         self.assertIs(routes.leaf(b"/x/y"), routes.only)
         self.assertEqual(word(routes.only), "root")
+
+    def test_errorPages(self) -> None:
+        """A status has its own page, else that of its class; a suspended account has none."""
+        pages = (ErrorPage("404", "here: no"), ErrorPage("5xx", "soon"))
+        for suspended, wanted in ((False, ["here: no", "", "soon"]), (True, [""] * 3)):
+            with_pages = found(("/", Say("root")), suspended=suspended)
+            with_pages = evolve(with_pages, domain=evolve(with_pages.domain, errors=pages))
+            routes = compile_host(with_pages, KINDS, TestParts())
+            self.assertEqual([routes.page(status) for status in (404, 403, 503)], wanted)
 
     def test_noMapping(self) -> None:
         """
