@@ -102,6 +102,10 @@ class Answering(ABC):
         self.complete = self.paused = self.expects = self.begun = self.over = False
         self.started = monotonic()
 
+    @property
+    @abstractmethod
+    def local_host(self) -> str: ...
+
     def spend(self, part: Part, seconds: float) -> None:
         if self.spent is None:
             self.spent = {}

@@ -39,7 +39,7 @@ class ClientConnection(Protocol, ABC):
 
     def __init__(self, entrance: Entrance) -> None:
         self.entrance = entrance
-        self.client = self.server_name = ""
+        self.client = self.server_name = self.local_host = ""
         self.client_port = self.local_port = 0
         # seconds from its accept to the end of the TLS handshake, until a request has told it
         self.handshake = 0.0
@@ -95,7 +95,9 @@ class ClientConnection(Protocol, ABC):
         # UNIX peers and the addresses of tests have neither
         self.client, self.client_port = getattr(peer, "host", ""), getattr(peer, "port", 0)
         reached = getattr(transport, "reached_port", 0)
-        self.local_port = reached or getattr(transport.getHost(), "port", 0)
+        host = transport.getHost()
+        self.local_host, self.local_port = getattr(host, "host", ""), getattr(host, "port", 0)
+        self.local_port = reached or self.local_port
         self.server_name = getattr(transport, "server_name", "") or ""
         self.handshake = getattr(transport, "handshake", 0.0)
         entrance.counters["http_connections"] += 1

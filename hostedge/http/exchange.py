@@ -120,6 +120,11 @@ class Exchange(Protocol):
     hops: tuple[str, ...]
     # the port that the client has connected to
     local_port: int
+
+    # and the address; that of the last proxy's connection where one stands between
+    @property
+    def local_host(self) -> str: ...
+
     # lines of the head that continue a trusted proxy's trace; empty: a trace begins here
     trace: bytes
     # what the TLS client asked for, in normal form; empty without

@@ -60,6 +60,10 @@ class H1Exchange(Answering):
         self.old = self.close = self.chunked = self.producing = False
 
     @property
+    def local_host(self) -> str:
+        return self.connection.local_host
+
+    @property
     def protocol(self) -> str:
         return "HTTP/1.0" if self.old else "HTTP/1.1"
 

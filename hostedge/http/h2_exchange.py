@@ -82,6 +82,10 @@ class H2Exchange(Answering):
     # the request's body
 
     @property
+    def local_host(self) -> str:
+        return self.connection.local_host
+
+    @property
     def received(self) -> int:
         return self.arrived
 

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
 from hostedge.balance.queue import Places
+from hostedge.http.exchange import Exchange
 from hostedge.http.relay import Passage
 from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
@@ -54,8 +55,18 @@ class Means:
     # over how many edges they are divided
     edges: int
 
-    def upstream(self, address: str) -> Upstream:
-        return Upstream(address, self.reactor, self.resolve, self.wheel, self.limits, self.counters)
+    def upstream(
+        self, address: str, announce: Callable[[Exchange], bytes] | None = None
+    ) -> Upstream:
+        return Upstream(
+            address,
+            self.reactor,
+            self.resolve,
+            self.wheel,
+            self.limits,
+            self.counters,
+            announce=announce,
+        )
 
 
 class Lane:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.round_robin import RoundRobin
+from hostedge.http.announcement import announcing
 from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
@@ -30,7 +31,8 @@ class PoolBackend(Waiting):
         self._turns = RoundRobin([server.weight for server in pool.servers])
 
     def _lane(self, server: Server) -> Lane:
-        return Lane(self, self.means.upstream(server.address), server.address)
+        announce = announcing(self.pool.proxy_protocol)
+        return Lane(self, self.means.upstream(server.address, announce), server.address)
 
     def take(self, passage: Passage) -> None:
         if not self.lanes:
@@ -93,6 +95,8 @@ class PoolBackend(Waiting):
     def explain(self) -> list[str]:
         now = self.means.wheel.now
         lines = [f"pool {self.name}: {self.places.taken} places taken, {len(self.places)} wait"]
+        if self.pool.proxy_protocol != "off":
+            lines.append(f"each connection begins with a PROXY header, {self.pool.proxy_protocol}")
         for lane, resting in zip(self.lanes, self._resting, strict=True):
             state = "resting" if resting > now else f"{lane.in_flight} of {self.pool.maxconn}"
             lines.append(f"server {lane.label}: {state}")

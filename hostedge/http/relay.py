@@ -181,6 +181,9 @@ class Passage(ABC):
             connection.upstream.give(connection)
             return
         self.exchange.spend("connect", monotonic() - self.asked_at)
+        announce = connection.upstream.announce
+        if announce is not None:
+            connection.announce(announce(self.exchange))
         self._send_on(connection)
 
     def connect_failed(self, cause: str) -> None:

@@ -28,7 +28,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
-from hostedge.http.exchange import Fields, Successor
+from hostedge.http.exchange import Exchange, Fields, Successor
 from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
@@ -178,6 +178,10 @@ class UpstreamConnection(ClientProtocol):
             self.upstream.lost(self)
 
     # the request
+
+    def announce(self, header: bytes) -> None:
+        """Say who the client is, before anything else."""
+        self.transport.write(header)
 
     def send(self, data: bytes, reply: Reply, to_head: bool, whole: bool) -> None:
         """Send head and body, or the beginning of them; `whole`: that is all of it."""
@@ -461,12 +465,15 @@ class Upstream:
         limits: Limits,
         counters: dict[str, int],
         idle_life: float = 4.0,
+        announce: Callable[[Exchange], bytes] | None = None,
     ) -> None:
         self.address = address
         self.wheel = wheel
         self.limits = limits
         self.counters = counters
         self.idle_life = idle_life
+        # what a connection begins with; it then serves the client whom that names, and no other
+        self.announce = announce
         # those that are being made, busy or idle
         self.open: set[UpstreamConnection] = set()
         self._idle: list[UpstreamConnection] = []
@@ -510,7 +517,7 @@ class Upstream:
         now = self.wheel.now
         connection.idle_since = now
         connection.deadline = now + self.idle_life
-        if self._closed:
+        if self._closed or self.announce is not None:
             connection.timed_out()
             return
         if self.idle_life < HORIZON:

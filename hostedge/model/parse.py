@@ -88,6 +88,7 @@ _POOL = shape_of(
         "maxconn": between(1, 65_536),
         "queue": between(0, 65_536),
         "buffer": _BUFFER,
+        "proxy_protocol": one_of("off", "v1", "v2"),
     },
 )
 _CERTIFICATE = shape_of(

@@ -55,6 +55,8 @@ class Pool:
     maxconn: int = 64
     queue: int = 1024
     buffer: str = "stream"
+    # whether a connection begins with a header of the PROXY protocol: "off", "v1" or "v2"
+    proxy_protocol: str = "off"
 
 
 @frozen

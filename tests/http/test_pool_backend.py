@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.pool_backend import QUEUE_WAIT, REST, PoolBackend
@@ -17,13 +18,16 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class PoolTests(SynchronousTestCase):
     """A pool of played servers."""
 
-    def build(self, servers: int, maxconn: int = 1, queue: int = 2) -> None:
+    def build(
+        self, servers: int, maxconn: int = 1, queue: int = 2, proxy_protocol: str = "off"
+    ) -> None:
         self.network = Network()
         self.means = make_means(self.network)
         self.servers = [PlayedApp() for _ in range(servers)]
         for server in self.servers:
             self.addCleanup(server.close)
         pool = Pool("p", tuple(Server(s.address) for s in self.servers), maxconn, queue)
+        pool = evolve(pool, proxy_protocol=proxy_protocol)
         self.backend = PoolBackend("demo/p", pool, self.means)
         relay = Relay(self.backend, "stream", self.means.limits, self.means.counters)
         self.scene = Scene(lambda exchange: relay)
@@ -86,6 +90,25 @@ class PoolTests(SynchronousTestCase):
         self.ask()
         self.assertEqual(self.means.counters["upstream_connect_failed"], 2)
         self.assertIn("resting", "".join(self.backend.explain()))
+
+    def test_proxyProtocol(self) -> None:
+        """Each request has a connection of its own, which begins with who the client is."""
+        for version, header in (
+            ("v1", b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\n"),
+            ("v2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\xa8\1\1\x0a\0\0\1\xd4\x31\x30\x39"),
+        ):
+            self.build(1, maxconn=9, proxy_protocol=version)
+            for _ in range(2):
+                client = self.ask()
+                accepted = self.servers[0].accept()
+                came = accepted.recv(65536)
+                self.assertEqual(came[: came.index(b"GET")], header)
+                accepted.sendall(OK)
+                self.network.turn()
+                self.assertEqual(self.reason(client)[0], 200)
+                self.assertEqual(accepted.recv(1), b"")
+            self.assertEqual(self.means.counters["upstream_reused"], 0)
+            self.assertIn(version, "".join(self.backend.explain()))
 
     def test_noServer(self) -> None:
         """None left, or none at all."""
