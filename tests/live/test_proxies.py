@@ -45,6 +45,18 @@ frontend front
 backend node
     server node {address} {send}
 """
+BEHIND = """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+frontend behind
+    bind 127.0.0.1:{port} accept-proxy
+    http-request return status 200 content-type text/plain lf-string "%[src]:%[src_port]"
+"""
 
 
 class ProxyTests(SynchronousTestCase):
@@ -66,12 +78,16 @@ class ProxyTests(SynchronousTestCase):
 
     def proxy(self, to: str, send: str, mode: str = "tcp", option: str = "") -> int:
         """An HAProxy before a listener of the node; its port."""
+        host, its = self.node.address(to)
+        return self.haproxy(FRONT, address=f"{host}:{its}", send=send, mode=mode, option=option)
+
+    def haproxy(self, config: str, **values: str) -> int:
+        """A running HAProxy; its port."""
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        host, its = self.node.address(to)
-        text = FRONT.format(port=port, address=f"{host}:{its}", send=send, mode=mode, option=option)
+        text = config.format(port=port, **values)
         file = Path(folder.name) / "haproxy.cfg"
         file.write_text(text)
         program = shutil.which("haproxy")
@@ -190,3 +206,27 @@ class ProxyTests(SynchronousTestCase):
         answer = self.node.get("two.test")
         self.assertEqual(answer.status, 508)
         self.assertEqual(self.counters()["refused_loop"], 1)
+
+    def test_serversBehind(self) -> None:
+        """An HAProxy behind the node learns each client from its own connection's header."""
+        pools = [
+            {
+                "name": version,
+                "servers": [{"address": f"127.0.0.1:{self.haproxy(BEHIND)}"}],
+                "proxy_protocol": version,
+            }
+            for version in ("v1", "v2")
+        ]
+        mappings = [{"path": f"/{pool['name']}", "pool": pool["name"]} for pool in pools]
+        domain = {"name": "two.test", "mappings": mappings}
+        self.node.apply({"account": "two", "pools": pools, "domains": [domain]})
+        for source in ("127.0.0.1", "127.0.0.9"):
+            connected = socket.create_connection(self.node.address("http"), PATIENCE, (source, 0))
+            self.addCleanup(connected.close)
+            port = connected.getsockname()[1]
+            for version in ("v1", "v2", "v1"):
+                connected.sendall(f"GET /{version} HTTP/1.1\r\nHost: two.test\r\n\r\n".encode())
+                answer = http.client.HTTPResponse(connected)
+                answer.begin()
+                # both addresses are trusted, and say nothing of anybody else
+                self.assertEqual(answer.read().decode(), f"{source}:{port}")
