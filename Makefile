@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETTINGS := etc/hostedge.toml
 
-.PHONY: run test lint types unit live deep clean
+.PHONY: run test lint types unit live deep fuzz clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/hostedge demo --settings $(SETTINGS) etc/demo.yaml
@@ -27,6 +27,15 @@ live: $(VENV)/test-installed
 
 deep: $(VENV)/test-installed
 	HYPOTHESIS_PROFILE=deep $(BIN)/python tests/run.py unit
+
+# how many inputs each parser of what strangers send is given, beyond its corpus
+RUNS := 100000
+
+fuzz: $(VENV)/test-installed
+	$(BIN)/pip install --quiet --editable '.[fuzz]' --config-settings editable_mode=compat
+	for name in h1 h2 client_hello proxy_protocol; do \
+		$(BIN)/python -m tests.fuzz $$name --runs $(RUNS) || exit 1; done
+	$(BIN)/python -m tests.fuzz --lines
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
