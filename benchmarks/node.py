@@ -40,6 +40,8 @@ addresses = ["192.0.2.1"]
 connections = {room}
 # all clients have one address, and a few connections carry all requests
 source_connections = {room}
+source_requests = {room}
+source_handshakes = {room}
 connection_requests = 1000000000
 """
 
