@@ -55,7 +55,7 @@ class H2Tests(TestCase):
     """One node, one app and a folder of files."""
 
     def setUp(self) -> None:
-        self.node = Node(edges=1)
+        self.node = Node(edges=1, settings="[limits]\nsource_requests = 1000\n")
         self.addCleanup(self.node.stop)
         self.node.write("demo/app/main.py", textwrap.dedent(APP))
         self.node.write("demo/www/page.html", PAGE)
