@@ -111,7 +111,7 @@ def _read_line(data: bytes) -> Header | int:
         return Header(end)
     make = IPv4Address if version == b"4" else IPv6Address
     try:
-        client, local = str(make(its.decode())), str(make(ours.decode()))
+        client, local = _text(make(its.decode())), _text(make(ours.decode()))
     except AddressValueError:
         raise _bad("not an address") from None
     ports = int(its_port), int(our_port)
@@ -146,7 +146,15 @@ def _read_binary(data: bytes) -> Header | int:
         return Header(size)
     form = _TCP4 if family == _OVER_TCP4 else _TCP6
     its, ours, its_port, our_port = form.unpack_from(data, _HEAD.size)
-    return Header(size, (str(ip_address(its)), its_port), (str(ip_address(ours)), our_port))
+    client, local = _text(ip_address(its)), _text(ip_address(ours))
+    return Header(size, (client, its_port), (local, our_port))
+
+
+def _text(address: IPv4Address | IPv6Address) -> str:
+    """The address in the form in which its network is known, whichever socket it came by."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
 
 
 def _check_extras(header: bytes, at: int) -> None:
