@@ -301,7 +301,7 @@ def edge(
     )
     hosts.subscribe(certificates.changed)
     make_id = RequestIds(seconds).make
-    router = believing(make_router(hosts, sites, requests), trusted, make_id)
+    router = believing(make_router(hosts, sites, requests), trusted, make_id, settings.trust.depth)
     entrances = {
         scheme: CountedEntrance(
             gate.ended,

@@ -22,6 +22,7 @@ Settings file::
 
     [trust]
     proxies = ["10.0.0.0/8"]       # who may say who the client is: there, and by X-Forwarded-*
+    depth = 2                      # so many proxies, whatever their addresses; default: those named
 
     [dns]
     addresses = ["192.0.2.1"]      # where the node is reached: what domains are answered with
@@ -50,6 +51,7 @@ from attrs import field, fields, frozen
 
 from hostedge.errors import ConfigError
 from hostedge.routes.hostname import is_address, parse_hostname
+from hostedge.wire.forwarded import MAX_HOPS
 
 # bind(2) takes 107 bytes for a UNIX address; the longest below the state folder is
 # run/d/<12 hex digits>.<generation, to 11 digits>.sock
@@ -87,6 +89,9 @@ class Trust:
 
     # addresses and networks of the proxies that stand before it
     proxies: tuple[str, ...] = ()
+    # how many of them a request has passed, the one that connects included; 0: as their
+    # addresses say
+    depth: int = 0
 
 
 @frozen
@@ -395,6 +400,12 @@ def _bounded(settings: Settings, file: Path) -> None:
     listen = settings.listen
     if (listen.proxy_http or listen.proxy_https) and not settings.trust.proxies:
         problem = "is missing: want the proxies that may use the listeners for them"
+        raise ConfigError(f"{file}: trust: proxies", problem)
+    if not 0 <= settings.trust.depth <= MAX_HOPS:
+        problem = f"want 0 to {MAX_HOPS}, not {settings.trust.depth}"
+        raise ConfigError(f"{file}: trust: depth", problem)
+    if settings.trust.depth and not settings.trust.proxies:
+        problem = "is missing: want the proxies of which there are so many"
         raise ConfigError(f"{file}: trust: proxies", problem)
     if not 0 <= settings.metrics.sites <= MAX_SITE_SERIES:
         problem = f"want 0 to {MAX_SITE_SERIES}, not {settings.metrics.sites}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
-from hostedge.settings import Limits, parse_address, read_settings
+from hostedge.settings import Limits, Trust, parse_address, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,9 +54,9 @@ class ReadSettingsTests(SynchronousTestCase):
             "[limits]\nheader_timeout = 3\nbody_size = 1000\n"
             '[dns]\naddresses = ["192.0.2.1", "2001:DB8::1"]\nnameservers = ["NS1.example."]\n'
             '[console]\nssh = "127.0.0.1:0"\nkeys = "node.toml"\n'
-            '[trust]\nproxies = ["10.0.0.0/8", "192.0.2.1"]\n'
+            '[trust]\nproxies = ["10.0.0.0/8", "192.0.2.1"]\ndepth = 2\n'
         )
-        self.assertEqual(settings.trust.proxies, ("10.0.0.0/8", "192.0.2.1/32"))
+        self.assertEqual(settings.trust, Trust(("10.0.0.0/8", "192.0.2.1/32"), 2))
         self.assertEqual(settings.dns.addresses, ("192.0.2.1", "2001:db8::1"))
         self.assertEqual(settings.dns.nameservers, ("ns1.example",))
         self.assertEqual(settings.console.ssh, "127.0.0.1:0")
@@ -84,6 +84,10 @@ class ReadSettingsTests(SynchronousTestCase):
             good
             + '[listen]\nproxy_http = ["127.0.0.1:0"]': ": trust: proxies: is missing: want the "
             "proxies that may use the listeners for them",
+            good + "[trust]\ndepth = 1": ": trust: proxies: is missing: want the proxies of which"
+            " there are so many",
+            good + "[trust]\ndepth = 33": ": trust: depth: want 0 to 32, not 33",
+            good + "[trust]\ndepth = -1": ": trust: depth: want 0 to 32, not -1",
             good + "[limits]\nheader_timeout = 61": ": limits: header_timeout: want at most 60, "
             "not 61.0",
             good + "name = 3": ": name: want a text, not 3",

@@ -16,21 +16,27 @@ from hostedge.wire.forwarded import new_trace, read_told
 from hostedge.wire.networks import Networks
 
 
-def believing(route: Router, trusted: Networks, make_id: Callable[[], str]) -> Router:
-    """A router that believes what trusted peers say; without any it is `route` itself."""
+def believing(
+    route: Router, trusted: Networks, make_id: Callable[[], str], depth: int = 0
+) -> Router:
+    """
+    A router that believes what trusted peers say; without any it is `route` itself.
+
+    `depth`: so many proxies stand before the node, and are not asked for by their addresses.
+    """
     if not trusted:
         return route
 
     def believe(exchange: Exchange) -> Leaf | str:
         if exchange.client in trusted:
-            _believe(exchange, trusted, make_id)
+            _believe(exchange, trusted, make_id, depth)
         return route(exchange)
 
     return believe
 
 
-def _believe(exchange: Any, trusted: Networks, make_id: Callable[[], str]) -> None:
-    told = read_told(exchange.client, exchange.fields, trusted)
+def _believe(exchange: Any, trusted: Networks, make_id: Callable[[], str], depth: int) -> None:
+    told = read_told(exchange.client, exchange.fields, trusted, depth)
     if told.hops:
         exchange.client = told.client
         exchange.client_port = 0

@@ -53,13 +53,16 @@ class Told:
     tracestate: bytes = b""
 
 
-def read_told(peer: str, fields: Sequence[tuple[bytes, bytes]], trusted: Networks) -> Told:
+def read_told(
+    peer: str, fields: Sequence[tuple[bytes, bytes]], trusted: Networks, depth: int = 0
+) -> Told:
     """
     Read what a trusted peer's request says.
 
-    The client is the last address, read from the right, that no trusted proxy has. What stands
-    left of it, or of one that is none, was written by somebody we do not believe. Where
-    `X-Forwarded-For` and `Forwarded` both are, the first counts.
+    The client is the last address, read from the right, that no trusted proxy has; or, with
+    `depth`, the one before so many proxies, whoever they are. What stands left of it, or of one
+    that is none, was written by somebody we do not believe. Where `X-Forwarded-For` and
+    `Forwarded` both are, the first counts.
     """
     said: dict[bytes, list[bytes]] = {}
     for name, value in fields:
@@ -72,7 +75,7 @@ def read_told(peer: str, fields: Sequence[tuple[bytes, bytes]], trusted: Network
         chain = b",".join(lines).decode("latin-1").rsplit(",", MAX_HOPS)[-MAX_HOPS:]
     else:
         chain = [element.get("for", "") for element in standard]
-    client, hops = _walk(peer, chain, trusted)
+    client, hops = _walk(peer, chain, trusted, depth)
     scheme = _last(said, b"x-forwarded-proto").lower()
     if not scheme and standard:
         scheme = standard[-1].get("proto", "").lower().encode("latin-1")
@@ -99,14 +102,16 @@ def new_trace(request_id: str) -> str:
     return f"00-{trace}-{trace[16:]}-{'01' if request_id[-2:] < SAMPLED else '00'}"
 
 
-def _walk(peer: str, chain: Sequence[str], trusted: Networks) -> tuple[str, tuple[str, ...]]:
+def _walk(
+    peer: str, chain: Sequence[str], trusted: Networks, depth: int
+) -> tuple[str, tuple[str, ...]]:
     passed = [peer]
     for text in reversed(chain):
         address = _address(text)
         if not address:
             break
         passed.append(address)
-        if address not in trusted:
+        if len(passed) > depth if depth else address not in trusted:
             break
     return passed[-1], tuple(passed[-2::-1])
 

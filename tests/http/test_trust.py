@@ -20,9 +20,9 @@ PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 class TrustTests(SynchronousTestCase):
     """What an exchange says once it is routed."""
 
-    def ask(self, *lines: bytes, trusted: str = PEER) -> Any:
+    def ask(self, *lines: bytes, trusted: str = PEER, depth: int = 0) -> Any:
         leaf = Waiting()
-        scene = Scene(believing(leaf, parse_networks([trusted]), lambda: ID))
+        scene = Scene(believing(leaf, parse_networks([trusted]), lambda: ID, depth))
         protocol, _ = scene.connect()
         protocol.dataReceived(b"\r\n".join((b"GET / HTTP/1.1", b"Host: a.test", *lines, b"", b"")))
         return leaf.exchanges[0]
@@ -51,6 +51,12 @@ class TrustTests(SynchronousTestCase):
             b"tracestate: a=1",
         ):
             self.assertEqual(head.count(line), 1, line)
+
+    def test_depth(self) -> None:
+        """Where their number is known, only the peer's own address is asked for."""
+        line = b"X-Forwarded-For: 6.6.6.6, 1.2.3.4, 5.6.7.8"
+        for trusted, client in ((PEER, "1.2.3.4"), ("10.0.0.0/8", PEER)):
+            self.assertEqual(self.ask(line, trusted=trusted, depth=2).client, client)
 
     def test_untrusted(self) -> None:
         """Of anybody else nothing is believed, and nothing of it travels on."""

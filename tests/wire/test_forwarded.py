@@ -38,6 +38,19 @@ class WalkTests(SynchronousTestCase):
             found = told(*((b"X-Forwarded-For", line) for line in lines))
             self.assertEqual((found.client, found.hops), (client, hops), lines)
 
+    def test_depth(self) -> None:
+        """With a fixed number of proxies their addresses do not matter; never more is believed."""
+        for depth, line, client, hops in (
+            (1, b"6.6.6.6, 1.2.3.4", "1.2.3.4", ("10.0.0.1",)),
+            (1, b"6.6.6.6, 10.0.0.2", "10.0.0.2", ("10.0.0.1",)),
+            (2, b"6.6.6.6, 1.2.3.4, 5.6.7.8", "1.2.3.4", ("5.6.7.8", "10.0.0.1")),
+            (2, b"6.6.6.6, 10.0.0.3, 10.0.0.2", "10.0.0.3", ("10.0.0.2", "10.0.0.1")),
+            (3, b"5.6.7.8", "5.6.7.8", ("10.0.0.1",)),
+            (3, b"1.2.3.4, unknown, 5.6.7.8", "5.6.7.8", ("10.0.0.1",)),
+        ):
+            found = read_told("10.0.0.1", [(b"X-Forwarded-For", line)], TRUSTED, depth)
+            self.assertEqual((found.client, found.hops), (client, hops), (depth, line))
+
     def test_standard(self) -> None:
         """The same walk over `Forwarded`; obfuscated names and broken elements end it."""
         for line, client in (
