@@ -207,9 +207,15 @@ class H1(ClientConnection):
         self._exchange = exchange
         self._asked += 1
         self.entrance.counters["http_requests"] += 1
+        events = self._events
         if exchange.complete:
             # the end of a request without a body comes with its head
-            del self._events[0]
+            del events[0]
+        elif events and type(events[-1]) is str and END not in events:
+            # it has a fault, and nobody behind us has to see a part of it
+            exchange.close = True
+            exchange.refuse(events[-1])
+            return
         else:
             self._coming = Pace(self._wheel.now, grace=BODY_GRACE)
         try:

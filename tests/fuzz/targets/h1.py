@@ -80,6 +80,7 @@ def check_one(head: Head) -> None:
     assert length is None or length >= 0
     assert path[:1] == b"/" or target == b"*"
     method, _, fields, version, _ = head
+    assert version in ("1.0", "1.1")
     for name, value in fields:
         assert name and not UNSAFE & {*name, *value}, (name, value)
     lines = b"".join(b"%b: %b\r\n" % field for field in fields)
@@ -109,7 +110,10 @@ def seeds() -> Iterator[bytes]:
 TARGET = Target(
     name="h1",
     check=check,
-    modules=("hostedge.http.h1_reader", "hostedge.wire.target", "hostedge.wire.upgrade"),
+    modules=(
+        *("hostedge.http.h1_reader", "hostedge.wire.chunks"),
+        *("hostedge.wire.target", "hostedge.wire.upgrade"),
+    ),
     seeds=seeds,
     words=(
         *(b"GET ", b"POST ", b"OPTIONS *", b" HTTP/1.1\r\n", b" HTTP/1.0\r\n", b"\r\n\r\n"),
