@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
+from hostedge.http.asterisk import ASTERISK
 from hostedge.http.client import BODY_GRACE, BODY_WINDOW, CHECK, ClientConnection
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Successor
@@ -34,6 +35,7 @@ from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
 from hostedge.observe.refused import written
+from hostedge.wire.fields import is_plain
 from hostedge.wire.host import request_host
 
 # where a connection stands
@@ -219,7 +221,7 @@ class H1(ClientConnection):
         else:
             self._coming = Pace(self._wheel.now, grace=BODY_GRACE)
         try:
-            leaf = self.entrance.router(exchange)
+            leaf = ASTERISK if exchange.path == b"*" else self.entrance.router(exchange)
             if type(leaf) is str:
                 exchange.refuse(leaf)
             else:
@@ -247,6 +249,7 @@ class H1(ClientConnection):
             exchange.expects = True
         if limited:
             exchange.limited = limited
+            entrance.counters["fields_dropped"] += sum([not is_plain(name) for name in limited])
         if upgrade:
             exchange.upgrade = upgrade
         if not keep_alive:

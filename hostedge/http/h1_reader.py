@@ -23,7 +23,7 @@ from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
 from hostedge.memo import Memo
 from hostedge.wire.chunks import Chunks
-from hostedge.wire.fields import connection_options, goes_in_circles
+from hostedge.wire.fields import connection_options, goes_in_circles, is_plain
 from hostedge.wire.target import origin_form, split_target
 from hostedge.wire.upgrade import WEBSOCKET, asks_for
 
@@ -41,7 +41,7 @@ CHUNK_OVERHEAD = 16384
 END = object()
 
 _UNWANTED = {
-    **dict.fromkeys((b"CONNECT", b"TRACE"), "method"),
+    **dict.fromkeys((b"CONNECT", b"TRACE", b"PURGE"), "method"),
     # of RTSP and other relatives, which the parser also knows
     **dict.fromkeys(
         (b"ANNOUNCE", b"DESCRIBE", b"FLUSH", b"GET_PARAMETER", b"PAUSE", b"PLAY", b"PRI",
@@ -49,7 +49,7 @@ _UNWANTED = {
         "bad_request",
     ),
 }  # fmt: skip
-_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION, _UPGRADE, _VIA = range(1, 8)
+_HOST, _LENGTH, _CODING, _EXPECT, _CONNECTION, _UPGRADE, _PASSED, _ODD = range(1, 9)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
@@ -57,9 +57,12 @@ _WATCHED = {
     b"expect": _EXPECT,
     b"connection": _CONNECTION,
     b"upgrade": _UPGRADE,
-    b"via": _VIA,
+    b"via": _PASSED,
+    b"cdn-loop": _PASSED,
 }
-_watched: Memo[bytes, int] = Memo(lambda name: _WATCHED.get(name.lower(), 0))
+_watched: Memo[bytes, int] = Memo(
+    lambda name: _WATCHED.get(name.lower(), 0 if is_plain(name) else _ODD)
+)
 MAX_DIGITS = 18  # of Content-Length
 # options of `Connection` that name no field
 _WORDS = frozenset((b"close", b"keep-alive", b"upgrade"))
@@ -411,7 +414,8 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], s
     Check what the parser lets pass.
 
     Gives the value of `Host`, the length as in exchanges, whether `100 Continue` is waited
-    for, the fields that `Connection` limits to this hop, and which upgrade is asked for.
+    for, the fields that stay on this hop because `Connection` says so or an app could take them
+    for others, and which upgrade is asked for.
 
     Raises:
         BadRequest: with the cause of the refusal.
@@ -452,8 +456,10 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], s
             length = None
         elif kind == _UPGRADE:
             upgrade = upgrade or asks_for(method, version, fields)
-        elif kind == _VIA:
+        elif kind == _PASSED:
             passed.append(value)
+        elif kind == _ODD:
+            limited |= {name.lower()}
         elif value.lower() == b"100-continue":
             expects = version == "1.1"
         else:

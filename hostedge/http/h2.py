@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.errors import BadRequest
+from hostedge.http.asterisk import ASTERISK
 from hostedge.http.client import (
     BODY_GRACE,
     BODY_WINDOW,
@@ -170,6 +171,8 @@ class H2(ClientConnection):
                 self._head_since = 0.0
             stream.exchange = exchange
             entrance.counters["http_requests"] += 1
+            if request.odd:
+                entrance.counters["fields_dropped"] += request.odd
             self._arrived.append(exchange)
 
     def body(self, stream: Stream, data: bytes, last: bool) -> None:
@@ -223,7 +226,7 @@ class H2(ClientConnection):
             if not exchange.arrived_all and not exchange.upgrade:
                 exchange.coming = Pace(self._wheel.now, exchange.arrived, BODY_GRACE)
             try:
-                leaf = self.entrance.router(exchange)
+                leaf = ASTERISK if exchange.path == b"*" else self.entrance.router(exchange)
                 if type(leaf) is str:
                     exchange.refuse(leaf)
                 elif exchange.upgrade and not getattr(leaf, "upgrades", False):

@@ -15,31 +15,32 @@ from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
 from hostedge.http.h1_reader import MAX_FIELD, MAX_FIELDS, MAX_SECTION, MAX_TARGET, read_target
 from hostedge.memo import Memo
-from hostedge.wire.fields import goes_in_circles, is_token
+from hostedge.wire.fields import goes_in_circles, is_plain, is_token
 from hostedge.wire.host import request_host, split_authority
 from hostedge.wire.upgrade import asks_by_connect
 
 # what HTTP/1.1 clients may ask for here: RFC 9110, 5789, 4918, 3253, 3744, 5323, 5842, 4791,
-# 2068, UPnP, and PURGE
+# 2068 and UPnP
 METHODS = frozenset(
     b"GET HEAD POST PUT DELETE OPTIONS PATCH QUERY COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH "
     b"UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT MERGE M-SEARCH NOTIFY SUBSCRIBE "
-    b"UNSUBSCRIBE MKCALENDAR LINK UNLINK PURGE".split()
+    b"UNSUBSCRIBE MKCALENDAR LINK UNLINK".split()
 )
-REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE"))
+REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE", b"TRACK", b"PURGE"))
 
 _PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority", b":protocol"))
 _FORBIDDEN = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 )
-_PLAIN, _MALFORMED, _HOST, _LENGTH, _EXPECT, _COOKIE, _TE, _VIA = range(8)
+_PLAIN, _MALFORMED, _HOST, _LENGTH, _EXPECT, _COOKIE, _TE, _PASSED, _ODD = range(9)
 _WATCHED = {
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"expect": _EXPECT,
     b"cookie": _COOKIE,
     b"te": _TE,
-    b"via": _VIA,
+    b"via": _PASSED,
+    b"cdn-loop": _PASSED,
     **dict.fromkeys(_FORBIDDEN, _MALFORMED),
 }
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
@@ -67,12 +68,14 @@ class Request(NamedTuple):
     length: int | None
     expects: bool
     upgrade: str
+    # fields that do not travel on, because an app could take them for others
+    odd: int = 0
 
 
 def _kind(name: bytes) -> int:
     if name != name.lower() or not is_token(name):
         return _MALFORMED
-    return _WATCHED.get(name, _PLAIN)
+    return _WATCHED.get(name, _PLAIN if is_plain(name) else _ODD)
 
 
 _kinds: Memo[bytes, int] = Memo(_kind)
@@ -96,7 +99,7 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
         pseudo[name] = value
     if len(block) > MAX_FIELDS or (size > MAX_FIELD and _is_large(block, size)):
         raise BadRequest("large_head")
-    fields, hosts, length, expectation = _read_fields(block[len(pseudo) :])
+    fields, hosts, length, expectation, odd = _read_fields(block[len(pseudo) :])
     authority = pseudo.get(b":authority")
     try:
         method = pseudo[b":method"]
@@ -137,12 +140,15 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
         length = 0
     if expectation and expectation.lower() != b"100-continue":
         raise BadRequest("expectation")
-    expects = bool(expectation) and length != 0
-    return Request(method, target, path, query, host, authority, fields, length, expects, upgrade)
+    facts = (method, target, path, query, host, authority, fields, length)
+    return Request(*facts, bool(expectation) and length != 0, upgrade, odd)
 
 
-def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]:
-    """The fields without `Host`, the values of that, the length, and what is expected."""
+def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes, int]:
+    """
+    The fields without `Host`, the values of that, the length, what is expected, and how many
+    fields have odd names.
+    """
     if _is_bad_value(b"".join([value for _, value in block])) is not None:
         raise Malformed("a control character in a value")
     fields: Fields = []
@@ -151,6 +157,7 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
     passed: list[bytes] = []
     length: int | None = None
     expectation = b""
+    odd = 0
     for item in block:
         name, value = item
         kind = _kinds[name]
@@ -170,8 +177,11 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
         elif kind == _EXPECT:
             expectation = value or b"nothing"
             fields.append(item)
-        elif kind == _VIA:
+        elif kind == _PASSED:
             passed.append(value)
+            fields.append(item)
+        elif kind == _ODD:
+            odd += 1
             fields.append(item)
         elif kind == _MALFORMED or value.lower() != b"trailers":
             raise Malformed("a field that must not be in HTTP/2")
@@ -182,7 +192,7 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes]
     if cookies:
         # each may come by itself; RFC 9113 section 8.2.3
         fields.append((b"cookie", b"; ".join(cookies)))
-    return fields, hosts, length, expectation
+    return fields, hosts, length, expectation, odd
 
 
 _BLANKS = frozenset((b" ", b"\t"))

@@ -32,9 +32,10 @@ def _client_lines(facts: tuple[str, tuple[str, ...], bytes, int]) -> bytes:
     client, hops, scheme, port = facts
     return (
         b"\r\nX-Forwarded-For: %b\r\nX-Real-IP: %b\r\nX-Forwarded-Proto: %b\r\n"
-        b"X-Forwarded-Port: %d\r\nVia: 1.1 %b\r\nX-Forwarded-Host: "
-        % (", ".join((client, *hops)).encode(), client.encode(), scheme, port, PSEUDONYM)
-    )
+        b"X-Forwarded-Port: %d\r\nVia: 1.1 %b\r\nCDN-Loop: %b\r\nX-Forwarded-Host: "
+        % (", ".join((client, *hops)).encode(), client.encode(), scheme, port,
+           PSEUDONYM, PSEUDONYM)
+    )  # fmt: skip
 
 
 _clients: Memo[tuple[str, tuple[str, ...], bytes, int], bytes] = Memo(_client_lines)

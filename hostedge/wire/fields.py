@@ -3,7 +3,7 @@ Which header fields of a message belong to this hop only, and which travel on.
 
 In:  the relay asks for each field of a request, `http.upstream` for each of a response.
 Out: verdicts, and the names that `Connection` adds to them.
-Spec: RFC 9110 sections 5.6.2 and 7.6.1.
+Spec: RFC 9110 sections 5.6.2, 7.6.1 and 7.6.3, RFC 8586.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ IDENTITY = frozenset(
         b"tracestate",
         b"true-client-ip",
         b"x-client-ip",
+        # to an app that believes these, a form that may be sent is a DELETE
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
         b"x-cluster-client-ip",
         b"x-original-host",
         b"x-original-url",
@@ -59,21 +63,34 @@ IDENTITY_PREFIXES = (
     b"x-ssl-",
 )
 
+# what only the node itself tells a client
+_OURS = b"x-hostedge-"
+
 # framing is ours on every hop: Content-Length is compared, never copied; Expect is answered here
 REQUEST_DROPPED = HOP_BY_HOP | IDENTITY | {b"content-length", b"expect"}
 RESPONSE_DROPPED = HOP_BY_HOP | {b"alt-svc", b"content-length", b"server"}
 
-# `Connection: cookie` must not make us lose what the app's safety rests on
+# `Connection: cookie` must not make us lose what the app's safety rests on, in neither direction
 # (tests/wire/test_fields.py fails without this)
 _PROTECTED = frozenset(
     {
         b"authorization",
+        b"cache-control",
+        b"cdn-loop",
+        b"content-encoding",
         b"content-length",
+        b"content-security-policy",
+        b"content-type",
         b"cookie",
         b"forwarded",
         b"host",
+        b"location",
+        b"set-cookie",
+        b"strict-transport-security",
         b"traceparent",
+        b"vary",
         b"via",
+        b"www-authenticate",
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-port",
@@ -88,16 +105,28 @@ _PROTECTED = frozenset(
 MAX_PASSES = 3
 PSEUDONYM = b"hostedge"
 _passed = re.compile(rb"(?:^|,)[ \t]*[^ \t,]+[ \t]+" + PSEUDONYM + rb"(?=[ \t,]|$)").findall
+_looped = re.compile(rb"(?:^|,)[ \t]*" + PSEUDONYM + rb"[ \t]*(?=[;,]|$)").findall
 
 
 def goes_in_circles(values: list[bytes]) -> bool:
-    """Whether all `Via` fields of a request name us too often; RFC 9110 section 7.6.3."""
-    return sum(len(_passed(value)) for value in values) >= MAX_PASSES
+    """
+    Whether the `Via` fields of a request, or its `CDN-Loop` fields, name us too often.
+
+    Either may be lost on the way. What is one's name for us is nothing to the other.
+    """
+    if sum([len(_passed(value)) for value in values]) >= MAX_PASSES:
+        return True
+    return sum([len(_looped(value)) for value in values]) >= MAX_PASSES
 
 
 def is_token(name: bytes) -> bool:
     """Whether this may be a field's name, or a method."""
     return _TOKEN.fullmatch(name) is not None
+
+
+def is_plain(name: bytes) -> bool:
+    """Whether no app could take this name, in any spelling, for another one."""
+    return _PLAIN_NAME.fullmatch(name.lower()) is not None
 
 
 def connection_options(values: list[bytes]) -> frozenset[bytes]:
@@ -132,14 +161,11 @@ def travels_on(name: bytes) -> bool:
     A name with anything but letters, digits and `-` does not.
     """
     name = name.lower()
-    return (
-        name not in REQUEST_DROPPED
-        and not name.startswith(IDENTITY_PREFIXES)
-        and _PLAIN_NAME.fullmatch(name) is not None
-    )
+    return name not in REQUEST_DROPPED and not name.startswith(IDENTITY_PREFIXES) and is_plain(name)
 
 
 @lru_cache(maxsize=2048)
 def travels_back(name: bytes) -> bool:
     """Whether an answer's field goes to the client; the name in any spelling."""
-    return name.lower() not in RESPONSE_DROPPED
+    name = name.lower()
+    return name not in RESPONSE_DROPPED and not name.startswith(_OURS)

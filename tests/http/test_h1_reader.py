@@ -217,6 +217,26 @@ class ReaderTests(SynchronousTestCase):
                 refused = self.assertRaises(BadRequest, check_head, head)
                 self.assertEqual(refused.cause, "bad_request")
 
+    def test_refusedHeads(self) -> None:
+        """Methods that are nobody's business out here, other versions, requests in circles."""
+        host = (b"Host", b"a")
+        for method, fields, version, cause in (
+            (b"PURGE", [host], "1.1", "method"),
+            (b"TRACE", [host], "1.1", "method"),
+            (b"GET", [host], "2.0", "version"),
+            (b"GET", [host], "0.9", "version"),
+            (b"GET", [host, (b"CDN-Loop", b"hostedge, hostedge, hostedge")], "1.1", "loop"),
+            (b"GET", [host, *[(b"cdn-loop", b"hostedge; x=1")] * 3], "1.1", "loop"),
+        ):
+            head = (method, b"/", fields, version, True)
+            self.assertEqual(self.assertRaises(BadRequest, check_head, head).cause, cause)
+
+    def test_oddNames(self) -> None:
+        """Fields that an app could take for others stay here, as if `Connection` had said so."""
+        fields = [(b"Host", b"a"), (b"X_Forwarded_For", b"1"), (b"x.y", b"2"), (b"X-Ok", b"3")]
+        head = (b"GET", b"/", fields, "1.1", True)
+        self.assertEqual(check_head(head)[3], {b"x_forwarded_for", b"x.y"})
+
     def test_readTarget(self) -> None:
         """Absolute-form becomes origin-form; `OPTIONS *` stays."""
         self.assertEqual(

@@ -77,6 +77,25 @@ class HeadTests(SynchronousTestCase):
         self.assertEqual(read("OPTIONS", "*").target, b"*")
         self.assertRaises(BadRequest, read, "GET", "*")
 
+    def test_refusedMethods(self) -> None:
+        """Those that are nobody's business out here are told apart from those that are none."""
+        for method in ("TRACE", "TRACK", "PURGE", "CONNECT"):
+            refused = self.assertRaises(BadRequest, read, method)
+            self.assertEqual(refused.cause, "method", method)
+        self.assertEqual(self.assertRaises(BadRequest, read, "FOO").cause, "bad_request")
+
+    def test_oddNames(self) -> None:
+        """Fields that an app could take for others are counted; `make_head` keeps them here."""
+        block = [*asked(), (b"x_forwarded_for", b"1"), (b"x.y", b"2"), (b"x-ok", b"3")]
+        self.assertEqual(read_request(block, 100, b"http", True).odd, 2)
+
+    def test_circles(self) -> None:
+        """A request that passes here too often is refused, whichever field says so."""
+        for name, value in (("via", "2 hostedge"), ("cdn-loop", "hostedge")):
+            block = [*asked(), *[(name.encode(), value.encode())] * 3]
+            refused = self.assertRaises(BadRequest, read_request, block, 100, b"http", True)
+            self.assertEqual(refused.cause, "loop", name)
+
     def test_methods(self) -> None:
         """What the parser of HTTP/1 knows as a method is one here."""
         for method in METHODS:

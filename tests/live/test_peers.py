@@ -67,8 +67,8 @@ http {{
 
 # what a proxy says for itself; how it frames a body is compared by its own
 OWN = frozenset(
-    b"host connection content-length transfer-encoding via x-request-id traceparent x-real-ip "
-    b"x-forwarded-for x-forwarded-proto x-forwarded-port x-forwarded-host".split()
+    b"host connection content-length transfer-encoding via cdn-loop x-request-id traceparent "
+    b"x-real-ip x-forwarded-for x-forwarded-proto x-forwarded-port x-forwarded-host".split()
 )
 
 # what may differ, and why
@@ -116,7 +116,7 @@ class Asked:
 
 
 METHODS = (
-    *("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "REPORT", "PURGE"),
+    *("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "REPORT", "MOVE"),
     *("MKCOL", "LOCK", "SEARCH"),
 )
 TARGETS = (

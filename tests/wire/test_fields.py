@@ -46,6 +46,13 @@ class ConnectionTests(SynchronousTestCase):
         value = b"close, X-Forwarded-For, Authorization, Cookie, Host, X-Real-IP, X-Request-Id"
         self.assertEqual(connection_options([value]), {b"close"})
 
+    def test_protectedOfAnswers(self) -> None:
+        """
+        Nor what a browser's safety rests on, in an answer.
+        """
+        value = b"close, Set-Cookie, Strict-Transport-Security, Content-Encoding, X-Hop"
+        self.assertEqual(connection_options([value]), {b"close", b"x-hop"})
+
     def test_notTokens(self) -> None:
         """
         What is no token names no field, and harms no other.
@@ -72,6 +79,7 @@ class TravelTests(SynchronousTestCase):
             X-Forwarded-Port X-Forwarded-Prefix X-Original-URL X-Rewrite-URL True-Client-IP
             CF-Connecting-IP SSL-Client-Verify X-SSL-Cert X-Accel-Redirect X-Sendfile Proxy
             X_Forwarded_For x_real_ip X-Hostedge-App Surrogate-Capability X.Forwarded.For
+            X-HTTP-Method X-HTTP-Method-Override X-Method-Override
             X-Request-ID HTTP2-Settings Upgrade TE Trailer Transfer-Encoding Content-Length
             """.split()
         for name in claims:
@@ -86,9 +94,10 @@ class TravelTests(SynchronousTestCase):
 
     def test_answersFields(self) -> None:
         """
-        Framing, `Server` and `Alt-Svc` of an answer are ours; cookies travel.
+        Framing, `Server`, `Alt-Svc` and what only we say are ours; cookies travel.
         """
-        for name in (b"Server", b"Alt-Svc", b"content-length", b"Transfer-Encoding"):
+        ours = (b"X-Hostedge-Reason", b"x-hostedge-anything")
+        for name in (b"Server", b"Alt-Svc", b"content-length", b"Transfer-Encoding", *ours):
             self.assertFalse(travels_back(name), name)
         for name in (b"Set-Cookie", b"X_Odd", b"Date"):
             self.assertTrue(travels_back(name), name)
@@ -111,7 +120,9 @@ class TravelTests(SynchronousTestCase):
             self.assertTrue(name.replace(b"-", b"a").isalnum() and name.isascii(), name)
 
     def test_circles(self) -> None:
-        """Three passes are too many; comments and others' names count for nothing."""
+        """
+        Three passes are too many, by either field; comments and others' names count for nothing.
+        """
         for values, circles in (
             ([b"1.1 hostedge, 1.1 hostedge"], False),
             ([b"1.1 hostedge, 1.1 hostedge", b"2 hostedge (here)"], True),
@@ -119,5 +130,10 @@ class TravelTests(SynchronousTestCase):
             ([b"1.1 nginx (hostedge, hostedge, hostedge)"], False),
             ([b"1.1 hostedge-2, 1.1 hostedge.example, 1.1 myhostedge"], False),
             ([b""], False),
+            ([b"hostedge", b"hostedge"], False),
+            ([b"hostedge", b"other.example", b"hostedge;a=b, hostedge"], True),
+            ([b"hostedge.example, hostedge2, hostedge:80, x;y=hostedge"], False),
+            # two passes, told twice
+            ([b"1.1 hostedge, 1.1 hostedge", b"hostedge, hostedge"], False),
         ):
             self.assertEqual(goes_in_circles(values), circles, values)

@@ -1,0 +1,1 @@
+HTTP/1 is read more strictly: chunk sizes, trailers, `Content-Length`, empty lines and blanks around a request are bounded, and of a request whose body is seen to be broken no server gets a part. `OPTIONS *` is answered by the node, TRACK and PURGE are not allowed, and `X-HTTP-Method-Override` does not reach apps.
