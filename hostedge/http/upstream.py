@@ -43,6 +43,8 @@ MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
 EARLY_HINTS = 103
 
+_USUAL = b"HTTP/1.1 "
+_is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
 
 
@@ -122,6 +124,8 @@ class UpstreamConnection(ClientProtocol):
         self._fed = self._status = 0
         self._begun = self._head = self._told = self._whole = False
         self._keep_alive = self._until_close = self._dirty = self._is_granted = False
+        # whether it is known to be of HTTP/1.1
+        self._usual = False
         self._attempt: EagerClient | None = None
         # of an upgrade: what was asked for, who gets the answer, who has the connection now
         self._opening: Opening | None = None
@@ -238,7 +242,13 @@ class UpstreamConnection(ClientProtocol):
             self.upstream.counters["upstream_idle_bytes"] += 1
             self._end(True)
             return
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self._usual = data[:9] == _USUAL
+            if not self._usual and data[0] != _USUAL[0]:
+                # the parser would pass over empty lines
+                self._fail("bad_response")
+                return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -268,6 +278,10 @@ class UpstreamConnection(ClientProtocol):
         if self._whole:
             self._dirty = True
 
+    def on_status(self, reason: bytes) -> None:
+        if reason != b"OK" and _is_bad_reason(reason):
+            raise ValueError(reason)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._head:
             # trailers would come later, and are dropped
@@ -285,6 +299,8 @@ class UpstreamConnection(ClientProtocol):
             if not self._is_granted:
                 if status == EARLY_HINTS:
                     self._hints.append(self._fields)
+                # what follows has a version of its own
+                self._usual = False
                 self._fields = []
             return
         if status > 599:
@@ -357,7 +373,7 @@ class UpstreamConnection(ClientProtocol):
         Raises:
             BadRequest: the head is not valid.
         """
-        version = self._parser.get_http_version()
+        version = "1.1" if self._usual else self._parser.get_http_version()
         kept, length, framed, keep_alive = examine(self._fields, version)
         if keep_alive:
             self.upstream.learn(keep_alive)

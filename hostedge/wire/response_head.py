@@ -41,8 +41,10 @@ def examine(fields: Fields, version: str) -> tuple[Fields, int | None, bool, byt
     `Keep-Alive` says.
 
     Raises:
-        BadRequest: `Connection` or the framing is not valid, or the fields are too many.
+        BadRequest: the version or the framing is not valid, or the fields are too many.
     """
+    if version != "1.1" and version != "1.0":
+        raise BadRequest("bad_response", "version")
     if len(fields) > MAX_FIELDS:
         raise BadRequest("bad_response", "fields")
     kept: Fields = []

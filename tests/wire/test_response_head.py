@@ -33,12 +33,16 @@ class ExamineTests(SynchronousTestCase):
             ([(b"content-length", b"+1")], "1.1"),
             ([(b"content-length", b"")], "1.1"),
             ([(b"x", b"1")] * (MAX_FIELDS + 1), "1.1"),
+            ([], "2.0"),
+            ([], "0.9"),
         )
         for fields, version in cases:
             self.assertRaises(BadRequest, examine, fields, version)
 
     def test_whatTravelsBack(self) -> None:
         """Not what is this hop's, what `Connection` names, or what the node says itself."""
+        evil = [(b"Connection", b"Set-Cookie"), (b"X-Hostedge-Reason", b"1"), (b"Set-Cookie", b"a")]
+        self.assertEqual(examine(evil, "1.1")[0], evil[2:])
         mine = [(b"X-Mine", b"1"), (b"Set-Cookie", b"a=1"), (b"Set-Cookie", b"b=2")]
         hop = [
             (b"Connection", b"X-Hop, close"),
