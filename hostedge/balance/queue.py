@@ -49,6 +49,11 @@ class Places(Generic[Waiter]):
         """Who waits, in order."""
         return iter(self._line)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether who asks now is refused."""
+        return len(self._line) >= self.limit and (self.taken >= self.capacity or bool(self._line))
+
     def ask(self, waiter: Waiter, deadline: float) -> Verdict:
         """Take a place, or a position at the end of the line."""
         if self.taken < self.capacity and not self._line:

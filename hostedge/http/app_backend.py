@@ -7,18 +7,22 @@ Out: places, and `Keeper.wake`.
     take(passage)      ->    a place at once, or a position in line
     no address yet     ->    keeper.wake, once for all who wait
     address known      <-    woken, or moved: the line is served in order, within capacity
+    nobody there       ->    keeper.wake; it may hear of an end later than we do: a pause, once more
     refused, too late  <-    everybody it concerns is refused, with the time to come again
 """
 
 from __future__ import annotations
 
+from random import random
 from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from hostedge.balance.queue import FULL, PLACED
+from hostedge.balance.retry import pause
 from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
@@ -27,6 +31,8 @@ from hostedge.model.site import App
 
 # seconds without a request after which an edge does not keep an app in mind
 REMEMBERED = 600.0
+# seconds after which a generation that could not be connected to has not failed in a row
+FORGIVEN = 5.0
 
 
 class AppBackend(Waiting):
@@ -48,6 +54,14 @@ class AppBackend(Waiting):
         self._host = ""
         self._waking: Deferred[Any] | None = None
         self._keeper_lost = False
+        # which generation could not be connected to, when, how often in a row; whether it is to
+        # be left alone for a moment if the keeper names it again, and the end of that moment
+        self._missed = self._misses = 0
+        self._missed_at = 0.0
+        self._is_doubted = False
+        self._pause: IDelayedCall | None = None
+        # the keeper's refusal, and when it may be another one
+        self._cause, self._refused_until = "", 0.0
 
     def update(self, app: App) -> None:
         """Take over what the site says now."""
@@ -78,9 +92,15 @@ class AppBackend(Waiting):
                 self._wake(passage.exchange.host)
 
     def unreachable(self, lane: LanePort) -> None:
-        if lane is self.lane:
-            # nothing was sent; the keeper knows what has become of it
-            self._forget()
+        if lane is not self.lane:
+            return
+        # nothing was sent; the keeper knows what has become of it, or will in a moment
+        generation, now = self.lane.generation, self.means.wheel.now
+        in_a_row = generation == self._missed and now - self._missed_at < FORGIVEN
+        self._misses = self._misses + 1 if in_a_row else 1
+        self._missed, self._missed_at = generation, now
+        self._is_doubted = True
+        self._forget()
 
     def take_again(self, passage: Passage) -> None:
         self.places.come_back(passage, self._patience())
@@ -111,6 +131,13 @@ class AppBackend(Waiting):
         if not lane.is_used and lane in self.old:
             self.old.remove(lane)
 
+    def refusal(self) -> tuple[str, float | None] | None:
+        if self.lane is None and self._waking is None:
+            left = self._refused_until - self.means.wheel.now
+            if left > self.means.limits.hold_timeout:
+                return self._cause, left
+        return super().refusal()
+
     def refuse_late(self, passage: Passage) -> None:
         if self._keeper_lost:
             passage.refused("keeper_down", RETRY)
@@ -130,7 +157,7 @@ class AppBackend(Waiting):
 
     def _wake(self, host: str) -> None:
         self._host = host or self._host
-        if self._waking is not None or self._keeper_lost:
+        if self._waking is not None or self._pause is not None or self._keeper_lost:
             return
         self.means.counters["app_wakes"] += 1
         self._waking = waking = self.means.keeper.wake(self.name, self._host)
@@ -139,10 +166,16 @@ class AppBackend(Waiting):
     def _woken(self, woken: Woken) -> None:
         self._waking = None
         if not woken.refusal:
-            self.moved(woken.generation, woken.address)
+            if self._is_doubtful(woken.generation):
+                self._is_doubted = False
+                wait = pause(self._misses, random())  # noqa: S311
+                self._pause = self.means.clock.callLater(wait, self._pause_over)
+            else:
+                self.moved(woken.generation, woken.address)
             return
         # who can wait for the next attempt does
         again = self.means.wheel.now + woken.retry
+        self._cause, self._refused_until = woken.refusal, again
         hopeless = self.places.expired(again) if woken.retry else self.places.dismiss()
         for passage in hopeless:
             passage.refused(woken.refusal, woken.retry or RETRY)
@@ -152,6 +185,16 @@ class AppBackend(Waiting):
     def _wake_failed(self, failure: Failure) -> None:
         """The link is lost: `keeper_back` asks again, or patience ends."""
         self._waking = None
+
+    def _is_doubtful(self, generation: int) -> bool:
+        """Whether it has just been tried in vain, and nobody has waited since."""
+        now = self.means.wheel.now
+        mine = self._is_doubted and generation == self._missed
+        return mine and now - self._missed_at < FORGIVEN
+
+    def _pause_over(self) -> None:
+        self._pause = None
+        self._wake_again()
 
     def _wake_again(self) -> None:
         if self.lane is None and len(self.places):
@@ -177,6 +220,7 @@ class AppBackend(Waiting):
         since = monotonic() if lane is None else lane.since
         upstream = self.means.upstream(address)
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
+        self._refused_until = 0.0
         self.used_at = self.means.wheel.now
         self.changed = True
         self.places.taken = 0

@@ -110,10 +110,12 @@ class Exchange(Protocol):
 
     # as sent, names in the client's spelling; framing and hop-by-hop fields still there
     fields: Fields
-    # names of fields, in lower case, that the client has limited to this hop
+    # names of fields, in lower case, that stay on this hop: the client wants it, or they are odd
     limited: frozenset[bytes]
     # bytes of the request's body; 0 none, None unknown (chunked)
     length: int | None
+    # whether the client waits for `100 Continue` before it sends that
+    expects: bool
     client: str
     client_port: int
     # the trusted proxies since the client, its own first

@@ -178,7 +178,7 @@ class Waiting(ABC):
         lane = self.choose(passage)
         if lane is None:
             self.places.give_back()
-            passage.refused("upstream_refused", None)
+            passage.refused(*self.unreached(passage, "upstream_refused"))
             return
         lane.in_flight += 1
         try:
@@ -186,6 +186,14 @@ class Waiting(ABC):
         except Exception:  # noqa: BLE001 - one request's failure must not cost the others' places
             self._log.failure("request on {lane} failed", lane=lane.label)
             passage.upstream_failed("internal", True)
+
+    def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
+        """What somebody is told who could not be connected, the last time because of `cause`."""
+        return cause, None
+
+    def refusal(self) -> tuple[str, float | None] | None:
+        """What a request that came now would be told, if it is already known to be refused."""
+        return ("queue_full", 1.0) if self.places.is_full else None
 
     @abstractmethod
     def cut(self, cause: str) -> None:

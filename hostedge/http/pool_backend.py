@@ -63,6 +63,16 @@ class PoolBackend(Waiting):
             index = self._second_choice(passage)
         return None if index is None else self.lanes[index]
 
+    def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
+        now, avoided = self.means.wheel.now, passage.avoided
+        for lane, resting in zip(self.lanes, self._resting, strict=True):
+            if lane not in avoided and resting <= now:
+                return cause, None
+        return "no_server", RETRY
+
+    def refusal(self) -> tuple[str, float | None] | None:
+        return super().refusal() if self.lanes else ("no_server", RETRY)
+
     def released(self, lane: Lane) -> None:
         self.places.give_back()
         # watched: somebody waits

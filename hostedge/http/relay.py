@@ -62,6 +62,12 @@ class Backend(Protocol):
     def unreachable(self, lane: Lane) -> None:
         """This lane could not be connected to; the place is given back next."""
 
+    def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
+        """What somebody is told who could not be connected, the last time because of `cause`."""
+
+    def refusal(self) -> tuple[str, float | None] | None:
+        """What a request that came now would be told, if it is already known to be refused."""
+
     def leave(self, passage: Passage) -> None:
         """Wait no longer."""
 
@@ -196,7 +202,7 @@ class Passage(ABC):
         if may_connect_again(self.attempts):
             self._again()
         else:
-            self.refused(cause, None)
+            self.refused(*self.backend.unreached(self, cause))
 
     def _send_on(self, connection: UpstreamConnection) -> None:
         lane = self.lane
@@ -309,6 +315,7 @@ class Passage(ABC):
             answered=answered,
             reused=self.reused,
             replayable=self.replayable,
+            has_body=self.exchange.length != 0,
         )
         if again:
             if self.reused:
@@ -360,7 +367,12 @@ class SpoolPassage(Passage):
     body: Spool | None = None
 
     def start(self) -> None:
-        self.exchange.receive(self)
+        exchange = self.exchange
+        if exchange.expects and (refusal := self.backend.refusal()) is not None:
+            # better now than when all of it has come
+            self.refused(*refusal)
+            return
+        exchange.receive(self)
 
     def body_data(self, data: bytes) -> None:
         if self.over:

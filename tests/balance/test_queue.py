@@ -32,6 +32,7 @@ class Turns(RuleBasedStateMachine):
         self.count += 1
         full = len(self.line) >= self.places.limit
         free = len(self.placed) < self.places.capacity and not self.line
+        assert self.places.is_full is (full and not free)
         verdict = self.places.ask(self.count, self.now + 5)
         assert verdict is (PLACED if free else FULL if full else QUEUED)
         if verdict is PLACED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.balance.retry import MAX_ATTEMPTS, may_connect_again, may_send_again
+from hostedge.balance.retry import MAX_ATTEMPTS, may_connect_again, may_send_again, pause
 
 
 class RetryTests(SynchronousTestCase):
@@ -30,6 +30,28 @@ class RetryTests(SynchronousTestCase):
                 may_send_again(method, attempts=1, answered=False, reused=False, replayable=True),
                 wanted,
             )
+
+    def test_withBody(self) -> None:
+        """A body that means nothing to the method may mean anything to the app; PUT's is clear."""
+        for method in (b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"POST", b"PUT"):
+            for reused in (True, False):
+                self.assertIs(
+                    may_send_again(
+                        method,
+                        attempts=1,
+                        answered=False,
+                        reused=reused,
+                        replayable=True,
+                        has_body=True,
+                    ),
+                    method == b"PUT" and reused,
+                )
+
+    def test_pauses(self) -> None:
+        """A tenth of a second, then four, half of it more or less."""
+        for failures, least, most in ((1, 0.05, 0.15), (2, 0.2, 0.6), (9, 0.2, 0.6)):
+            self.assertAlmostEqual(pause(failures, 0.0), least)
+            self.assertAlmostEqual(pause(failures, 1.0), most)
 
     def test_never(self) -> None:
         """Never after an answer began, never a third time, never without the whole request."""

@@ -16,6 +16,7 @@ from tests.http.network import Network, PlayedApp, PlayedKeeper, is_ended, make_
 from tests.http.parts import ClientEnd, Scene, split_answers
 
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
+EXPECTING = b"POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -142,6 +143,25 @@ class WakingTests(AppCase):
         self.network.pass_time(32)
         self.assertEqual(self.reason(client), (503, b"keeper_down"))
 
+    def test_knownRefusal(self) -> None:
+        """As long as nobody could wait for the next start, who asks with a body is told at once."""
+        self.assertIsNone(self.backend.refusal())
+        self.ask()
+        self.assertIsNone(self.backend.refusal(), "the keeper has not answered")
+        self.keeper.waiting.pop().callback(Answer(0, "", "crash_loop", 40.0))
+        self.network.pass_time(5)
+        cause, left = self.backend.refusal() or ("", 0.0)
+        self.assertEqual((cause, round(left or 0)), ("crash_loop", 35))
+        client = self.ask(EXPECTING)
+        self.assertEqual(self.reason(client), (503, b"crash_loop"))
+        self.assertEqual(len(self.keeper.asked), 1)
+        self.network.pass_time(10)
+        self.assertIsNone(self.backend.refusal(), "who comes now can wait")
+        self.assertEqual(self.ask(EXPECTING).value(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.backend.moved(1, self.played.address)
+        self.backend.quiesce(1)
+        self.assertIsNone(self.backend.refusal(), "it has run since")
+
     def test_leavesTheLine(self) -> None:
         """A client that goes while the app starts is not sent on."""
         protocol, _ = self.scene.connect()
@@ -171,6 +191,74 @@ class RunningTests(AppCase):
         self.answer()
         self.assertEqual(self.reason(client)[0], 200)
         self.assertEqual(self.backend.places.taken, 0)
+
+    def test_keeperHearsLater(self) -> None:
+        """
+        Where the keeper knows of no end yet, it is asked again after a pause, and after a longer
+        one; nothing is lost, and nobody else runs into the same wall meanwhile.
+        """
+        self.played.close()
+        clients = [self.ask(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx")]
+        for number, (least, most) in enumerate(((0.05, 0.16), (0.2, 0.61))):
+            asked = len(self.keeper.asked)
+            self.wake(1)
+            clients.append(self.ask())
+            self.network.advance(least - 0.01)
+            self.assertEqual(len(self.keeper.asked), asked, "it is left alone")
+            self.network.advance(most - least + 0.01)
+            self.assertEqual(len(self.keeper.asked), asked + 1)
+            if not number:
+                # it still knows nothing: one more connection is refused
+                self.wake(1)
+                self.assertEqual(len(self.keeper.asked), asked + 2)
+        self.played = PlayedApp()
+        self.addCleanup(self.played.close)
+        self.wake(2)
+        for _ in clients:
+            self.answer_all()
+        self.assertEqual([self.reason(client)[0] for client in clients], [200] * 3)
+        self.assertEqual(self.backend.places.taken, 0)
+
+    def answer_all(self) -> None:
+        while not self.played.nobody_waits:
+            self.played.accept()
+        for connection in self.played.accepted:
+            if received(connection):
+                connection.sendall(OK)
+        self.network.turn()
+
+    def test_nobodyComesBack(self) -> None:
+        """A process that lives and does not listen is given up in the end, within a second."""
+        self.played.close()
+        client = self.ask()
+        for _ in range(8):
+            while self.keeper.waiting:
+                self.wake(1)
+            self.network.advance(0.15)
+        self.assertEqual(self.reason(client), (502, b"upstream_refused"))
+        self.assertEqual(self.means.counters["upstream_connect_failed"], 3)
+        self.network.pass_time(6)
+        # that was long ago: the next pause is the short one
+        self.ask()
+        while self.keeper.waiting:
+            self.wake(1)
+        asked = len(self.keeper.asked)
+        self.network.advance(0.16)
+        self.assertEqual(len(self.keeper.asked), asked + 1)
+
+    def test_movedMeanwhile(self) -> None:
+        """News from the keeper end a pause."""
+        self.played.close()
+        client = self.ask()
+        self.wake(1)
+        self.played = PlayedApp()
+        self.addCleanup(self.played.close)
+        self.backend.moved(2, self.played.address)
+        self.played.accept()
+        self.answer()
+        self.assertEqual(self.reason(client)[0], 200)
+        self.network.pass_time(1)
+        self.assertEqual(len(self.keeper.asked), 1)
 
     def test_manyAtAGoneAddress(self) -> None:
         """A whole line that runs into a dead address waits for the new one, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.balance.retry import MAX_ATTEMPTS
 from hostedge.http.pool_backend import QUEUE_WAIT, REST, PoolBackend
 from hostedge.http.relay import Relay
 from hostedge.model.site import Pool, Server
@@ -111,11 +112,34 @@ class PoolTests(SynchronousTestCase):
             self.assertIn(version, "".join(self.backend.explain()))
 
     def test_noServer(self) -> None:
-        """None left, or none at all."""
-        self.build(2)
+        """None left, however many they were, or none at all: it is said when to come again."""
+        for count in (1, 2, 3):
+            self.build(count)
+            for server in self.servers:
+                server.close()
+            for _ in range(2):
+                client = self.ask()
+                self.assertEqual(self.reason(client), (503, b"no_server"), count)
+                self.assertIn(b"\r\nRetry-After: 5\r\n", client.value())
+            self.assertEqual(self.backend.places.taken, 0)
+        self.build(0)
+        self.assertEqual(self.reason(self.ask()), (503, b"no_server"))
+
+    def test_notAllTried(self) -> None:
+        """Who has tried as often as one may, with servers left, is told what it was."""
+        self.build(MAX_ATTEMPTS + 1)
         for server in self.servers:
             server.close()
         self.assertEqual(self.reason(self.ask()), (502, b"upstream_refused"))
-        self.assertEqual(self.backend.places.taken, 0)
-        self.build(0)
+        # the last one is tried, the others are known to rest
         self.assertEqual(self.reason(self.ask()), (503, b"no_server"))
+
+    def test_knownRefusal(self) -> None:
+        """Before a body is asked for it is known that the line is full, or that nobody is there."""
+        self.build(1)
+        for _ in range(3):
+            self.assertIsNone(self.backend.refusal())
+            self.ask()
+        self.assertEqual(self.backend.refusal(), ("queue_full", 1.0))
+        self.build(0)
+        self.assertEqual(self.backend.refusal(), ("no_server", 5.0))

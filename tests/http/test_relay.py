@@ -92,7 +92,7 @@ class SimpleTests(RelayCase):
             b"GET /a?b HTTP/1.1\r\nHost: a.test:80\r\nUser-Agent: x\r\n"
             b"X-Forwarded-For: 192.168.1.1\r\nX-Real-IP: 192.168.1.1\r\n"
             b"X-Forwarded-Proto: http\r\nX-Forwarded-Port: 12345\r\nVia: 1.1 hostedge\r\n"
-            b"X-Forwarded-Host: a.test:80\r\nX-Request-ID: the-id\r\n"
+            b"CDN-Loop: hostedge\r\nX-Forwarded-Host: a.test:80\r\nX-Request-ID: the-id\r\n"
             b"traceparent: 00-theid--00\r\n\r\n",
         )
         writes: list[bytes] = []
@@ -112,12 +112,25 @@ class SimpleTests(RelayCase):
         stage.ask(
             b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Drop, Cookie\r\nX-Drop: 1\r\n"
             b"Cookie: c\r\nTE: trailers\r\nUpgrade: h2c\r\nX-Forwarded-For: 6.6.6.6\r\n"
-            b"X_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nVia: 1.0 x\r\n\r\n"
+            b"X_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nVia: 1.0 x\r\n"
+            b"X-HTTP-Method-Override: DELETE\r\nCDN-Loop: other\r\n\r\n"
         )
+        self.assertEqual(stage.scene.counters["fields_dropped"], 1)
         head = received(served := stage.app.accept())
-        for gone in (b"X-Drop", b"TE:", b"Upgrade", b"6.6.6.6", b"Connection", b"Forwarded:"):
+        for gone in (
+            b"X-Drop",
+            b"TE:",
+            b"Upgrade",
+            b"6.6.6.6",
+            b"Connection",
+            b"Forwarded:",
+            b"Over",
+        ):
             self.assertNotIn(gone, head)
         for kept in (b"Cookie: c\r\n", b"Via: 1.0 x\r\n", b"Via: 1.1 hostedge\r\n"):
+            self.assertIn(kept, head)
+        # RFC 8586 section 2: nobody may take it away
+        for kept in (b"CDN-Loop: other\r\n", b"CDN-Loop: hostedge\r\n"):
             self.assertIn(kept, head)
         stage.answer(
             served,
@@ -288,6 +301,14 @@ class FramingTests(RelayCase):
         ok = b"HTTP/1.1 200 OK\r\n"
         for text in (
             b"SSH-2.0-x\r\n",
+            b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 O\x1bK\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 404 a\x7f\r\nContent-Length: 0\r\n\r\n",
+            b"\r\n" + ok + b"Content-Length: 0\r\n\r\n",
+            b"\n" + ok + b"Content-Length: 0\r\n\r\n",
             ok + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             ok + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
             ok + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
@@ -366,6 +387,36 @@ class FailureTests(RelayCase):
             self.assertEqual([a[0] for a in stage.answers()], [200, wanted])
             self.assertEqual(stage.taken, 0)
 
+    def test_bodyThatMeansNothing(self) -> None:
+        """A GET with a body is not sent again once it was; without one it is, on any connection."""
+        for body, wanted in ((b"", 200), (b"x", 502)):
+            for buffer in ("spool", "stream"):
+                for used_before in (True, False):
+                    stage = self.stage(buffer)
+                    if used_before:
+                        stage.ask(GET)
+                        stage.answer(stage.app.accept(), OK)
+                        stage.answers()
+                    stage.ask(post(body).replace(b"POST", b"GET"))
+                    if not used_before:
+                        stage.app.accept()
+                    served = stage.app.accepted[0]
+                    received(served)
+                    served.close()
+                    stage.network.turn()
+                    self.assertIs(stage.app.nobody_waits, wanted != 200)
+                    if wanted == 200:
+                        stage.answer(stage.app.accept(), OK)
+                    self.assertEqual([a[0] for a in stage.answers()], [wanted])
+
+    def test_strangeReasons(self) -> None:
+        """Other words than ours beside a status are no fault, nor are bytes over 127 or none."""
+        for line in (b"200 Fine\tby me", b"200 \xe9", b"200 ", b"200"):
+            stage = self.stage()
+            stage.ask(GET)
+            stage.answer(stage.app.accept(), b"HTTP/1.1 " + line + b"\r\nContent-Length: 0\r\n\r\n")
+            self.assertEqual([a[0] for a in stage.answers()], [200], line)
+
     def test_postWantsAFreshConnection(self) -> None:
         """A connection that was idle for a while is not used for a POST."""
         stage = self.stage()
@@ -387,12 +438,12 @@ class FailureTests(RelayCase):
         self.assertTrue(is_ended(served))
 
     def test_nobodyListens(self) -> None:
-        """A refused connection is a 502, also for a POST: tried, nothing sent."""
+        """Where no server can be connected to, nobody is there, also for a POST."""
         stage = self.stage()
         stage.app.close()
         for request in (GET, post(b"x")):
             stage.ask(request)
-            self.assertEqual(stage.answers()[0][1][b"x-hostedge-reason"], b"upstream_refused")
+            self.assertEqual(stage.answers()[0][1][b"x-hostedge-reason"], b"no_server")
         self.assertEqual(stage.taken, 0)
 
     def test_noResponse(self) -> None:
@@ -439,6 +490,21 @@ class SpoolTests(RelayCase):
         text = received(stage.app.accept())
         self.assertIn(b"Content-Length: 5\r\n", text)
         self.assertTrue(text.endswith(b"\r\n\r\nabcde"))
+
+    def test_refusedBeforeTheBody(self) -> None:
+        """Who asks before sending a body hears at once that there is no room, and sends none."""
+        stage = self.stage(maxconn=1)
+        stage.backend.places.limit = 1
+        asking = post(b"", b"Expect: 100-continue").replace(b"Length: 0", b"Length: 5")
+        for said in (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 503 "):
+            protocol, client = stage.scene.connect()
+            protocol.dataReceived(asking)
+            self.assertTrue(client.value().startswith(said), client.value())
+            if said.endswith(b"503 "):
+                self.assertIn(b"X-Hostedge-Reason: queue_full", client.value())
+                self.assertTrue(client.ended)
+            for _ in range(2):
+                stage.scene.connect()[0].dataReceived(GET)
 
     def test_largeBody(self) -> None:
         """A body larger than memory goes through a file, as fast as the app takes it."""
@@ -509,6 +575,32 @@ class StreamTests(RelayCase):
         self.assertTrue(received(served).endswith(b"Content-Length: 2\r\n\r\nxy"))
         stage.answer(served, OK)
         self.assertEqual([a[2] for a in stage.answers()], [b"hello", b"hello"])
+
+    def test_faultBehindTheHead(self) -> None:
+        """Of a request whose fault is already there no server sees a byte."""
+        for line in (b"0" * 17, b"zz", b"2;" + b"x" * 300):
+            stage = self.stage()
+            stage.ask(
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+                + line
+                + b"\r\n"
+            )
+            self.assertTrue(stage.app.nobody_waits)
+            status, fields, _ = stage.answers()[0]
+            self.assertEqual((status, fields[b"connection"]), (400, b"close"))
+            self.assertEqual(stage.scene.counters["refused_bad_request"], 1)
+            self.assertTrue(stage.client.ended)
+            (ended,) = stage.scene.recorded
+            self.assertEqual((ended.status, ended.cause), (400, "bad_request"))
+            (kept,) = stage.scene.refusals.newest()
+            self.assertTrue(kept.request.endswith(b"\r\n\r\n" + (line + b"\r\n")[:258]))
+
+    def test_faultOfTheNext(self) -> None:
+        """A fault behind a whole request is the next one's."""
+        stage = self.stage()
+        stage.ask(post(b"abc") + b"garbage\r\n\r\n")
+        stage.answer(stage.app.accept(), OK)
+        self.assertEqual([a[0] for a in stage.answers()], [200, 400])
 
     def test_continueWithThePlace(self) -> None:
         """`100 Continue` is sent when there is a place, not before."""

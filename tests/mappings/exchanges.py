@@ -26,6 +26,7 @@ class KeptExchange:
     authority: bytes = b"a.test"
     scheme: bytes = b"https"
     length: int | None = 0
+    expects: bool = False
     client: str = "192.0.2.1"
     client_port: int = 4000
     local_port: int = 443

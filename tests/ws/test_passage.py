@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.app_backend import AppBackend
+from hostedge.http.relay import Relay
+from hostedge.ipc import Woken
+from hostedge.model.site import App
 from hostedge.settings import Limits
 from hostedge.ws.passage import SOCKETS
 from tests.http.network import received
@@ -94,6 +99,26 @@ class PassageTests(SynchronousTestCase):
             stage.network.turn(6)
             received(stage.app.accept())
         self.assertEqual(stage.backend.sockets, 0)
+
+    def test_appThatIsGone(self) -> None:
+        """It waits as any request does for an app whose end the keeper hears of after us."""
+        stage = self.start()
+        means = stage.backend.means
+        app = AppBackend("demo/hello", App("hello", "wsgi", None), means)
+        stage.leaf = stage.sockets.leaf(Relay(app, "stream", stage.limits, stage.counters))
+        app.moved(1, "unix:/gone")
+        client = self.say(stage, REQUEST % b"")
+        keeper: Any = means.keeper
+        keeper.waiting.pop().callback(Woken(1, "unix:/gone"))
+        stage.network.advance(0.04)
+        self.assertEqual((len(keeper.asked), received(client)), (1, b""))
+        stage.network.advance(0.12)
+        keeper.waiting.pop().callback(Woken(2, stage.app.address))
+        stage.network.turn(6)
+        stage.grant(stage.serve())
+        self.assertTrue(received(client).startswith(b"HTTP/1.1 101 "))
+        self.assertEqual((app.places.taken, app.sockets), (0, 1))
+        app.cut("suspended")
 
     def test_invalid101(self) -> None:
         """One that is not the answer to our key opens nothing."""
