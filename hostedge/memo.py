@@ -13,6 +13,8 @@ from typing import TypeVar
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
+# a question that is longer is answered and not kept: full of those, a memo would be megabytes
+LONGEST = 256
 # more than all clients of a node use between them; a flood of new names costs only time
 LIMIT = 2048
 
@@ -30,6 +32,8 @@ class Memo(dict[Question, Answer]):
 
     def __missing__(self, question: Question) -> Answer:
         answer = self._work_out(question)
+        if isinstance(question, bytes | str) and len(question) > LONGEST:
+            return answer
         if len(self) >= self._limit:
             self.clear()
         self[question] = answer

@@ -133,8 +133,8 @@ class ClientConnection(Protocol, ABC):
         self.deadline = self._wheel.now + LINGER
         self._wheel.hasten(self)
 
-    def _linger_on(self, size: int) -> None:
-        """Bytes that nobody wants have come."""
+    def _linger_on(self, size: int, most: int = LINGER_SIZE) -> None:
+        """Bytes that nobody wants have come; `most`: it ends at more of them than that."""
         self._lingered += size
-        if self._lingered > LINGER_SIZE:
+        if self._lingered > most:
             self.end()

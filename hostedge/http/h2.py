@@ -30,14 +30,15 @@ from hostedge.http.client import (
     BODY_WINDOW,
     CHECK,
     LINGER,
+    LINGER_SIZE,
     READ_WINDOW,
     ClientConnection,
 )
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Fields
-from hostedge.http.h2_engine import FIRST_WINDOW, Engine, Terms
+from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
-from hostedge.http.h2_head import Malformed, read_request
+from hostedge.http.h2_head import Malformed, is_trailer, read_request
 from hostedge.http.h2_outflow import Stream
 from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
@@ -100,12 +101,17 @@ class H2(ClientConnection):
         self.transport.registerProducer(self, True)
         now = self._idle_since = self._wheel.now
         self._partial = (now, 0)
+        if entrance.draining:
+            # it was shaking hands when the others heard
+            self._say_goodbye()
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         if self._state != OPEN:
             if self._state == LINGERING:
-                self._linger_on(len(data))
+                # whoever has done nothing wrong may have sent what we had made room for
+                wrong = self.engine.broken
+                self._linger_on(len(data), LINGER_SIZE if wrong else CONNECTION_WINDOW)
             return
         engine, now = self.engine, self._wheel.now
         self._inside = True
@@ -185,14 +191,29 @@ class H2(ClientConnection):
         length = exchange.length
         if exchange.upgrade:
             # it is held back by windows, not by limits of bodies
-            exchange.take_body(data, last)
+            self._pass_on(exchange, data, last)
         elif length is not None and (arrived > length or (last and arrived < length)):
             exchange.keep_refusal("h2_malformed", "a body of another length than announced")
             self._fault(stream)
         elif arrived > self.entrance.limits.body_size:
             self._cut_off(exchange, "too_large")
         else:
+            self._pass_on(exchange, data, last)
+
+    def _pass_on(self, exchange: H2Exchange, data: bytes, last: bool) -> None:
+        try:
             exchange.take_body(data, last)
+        except Exception:  # noqa: BLE001 - the outermost shell; the other streams must not end
+            self._log.failure("the body of request {id} failed", id=exchange.id)
+            exchange.receiver = None
+            exchange.refuse("internal")
+
+    def trailers(self, stream: Stream, fields: Fields) -> bool:
+        exchange = cast("H2Exchange | None", stream.exchange)
+        if is_trailer(fields) and (exchange is None or exchange.tunnel is None):
+            return True
+        self.entrance.counters["h2_malformed"] += 1
+        return False
 
     def gone(self, stream: Stream) -> None:
         exchange = cast("H2Exchange | None", stream.exchange)
@@ -396,7 +417,7 @@ class H2(ClientConnection):
         if coming is None:
             # no leaf has seen it yet
             return
-        if exchange.paused or exchange.pending:
+        if exchange.begun or exchange.paused or exchange.pending:
             coming.rest(now, exchange.arrived)
         elif coming.lags(now, exchange.arrived, limits.body_timeout, limits.body_rate, BODY_WINDOW):
             self._cut_off(exchange, "body_timeout")

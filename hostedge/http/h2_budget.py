@@ -15,7 +15,7 @@ from hostedge.wire.h2_frame import DATA, PING, PRIORITY, SETTINGS, WINDOW_UPDATE
 RESETS = 200.0
 RESETS_PER_SECOND = 20.0
 PERIOD = 60.0
-# frames in a period; those that nothing is done for share a number, which grows with the streams:
+# frames in a period; those that nothing is done for share a number, which new streams raise:
 # a browser says more than once which of a page's images matters
 PER_PERIOD = {PING: 60, SETTINGS: 14}
 OTHERS = 120
@@ -45,6 +45,8 @@ class Budget:
         self._since = 0.0
         self._frames: dict[int, int] = {}
         self._updates = self._empty = 0
+        # how many streams there were at the last frame without use, and at that of the last period
+        self._streams = self._streams_before = 0
 
     def spend_reset(self, now: float) -> None:
         """
@@ -76,7 +78,11 @@ class Budget:
         Raises:
             Flood: too many of them.
         """
-        if self._count(PRIORITY, now) > OTHERS + OTHERS_OF_STREAM * streams:
+        count = self._count(PRIORITY, now)
+        if count == 1:
+            self._streams_before = self._streams
+        self._streams = streams
+        if count > OTHERS + OTHERS_OF_STREAM * (streams - self._streams_before):
             raise Flood("frames without use")
 
     def _count(self, kind: int, now: float) -> int:

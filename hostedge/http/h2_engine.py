@@ -76,6 +76,8 @@ from hostedge.wire.header_block import (
 MAX_CONTINUATIONS = 8
 MAX_BLOCK = 32_768
 MAX_TRAILERS = 16
+# with 32 bytes for each
+TRAILERS_SIZE = 8192 + 32 * MAX_TRAILERS
 # what a stream may send before anybody reads it; and from then on
 FIRST_WINDOW = DEFAULT_WINDOW
 WINDOW = 262_144
@@ -94,6 +96,9 @@ class Owner(Protocol):
 
     def body(self, stream: Stream, data: bytes, last: bool) -> None:
         """A piece of its body. `read` says when it has been dealt with."""
+
+    def trailers(self, stream: Stream, fields: list[Field]) -> bool:
+        """Whether these fields may follow its body; nobody else is told of them."""
 
     def gone(self, stream: Stream) -> None:
         """The stream was reset, by the client or for a fault of its: nobody wants an answer."""
@@ -149,6 +154,8 @@ class Engine:
         self._now = 0.0
         self._rest = b""
         self._last_id = 0
+        # the last one that we have said to look at, once we have said it
+        self._final_id = MAX_STREAM
         self._reset: dict[int, None] = {}
         # a block that goes on in the next frame: its stream, flags and pieces
         self._block_of = 0
@@ -289,7 +296,12 @@ class Engine:
     def _trailers(self, stream: Stream, fields: list[Field], last: bool) -> None:
         if stream.remote_ended:
             self.fault(stream, STREAM_CLOSED)
-        elif not last or len(fields) > MAX_TRAILERS or any(f[0][:1] == b":" for f in fields):
+        elif (
+            not last
+            or len(fields) > MAX_TRAILERS
+            or self._reader.unfolded > TRAILERS_SIZE
+            or not self._owner.trailers(stream, fields)
+        ):
             self.fault(stream, PROTOCOL_ERROR)
         else:
             # nobody asked for them, and merged into the fields they would lie
@@ -321,10 +333,11 @@ class Engine:
         self._useful += len(data)
         if len(data) < size:
             self.read(stream, size - len(data))
+        if data:
+            self._budget.earn_data()
         if flags & END_STREAM:
             self._ended(stream, data)
         elif data:
-            self._budget.earn_data()
             self._owner.body(stream, data, False)
         else:
             self._budget.spend_empty()
@@ -370,7 +383,7 @@ class Engine:
             elif setting == MAX_FRAME_SIZE:
                 if not MAX_FRAME <= value < 1 << 24:
                     raise ConnectionFault(PROTOCOL_ERROR, "not a size of frames")
-            elif setting == ENABLE_PUSH and value > 1:
+            elif setting in (ENABLE_PUSH, NO_RFC7540_PRIORITIES) and value > 1:
                 raise ConnectionFault(PROTOCOL_ERROR, "not a yes or no")
         self._frames.append(SETTINGS_ACK)
 
@@ -400,7 +413,7 @@ class Engine:
             return
         stream = self.streams.get(number)
         if stream is None:
-            if number > self._last_id:
+            if number > self._last_id or not number & 1:
                 raise ConnectionFault(PROTOCOL_ERROR, "a window of such a stream")
             return
         window = grown(stream.send_window, size)
@@ -511,6 +524,7 @@ class Engine:
         """Say which stream was the last one; what comes on others is dropped."""
         if not self.closed and not self.broken:
             self.leaving = self.closed = True
+            self._final_id = self._last_id
             self._frames.append(goaway(self._last_id, code))
 
     # what goes out
@@ -563,7 +577,8 @@ class Engine:
     def _break(self, code: int, detail: str) -> None:
         self.broken, self.broken_by = detail, code
         self._rest = b""
-        self._frames.append(goaway(self._last_id, code))
+        # it must not be higher than it was: RFC 9113 section 6.8
+        self._frames.append(goaway(min(self._last_id, self._final_id), code))
 
 
 # by the type of a frame

@@ -15,7 +15,7 @@ from hostedge.http.answering import CLIENT_GONE, Answering
 from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
-from hostedge.http.h2_tunnel import Tunnel
+from hostedge.http.h2_tunnel import PIECE, Tunnel
 from hostedge.http.pace import Pace
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
@@ -74,7 +74,7 @@ class H2Exchange(Answering):
         if request.upgrade:
             # the stream stays open, but no body comes
             self.complete = True
-        self.pending: list[bytes] = []
+        self.pending = bytearray()
         self.arrived = 0
         self.coming: Pace | None = None
         self.ended = False
@@ -103,7 +103,8 @@ class H2Exchange(Answering):
             self.tunnel.arrived(data, last)
             return
         if data:
-            self.pending.append(data)
+            # together, however small the pieces are in which it comes
+            self.pending += data
         if last:
             self.arrived_all = True
             self.spend("body", monotonic() - self.started)
@@ -119,7 +120,8 @@ class H2Exchange(Answering):
         pending = self.pending
         while self.receiver is not None and not self.paused:
             if pending:
-                data = pending.pop(0)
+                data = bytes(pending[:PIECE])
+                del pending[:PIECE]
                 self.receiver.body_data(data)
                 self.engine.read(self.stream, len(data))
             elif self.arrived_all and not self.complete:
@@ -129,9 +131,9 @@ class H2Exchange(Answering):
                 return
 
     def _drop_body(self, wanted: bool) -> None:
-        for data in self.pending:
-            self.engine.read(self.stream, len(data), wanted)
-        self.pending.clear()
+        if self.pending:
+            self.engine.read(self.stream, len(self.pending), wanted)
+            self.pending.clear()
 
     # the answer
 
@@ -234,7 +236,7 @@ class H2Exchange(Answering):
         told.append((b"date", self.entrance.date()))
         self.engine.answer(self.stream, make_block(200, told), False)
         self.tunnel = Tunnel(self.connection, self.stream, successor)
-        rest = b"".join(self.pending)
+        rest = bytes(self.pending)
         self._drop_body(True)
         if self.arrived_all:
             self.tunnel.arrived(b"", True)

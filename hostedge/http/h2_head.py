@@ -195,6 +195,15 @@ def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes,
     return fields, hosts, length, expectation, odd
 
 
+def is_trailer(block: Fields) -> bool:
+    """Whether these fields may stand behind a body, as RFC 9113 section 8.1 has it."""
+    try:
+        _read_fields(block)
+    except BadRequest:
+        return False
+    return True
+
+
 _BLANKS = frozenset((b" ", b"\t"))
 
 

@@ -19,7 +19,7 @@ BATCH = 65_536
 # bytes that wait on one stream: its producer is stopped, and goes on
 HIGH = 65_536
 LOW = 32_768
-# bytes that wait on all streams: from here on one frame that waits is enough to be stopped
+# bytes that wait on all streams: from here on every producer has to stop
 CROWDED = 262_144
 
 
@@ -67,6 +67,8 @@ class Outflow:
         # streams whose last frame has gone
         self.finished: list[Stream] = []
         self._ring: dict[Stream, None] = {}
+        # stopped though little of theirs waits, since so much of the others' does
+        self._crowd: dict[Stream, None] = {}
         self._batched = 0
 
     def send(self, stream: Stream, data: bytes, last: bool) -> None:
@@ -89,16 +91,29 @@ class Outflow:
     def forget(self, stream: Stream) -> None:
         """The stream has ended otherwise."""
         self._ring.pop(stream, None)
+        self._crowd.pop(stream, None)
         self.waiting -= len(stream.waiting)
         stream.waiting = b""
         stream.last = stream.stopped = False
+        if self._crowd and self.waiting < CROWDED:
+            self._relieve_crowd()
 
     def stop(self, stream: Stream) -> bool:
         """Whether the stream's producer has to stop; it then stands in `relieved` some day."""
-        size = len(stream.waiting)
-        if size >= HIGH or (size and self.waiting >= CROWDED):
+        if len(stream.waiting) >= HIGH:
             stream.stopped = True
+        elif self.waiting >= CROWDED:
+            stream.stopped = True
+            self._crowd[stream] = None
         return stream.stopped
+
+    def _relieve_crowd(self) -> None:
+        for stream in self._crowd:
+            # the others go on when enough of theirs has been sent
+            if stream.stopped and len(stream.waiting) <= LOW:
+                stream.stopped = False
+                self.relieved.append(stream)
+        self._crowd.clear()
 
     def fill(self) -> None:
         """Put together what may go now, up to a batch."""
@@ -142,9 +157,11 @@ class Outflow:
         self._put(stream, waiting, size, last)
         if not last:
             self._line_up(stream)
-        if stream.stopped and len(stream.waiting) <= LOW:
+        if stream.stopped and len(stream.waiting) <= LOW and stream not in self._crowd:
             stream.stopped = False
             self.relieved.append(stream)
+        if self._crowd and self.waiting < CROWDED:
+            self._relieve_crowd()
         return True
 
     def _put(self, stream: Stream, data: bytes | memoryview, size: int, last: bool) -> None:

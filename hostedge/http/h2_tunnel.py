@@ -14,6 +14,9 @@ from hostedge.http.exchange import Producer, Successor, Transport
 from hostedge.http.h2_outflow import Stream
 from hostedge.wire.h2_frame import CANCEL
 
+# bytes that a successor is given at once: what follows waits where it stops reading
+PIECE = 65_536
+
 if TYPE_CHECKING:
     from hostedge.http.h2 import H2
 
@@ -34,7 +37,7 @@ class Tunnel(Transport):
         self._paused = False
         self._is_ending = False
         # what has come while it was paused, and whether anything follows
-        self._held: list[bytes] = []
+        self._held = bytearray()
         self._ended = False
 
     # what the stream says
@@ -42,13 +45,14 @@ class Tunnel(Transport):
     def arrived(self, data: bytes, last: bool) -> None:
         """Bytes of the client; `last`: it has ended its side."""
         if data:
-            self._held.append(data)
+            self._held += data
         self._ended = self._ended or last
         self._deliver()
 
     def _deliver(self) -> None:
         while self._held and not self._paused and self._successor is not None:
-            data = self._held.pop(0)
+            data = bytes(self._held[:PIECE])
+            del self._held[:PIECE]
             self._successor.dataReceived(data)
             self._engine.read(self.stream, len(data))
         if self._ended and not self._held and not self._paused:

@@ -24,6 +24,8 @@ from tests.http.h2_parts import (
 from tests.http.parts import EchoLeaf, Waiting, with_limits
 
 CASES = Path(__file__).parent.parent / "cases" / "h2"
+# inputs of so many bytes are cut at some positions
+LONG = 1500
 
 
 class Forked:
@@ -56,6 +58,25 @@ class CaseTests(SynchronousTestCase):
         del counters["http_connections"], counters["h2_connections"]
         return heard.words(), counters, router.reached
 
+    @staticmethod
+    def faults(counters: dict[str, int]) -> dict[str, int]:
+        """Without what depends on what else comes in the same breath."""
+        others = ("http_requests", "h2_cancelled", "h2_refused_streams", "http_client_gone")
+        return {name: count for name, count in counters.items() if name not in others}
+
+    @staticmethod
+    def cuts(raw: bytes) -> list[int]:
+        """Every position; of long inputs those around some of the borders of frames."""
+        if len(raw) < LONG:
+            return list(range(1, len(raw)))
+        borders, at = [], 24 if raw.startswith(b"PRI") else 0
+        while at < len(raw):
+            borders.append(at)
+            at += 9 + int.from_bytes(raw[at : at + 3], "big")
+        some = (*borders[:10], *borders[:: len(borders) // 10 + 1], *borders[-10:])
+        around = {border + by for border in some for by in range(-10, 11)}
+        return sorted(cut for cut in around if 0 < cut < len(raw))
+
     def test_cases(self) -> None:
         """In one piece and cut at every position, a case has its outcome; a fault counts once."""
         paths = sorted(CASES.glob("*.case"))
@@ -65,20 +86,18 @@ class CaseTests(SynchronousTestCase):
             words, counters, reached = self.outcome([raw])
             self.assertEqual(words, wanted, path.name)
             self.assertEqual(sorted(counters), names.split()[1:], path.name)
-            faults = set(counters) - {"http_requests", "h2_cancelled", "h2_refused_streams"}
-            self.assertLessEqual(sum(counters[name] for name in faults), 1, path.name)
+            faults = self.faults(counters)
+            self.assertLessEqual(sum(faults.values()), 1, path.name)
             # what was reset in the same breath has reached nobody
             came = counters.get("http_requests", 0) - counters.get("h2_cancelled", 0)
             # nor what asks for a WebSocket where there are none
             came -= len({"http_requests", "refused_protocol"} & counters.keys()) // 2
             self.assertEqual(reached, came, path.name)
-            step = max(1, len(raw) // 100)
-            for cut in range(1, len(raw), step):
-                got = self.outcome([raw[:cut], raw[cut:]])[0]
-                self.assertEqual(got, wanted, (path.name, cut))
-            if len(raw) < 1000:
-                bytewise = [raw[i : i + 1] for i in range(len(raw))]
-                self.assertEqual(self.outcome(bytewise)[0], wanted, path.name)
+            bytewise = [raw[i : i + 1] for i in range(len(raw))]
+            for pieces in (bytewise, *([raw[:cut], raw[cut:]] for cut in self.cuts(raw))):
+                got, counters, _ = self.outcome(pieces)
+                self.assertEqual(got, wanted, (path.name, len(pieces[0])))
+                self.assertEqual(self.faults(counters), faults, (path.name, len(pieces[0])))
         self.assertEqual(self.flushLoggedErrors(), [])
 
 
@@ -231,9 +250,9 @@ class ConnectionTests(SynchronousTestCase):
         (exchange,) = self.leaf.exchanges
         exchange.receive(self.leaf)
         self.hear()
-        self.assertEqual(len(self.leaf.heard), 3)
+        self.assertEqual(self.leaf.heard, [piece * 3])
         # it is read, so more may be on its way
-        self.assertEqual(self.heard.updates[1], 32_768 + WINDOW - FIRST_WINDOW)
+        self.assertEqual(self.heard.updates[1], 3 * 16_384 + WINDOW - FIRST_WINDOW)
 
     def test_connectionWindowGrowsBack(self) -> None:
         """A body larger than all windows arrives, piece by piece, and nothing is lost."""
@@ -275,7 +294,64 @@ class ConnectionTests(SynchronousTestCase):
         self.tell(frame("DATA", 0, 1, b"cd"), frame("DATA", 1, 1, b"ef"))
         self.assertEqual(self.leaf.heard, [b"ab"])
         exchange.resume_body()
-        self.assertEqual(self.leaf.heard, [b"ab", b"cd", b"ef", "end"])
+        self.assertEqual(self.leaf.heard, [b"ab", b"cdef", "end"])
+
+    def test_bodyInSmallPieces(self) -> None:
+        """However small the pieces of a body are that waits, it is told in few."""
+        self.leaf.answer = self.leaf.exchanges.append  # type: ignore[method-assign]
+        self.tell(request(1, "POST", end=False))
+        for _ in range(60):
+            self.tell(frame("DATA", 0, 1, b"x") * 1000)
+        self.tell(frame("DATA", 1, 1, b"end"))
+        self.leaf.exchanges[0].receive(self.leaf)
+        self.assertEqual(self.leaf.heard, [b"x" * 60_000 + b"end", "end"])
+
+    def test_emptyFramesInManyRequests(self) -> None:
+        """A client that begins each body with an empty frame is no flood."""
+        for number in range(1, 61, 2):
+            empty, data = frame("DATA", 0, number), frame("DATA", 1, number, b"hello")
+            self.tell(request(number, "POST", end=False), empty, data)
+        self.assertEqual((len(self.leaf.exchanges), self.heard.goodbyes), (30, []))
+
+    def test_receiverThatFails(self) -> None:
+        """A leaf that fails while it reads costs its own stream."""
+
+        def fail(data: bytes) -> None:
+            raise RuntimeError("it fails")
+
+        self.tell(request(1, "POST", end=False), request(3))
+        self.leaf.body_data = fail  # type: ignore[method-assign]
+        self.tell(frame("DATA", 0, 1, b"x"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.heard.statuses, {1: [500]})
+        self.leaf.exchanges[1].respond(200, [], b"")
+        self.hear()
+        self.assertEqual(self.heard.statuses[3], [200])
+
+    def test_goodbyeIsFinal(self) -> None:
+        """A fault after the goodbye names no later stream than that did; it was not looked at."""
+        self.tell(request(1))
+        self.protocol.engine.close()
+        self.protocol.flush()
+        self.tell(request(5), request(7), frame("PING", 0, 0, b"short"))
+        self.assertEqual(self.heard.goodbyes, [("NO_ERROR", 1), ("FRAME_SIZE_ERROR", 1)])
+
+    def test_handshakeWhileDraining(self) -> None:
+        """A connection that is made while the edge drains hears goodbye at once."""
+        self.scene.entrance.draining = True
+        protocol, client, heard = self.scene.meet()
+        self.assertEqual(heard.goodbyes[:1], [("NO_ERROR", 2**31 - 1)])
+
+    def test_streamingBothWays(self) -> None:
+        """A request whose answer has begun may be silent as long as it likes."""
+        self.tell(request(1, "POST", end=False))
+        (exchange,) = self.leaf.exchanges
+        exchange.begin(200, [], None)
+        for _ in range(60):
+            exchange.write(b"event")
+            self.hear()
+            self.scene.pass_time(1)
+        self.assertEqual(self.heard.reset, {})
 
     def test_bodyThatIsAllThere(self) -> None:
         """What came with its end at once has a length, although none was said."""

@@ -39,13 +39,14 @@ class BudgetTests(SynchronousTestCase):
             self.assertRaises(Flood, budget.spend_frame, kind, 2 * PERIOD)
 
     def test_framesWithoutUse(self) -> None:
-        """A number in a period, and more for a client that asks for more."""
-        for streams, most in ((0, 120), (300, 120 + 8 * 300)):
+        """A number in a period, and more for a client that asks for more in it."""
+        for streams, more in (((0, 0), (0, 0)), ((300, 300), (2400, 0)), ((300, 310), (2400, 80))):
             budget = Budget()
-            for now in (1.0, 1.0 + PERIOD):
-                for _ in range(most):
-                    budget.spend_other(now, streams)
-            self.assertRaises(Flood, budget.spend_other, 2 * PERIOD, streams)
+            for period in (0, 1):
+                now = 1.0 + period * PERIOD
+                for _ in range(120 + more[period]):
+                    budget.spend_other(now, streams[period])
+            self.assertRaises(Flood, budget.spend_other, 2 * PERIOD, streams[1])
 
     def test_updates(self) -> None:
         """A few, and more with each stream and with what was sent."""

@@ -38,6 +38,9 @@ class Hearing:
     def body(self, stream: Stream, data: bytes, last: bool) -> None:
         self.heard.append(("body", stream.id, data, last))
 
+    def trailers(self, stream: Stream, fields: list[tuple[bytes, bytes]]) -> bool:
+        return all(name[:1] != b":" for name, _ in fields)
+
     def gone(self, stream: Stream) -> None:
         self.heard.append(("gone", stream.id))
 

@@ -62,12 +62,22 @@ class OutflowTests(SynchronousTestCase):
         self.assertEqual((self.out.relieved, stream.stopped), ([stream], False))
 
     def test_crowd(self) -> None:
-        """When many wait, each may add less."""
+        """When many wait, no other may begin; it goes on when enough of theirs was sent."""
+        streams = []
         for number in range(1, 2 * (CROWDED // 1000) + 4, 2):
             stream = Stream(number, 0, 0)
             self.out.send(stream, b"x" * 1000, False)
             self.assertEqual(self.out.stop(stream), self.out.waiting >= CROWDED)
-        self.assertFalse(self.out.stop(Stream(9999, 0, 0)))
+            streams.append(stream)
+        late = Stream(9999, 0, 0)
+        self.assertTrue(self.out.stop(late))
+        for stream in streams[:8]:
+            self.assertEqual(self.out.relieved, [])
+            self.out.forget(stream)
+            if self.out.waiting < CROWDED:
+                break
+        self.assertIn(late, self.out.relieved)
+        self.assertFalse(late.stopped)
 
     def test_forgotten(self) -> None:
         """Nothing is left of a stream that ended otherwise."""

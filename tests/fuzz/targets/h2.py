@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from hostedge.errors import CAUSES, BadRequest
 from hostedge.http.h2_engine import CONNECTION_WINDOW, Engine, Terms
-from hostedge.http.h2_head import read_request
+from hostedge.http.h2_head import is_trailer, read_request
 from hostedge.http.h2_outflow import Stream
 from hostedge.wire.header_block import Field, make_block
 from tests.fuzz.targets.kind import Target, plain_cases, with_cuts
@@ -59,6 +59,9 @@ class Owner:
         self.engine.answer(stream, make_block(200, [(b"x-a", b"b")]), not body)
         if body:
             self.engine.send(stream, body, True)
+
+    def trailers(self, stream: Stream, fields: list[Field]) -> bool:
+        return is_trailer(fields)
 
     def gone(self, stream: Stream) -> None:
         self.open.discard(stream.id)
