@@ -55,6 +55,7 @@ from hostedge.wire.h2_frame import (
     SETTINGS,
     SETTINGS_ACK,
     STREAM_CLOSED,
+    ConnectionFault,
     goaway,
     header_frames,
     ping,
@@ -62,6 +63,7 @@ from hostedge.wire.h2_frame import (
     read_setting,
     rst_stream,
     settings_frame,
+    unpadded,
     window_update,
 )
 from hostedge.wire.header_block import (
@@ -115,14 +117,6 @@ class Terms:
     header_list: int = 32_768
     # what a stream may send from when somebody reads it on
     window: int = WINDOW
-
-
-class ConnectionFault(Exception):
-    """Nothing that follows can be trusted; `code` is what RFC 9113 calls the reason."""
-
-    def __init__(self, code: int, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 class Engine:
@@ -245,7 +239,7 @@ class Engine:
         if not number & 1:
             raise ConnectionFault(PROTOCOL_ERROR, "a request on such a stream")
         if flags & (PADDED | PRIORITISED):
-            payload = _unpadded(payload, flags, 5 if flags & PRIORITISED else 0)
+            payload = unpadded(payload, flags, 5 if flags & PRIORITISED else 0)
         if flags & END_HEADERS:
             self._whole_block(number, flags, payload)
         else:
@@ -329,7 +323,7 @@ class Engine:
         if stream.receive_window < 0:
             self.fault(stream, FLOW_CONTROL_ERROR)
             return
-        data = _unpadded(payload, flags, 0) if flags & PADDED else payload
+        data = unpadded(payload, flags, 0) if flags & PADDED else payload
         self._useful += len(data)
         if len(data) < size:
             self.read(stream, size - len(data))
@@ -587,15 +581,3 @@ _HANDLERS: tuple[Callable[[Engine, int, int, bytes], None], ...] = (
     *(Engine._push_promise, Engine._ping, Engine._goaway, Engine._window_update),
     Engine._continuation,
 )
-
-
-def _unpadded(payload: bytes, flags: int, skipped: int) -> bytes:
-    """A payload without its padding and the fields before it."""
-    padding = start = 0
-    if flags & PADDED:
-        padding, start = payload[0] if payload else 0, 1
-    start += skipped
-    end = len(payload) - padding
-    if end < start:
-        raise ConnectionFault(PROTOCOL_ERROR, "more padding than there is")
-    return payload[start:end]

@@ -89,3 +89,28 @@ def ping(payload: bytes, flags: int = 0) -> bytes:
 
 def goaway(last_stream: int, code: int) -> bytes:
     return _goaway(0, 8, GOAWAY, 0, 0, last_stream, code)
+
+
+class ConnectionFault(Exception):
+    """Nothing that follows can be trusted; `code` is what RFC 9113 calls the reason."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def unpadded(payload: bytes, flags: int, skipped: int) -> bytes:
+    """
+    A payload without its padding and the fields before it, which are `skipped` bytes.
+
+    Raises:
+        ConnectionFault: there is more padding than payload.
+    """
+    padding = start = 0
+    if flags & PADDED:
+        padding, start = payload[0] if payload else 0, 1
+    start += skipped
+    end = len(payload) - padding
+    if end < start:
+        raise ConnectionFault(PROTOCOL_ERROR, "more padding than there is")
+    return payload[start:end]

@@ -71,3 +71,17 @@ class FrameTests(SynchronousTestCase):
             ends = ["END_HEADERS" in each.flags for each in (first, *others)]
             self.assertEqual(ends, [False] * len(others) + [True])
             self.assertEqual(sum(len(each.data) for each in (first, *others)), size)
+
+    def test_unpadded(self) -> None:
+        """What is left of a payload; more padding than there is breaks the connection."""
+        padded, prioritised = h2_frame.PADDED, h2_frame.PRIORITISED
+        for payload, flags, skipped, wanted in (
+            *((b"abc", 0, 0, b"abc"), (b"\2abc\0\0", padded, 0, b"abc"), (b"\1\0", padded, 0, b"")),
+            *((b"12345abc", prioritised, 5, b"abc"), (b"\x0112345abc\0", padded, 5, b"abc")),
+        ):
+            self.assertEqual(h2_frame.unpadded(payload, flags, skipped), wanted)
+        for payload, flags, skipped in ((b"", padded, 0), (b"\4abc", padded, 0), (b"1234", 0, 5)):
+            fault = self.assertRaises(
+                h2_frame.ConnectionFault, h2_frame.unpadded, payload, flags, skipped
+            )
+            self.assertEqual(fault.code, h2_frame.PROTOCOL_ERROR)
