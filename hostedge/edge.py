@@ -34,6 +34,7 @@ from hostedge.observe.sites import Sites
 from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
+from hostedge.routes.readings import merged
 from hostedge.settings import Settings
 from hostedge.store.hosts import Hosts
 from hostedge.ws.passage import Sockets
@@ -80,6 +81,8 @@ def make_router(
         exchange.revision = routes.revision
         exchange.site = site = active_site(routes.domain) or add_site(routes.domain)
         site.begun += 1
+        if routes.merges:
+            exchange.path = merged(exchange.path)
         return routes.only or routes.leaf(exchange.path) or "no_mapping"
 
     return route

@@ -101,6 +101,7 @@ _DOMAIN = shape_of(
         "name": site_name,
         "aliases": sequence(site_name),
         "errors": sequence(_ERROR_PAGE.read),
+        "encoded_slash": one_of("strictest", "allow", "reject"),
     },
     skip="mappings",
 )

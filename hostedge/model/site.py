@@ -88,6 +88,12 @@ class Domain:
     aliases: tuple[str, ...] = ()
     mappings: tuple[Mapping, ...] = ()
     errors: tuple[ErrorPage, ...] = ()
+    # what becomes of a path that others may read as one for another mapping: "strictest" refuses
+    # it, "allow" takes it as it came, "reject" refuses every escaped slash
+    encoded_slash: str = "strictest"
+    # how paths are matched: `//` as one slash; without regard to upper and lower case
+    merge_slashes: bool = False
+    ignore_case: bool = False
 
 
 @frozen

@@ -16,9 +16,10 @@ from attrs import field, frozen
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Exchange, Leaf
-from hostedge.model.keys import account_key, domain_key, keys_named_by
+from hostedge.model.keys import account_key, domain_key, keys_named_by, named_by
 from hostedge.model.site import Found
 from hostedge.routes.match import Node, match, plant
+from hostedge.routes.readings import has_one_reading, readings
 from hostedge.wire.target import split_target
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class HostRoutes:
     tree: Node
     # the one leaf of a host that has a mapping of `/` and no other
     only: Leaf | None = None
+    # how paths are matched, where not as they come: `model.site.Domain` tells
+    merges: bool = False
+    folds: bool = False
+    rejects: bool = False
+    # what stands behind each mapping, by its prefix, where a path read otherwise could reach what
+    # it must not; empty: all readings are one
+    behind: Mapping[bytes, object] = field(factory=dict)
     # the site's own pages, by status or class of it
     pages: Mapping[str, str] = field(factory=dict)
 
@@ -55,8 +63,33 @@ class HostRoutes:
         """Find what answers for a path in match form; None: no mapping."""
         if self.only is not None:
             return self.only
-        node = match(self.tree, path)
+        if self.rejects and (b"%2F" in path or b"%5C" in path):
+            return ESCAPED_SLASH
+        node = self.node(path)
+        if self.behind and not has_one_reading(path) and self.disagreeing(path):
+            return AMBIGUOUS
         return None if node is None else node.leaf
+
+    def node(self, path: bytes) -> Node | None:
+        """The mapping that a path is matched with as it came."""
+        return match(self.tree, path.lower() if self.folds else path)
+
+    def disagreeing(self, path: bytes) -> tuple[bytes, Node] | None:
+        """
+        A reading of a path, and the mapping it belongs to, behind which stands something else than
+        behind that of the path itself; None: whoever reads it gets to the same.
+
+        No mapping is stricter than another, so none of them may answer.
+        """
+        chosen = self.node(path)
+        if chosen is None:
+            return None
+        mine = self.behind[chosen.prefix]
+        for reading in readings(path)[1:]:
+            node = self.node(reading)
+            if node is not None and self.behind[node.prefix] != mine:
+                return reading, node
+        return None
 
 
 @frozen
@@ -73,17 +106,24 @@ class Refusing:
         return [self.reason]
 
 
+ESCAPED_SLASH = Refusing("bad_path", "the domain rejects escaped slashes")
+AMBIGUOUS = Refusing("bad_path", "others may read this path as one for another mapping")
+
+
 def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> HostRoutes:
     """Put the leaves of a host together; a mapping that cannot work becomes one that says so."""
-    account = found.account
+    account, domain = found.account, found.domain
     root = Node()
+    behind: dict[bytes, object] = {}
     if account.suspended:
         plant(root, b"", Refusing("suspended", f"account {account.name} is suspended"))
     else:
         by_value = {kind.value: kind for kind in kinds}
-        for mapping in found.domain.mappings:
+        for mapping in domain.mappings:
             try:
                 prefix = match_prefix(mapping.path)
+                if domain.ignore_case:
+                    prefix = prefix.lower()
             except BadRequest:
                 # no request can have this path: `%00`, or `%2e%2e` above the root
                 continue
@@ -94,20 +134,35 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
                 reason = f"account {account.name} has no app or pool named {missing.args[0]}"
                 leaf = Refusing("not_configured", reason)
             plant(root, prefix, leaf)
+            behind.setdefault(prefix, _behind(mapping.to))
+    if domain.encoded_slash == "allow" or len({*map(repr, behind.values())}) < 2:
+        behind.clear()
+    rejects = domain.encoded_slash == "reject"
     return HostRoutes(
         name=found.name,
         account=account.name,
-        domain=found.domain.name,
+        domain=domain.name,
         keys=frozenset(
-            keys_named_by(found.domain, account.name)
-            | {domain_key(found.domain.name), account_key(account.name)}
+            keys_named_by(domain, account.name)
+            | {domain_key(domain.name), account_key(account.name)}
         ),
         revision=found.revision,
         tree=root,
-        only=None if root.children else root.leaf,
+        only=None if root.children or rejects else root.leaf,
+        merges=domain.merge_slashes,
+        folds=domain.ignore_case,
+        rejects=rejects,
+        behind=behind,
         # why an account is suspended is not its own to say
-        pages={} if account.suspended else {p.status: p.page for p in found.domain.errors},
+        pages={} if account.suspended else {p.status: p.page for p in domain.errors},
     )
+
+
+def _behind(to: object) -> object:
+    """What stands behind a mapping: the app or pool that it names first, else what it says."""
+    for _, kind, name in named_by(to):
+        return kind, name
+    return to
 
 
 def match_prefix(path: str) -> bytes:

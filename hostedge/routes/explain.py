@@ -16,7 +16,8 @@ from hostedge.errors import CAUSES, BadRequest
 from hostedge.http.exchange import OfApp
 from hostedge.model.keys import domain_key
 from hostedge.routes.compile import HostRoutes
-from hostedge.routes.match import Node, is_under, match
+from hostedge.routes.match import Node, is_under
+from hostedge.routes.readings import has_one_reading, merged
 from hostedge.wire.host import split_authority
 from hostedge.wire.target import origin_form, split_target
 
@@ -68,6 +69,8 @@ def _steps(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) ->
         yield Step("host", "none", reason, domain_key(host))
         raise BadRequest("unknown_host")
     yield _host(host, routes)
+    if routes.merges:
+        path = merged(path)
     leaf = routes.leaf(path)
     yield _mapping(routes, path)
     if leaf is None:
@@ -86,12 +89,20 @@ def _host(host: str, routes: HostRoutes) -> Step:
 
 
 def _mapping(routes: HostRoutes, path: bytes) -> Step:
-    chosen = match(routes.tree, path)
+    chosen = routes.node(path)
     every = [node.prefix for node in _planted(routes.tree)]
     lost = [p for p in every if is_under(path, p) and (chosen is None or p != chosen.prefix)]
     others = len(every) - len(lost) - (chosen is not None)
     if chosen is None:
         return Step("mapping", "none", f"none of {len(every)} mappings is a prefix of the path")
+    other = routes.disagreeing(path) if routes.behind and not has_one_reading(path) else None
+    if other is not None:
+        reading, node = other
+        reason = (
+            f"may also be read as {reading.decode('ascii', 'backslashreplace')}, "
+            f"which is for {_shown(node.prefix)}; `encoded_slash` of the domain says what then"
+        )
+        return Step("mapping", _shown(chosen.prefix), reason)
     reason = "the longest prefix"
     if lost:
         reason += f"; shorter: {', '.join(map(_shown, lost))}"

@@ -55,6 +55,58 @@ class CompileTests(SynchronousTestCase):
         self.assertIs(routes.leaf(b"/x/y"), routes.only)
         self.assertEqual(word(routes.only), "root")
 
+    def ambiguous(self, **options: object) -> HostRoutes:
+        base = found(("/", Say("root")), ("/admin", Say("admin")), ("/img", Say("root")))
+        return compile_host(evolve(base, domain=evolve(base.domain, **options)), KINDS, TestParts())
+
+    def test_ambiguousPaths(self) -> None:
+        """
+        A path that somebody may read as one for another mapping is refused; where all readings
+        lead to the same it passes.
+        """
+        routes = self.ambiguous()
+        for path in (
+            *(
+                b"/admin%2Fusers",
+                b"/admin;x",
+                b"/ADMIN",
+                b"//admin",
+                b"/x%2F..%2Fadmin",
+                b"/..;/admin",
+            ),
+            *(b"/%252e%252e/admin", b"/x%5C..%5Cadmin", b"/admin/..;/x"),
+        ):
+            self.assertEqual(self.cause(routes.leaf(path)), "bad_path", path)
+        for path, answered in (
+            *((b"/a%2Fb", "root"), (b"/admin/a%2Fb", "admin"), (b"/admin//x", "admin")),
+            *((b"/A;b//c", "root"), (b"//img", "root"), (b"/IMG;x", "root"), (b"/adminX", "root")),
+        ):
+            self.assertEqual(word(routes.leaf(path)), answered, path)
+
+    def test_oneBackend(self) -> None:
+        """Where everything is one app's, no reading can reach what it must not."""
+        routes = self.compiled(("/", UseApp("hello")), ("/admin", UseApp("hello")))
+        self.assertEqual(word(routes.leaf(b"/x%2F..%2Fadmin")), "demo/hello")
+
+    def test_encodedSlash(self) -> None:
+        """A domain may take such paths as they come, or refuse every escaped slash."""
+        self.assertEqual(word(self.ambiguous(encoded_slash="allow").leaf(b"/admin%2Fx")), "root")
+        rejecting = self.ambiguous(encoded_slash="reject")
+        self.assertEqual(self.cause(rejecting.leaf(b"/a%2Fb")), "bad_path")
+        self.assertEqual(word(rejecting.leaf(b"/a/b")), "root")
+        base = found(("/", Say("root")))
+        base = evolve(base, domain=evolve(base.domain, encoded_slash="reject"))
+        alone = compile_host(base, KINDS, TestParts())
+        self.assertEqual(self.cause(alone.leaf(b"/a%5Cb")), "bad_path")
+
+    def test_ignoreCase(self) -> None:
+        """Upper and lower case may be the same to a domain, in paths and in mappings."""
+        base = found(("/", Say("root")), ("/Admin", Say("admin")))
+        base = evolve(base, domain=evolve(base.domain, ignore_case=True))
+        routes = compile_host(base, KINDS, TestParts())
+        for path in (b"/admin", b"/ADMIN/x"):
+            self.assertEqual(word(routes.leaf(path)), "admin")
+
     def test_errorPages(self) -> None:
         """A status has its own page, else that of its class; a suspended account has none."""
         pages = (ErrorPage("404", "here: no"), ErrorPage("5xx", "soon"))

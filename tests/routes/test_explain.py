@@ -57,6 +57,15 @@ class ExplainTests(SynchronousTestCase):
             ],
         )
 
+    def test_ambiguousPath(self) -> None:
+        """
+        A path that is refused for how others may read it is told with that reading.
+        """
+        told = self.told("http://a.test/y%2F..%2Fapi")
+        self.assertEqual(told[2][:2], ("mapping", "/"))
+        self.assertIn("may also be read as /api, which is for /api", told[2][2])
+        self.assertIn("others may read this path", told[3][1])
+
     def test_whoHasDecided(self) -> None:
         """
         The domain that has the name, and the app behind the leaf, are named by their keys.

@@ -1,0 +1,1 @@
+A path that others may read as one for another mapping, as `//admin` or `/x%2F..%2Fadmin`, is answered 400 where something else stands behind that mapping; `encoded_slash`, `merge_slashes` and `ignore_case` of a domain change it.
