@@ -25,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 
 from hostedge.api.parts import Node
 from hostedge.api.site_series import SiteSeries
+from hostedge.balance.pressure import Step
 from hostedge.observe.counters import NAMES
 from hostedge.observe.sites import BOUNDS
 
@@ -36,6 +37,7 @@ _GAUGES = {
     "store_revision": "the newest revision of the route store that is in force",
     "hosts": "names that are kept compiled",
     "pressure": "how much of what it can bear the edge has to bear: 1 is all",
+    "overload_step": "0 calm, 1 idle connections get less time, 2 HTTP/2 as well, 3 none accepted",
     "reactor_lag_seconds": "how late its reactor was, a moment ago",
 }
 # in the report of an edge, where it is another word
@@ -105,6 +107,8 @@ def _gauges(edges: list[dict[str, Any]]) -> Iterator[Metric]:
 def _gauge(edge: dict[str, Any], name: str) -> float:
     if name == "hosts":
         return float(edge["hosts"]["hosts"])
+    if name == "overload_step":
+        return float(Step[str(edge["step"]).upper()])
     return float(edge[_KEYS.get(name, name)])
 
 

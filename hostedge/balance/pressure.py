@@ -13,7 +13,6 @@ A step is left again only a good way below where it was entered, so that it does
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 from attrs import frozen
@@ -88,8 +87,3 @@ def idle_time(usual: float, pressure: float, step: Step) -> float:
     start = ENTERED[Step.SHORTEN]
     part = min(max((pressure - start) / (SHORTEST - start), 0.0), 1.0)
     return usual - (usual - LEAST_IDLE) * part
-
-
-def standing_lag(lags: Iterable[float]) -> float:
-    """What the reactor is late at least: one long turn is none, a second of them is."""
-    return min(lags, default=0.0) / FULL_LAG

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from hostedge.balance.pressure import FULL_LINES, Burden, Step, idle_time, standing_lag, step_for
+from hostedge.balance.pressure import FULL_LAG, FULL_LINES, Burden, Step, idle_time, step_for
 from hostedge.http.entrance import Entrance
 from hostedge.settings import Limits
 
@@ -117,17 +117,18 @@ class Ladder:
         }
 
     def _look(self) -> None:
+        # one long turn is no lag that stands; a second of them is
         self._lags.append(max(0.0, self._seconds() - self._due))
         share, measures = self._share, self._measures
-        lag = standing_lag(self._lags) if len(self._lags) == LOOKS else 0.0
+        lasting = min(self._lags) if len(self._lags) == LOOKS else 0.0
         self.burden = Burden(
             connections=share.connections / share.limit,
             descriptors=measures.descriptors(),
             memory=measures.memory(),
-            lag=lag,
+            lag=lasting / FULL_LAG,
             lines=measures.lines() / FULL_LINES,
         )
-        self._handshakes.strained = min(self._lags) > STRAINED
+        self._handshakes.strained = lasting > STRAINED
         self._climb()
         self.start()
 

@@ -69,6 +69,8 @@ class Answered(Protocol):
     cause: str
     complete: bool
     whole: bool
+    # lines of the head that continue a trace; empty: it has begun here, with the id
+    trace: bytes
 
 
 def format_line(answered: Answered, moment: float) -> str:
@@ -98,7 +100,7 @@ def format_line(answered: Answered, moment: float) -> str:
         f"{_received(received) if received else ''}"
         f'"seconds": {{"total": {answered.total:.4f}, "first_byte": {answered.first_byte:.4f}'
         f"{'' if spent is None else _parts(spent)}}}, "
-        f'"id": "{answered.id}"{about}{extra}}}\n'
+        f'"id": "{answered.id}"{about}{extra}{_trace(answered.trace) if answered.trace else ""}}}\n'
     )
 
 
@@ -122,6 +124,11 @@ def _about(facts: tuple[str, str, bytes, str, str, int, int, str]) -> str:
 _lasting: Memo[tuple[str, str, bytes, str, str, int, int, str], str] = Memo(_about)
 _methods: Memo[bytes, str] = Memo(lambda method: method.decode("ascii", "replace"))
 _seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
+
+
+def _trace(lines: bytes) -> str:
+    """The id of a trace that has begun elsewhere: `traceparent: 00-ID-PARENT-FLAGS`."""
+    return f', "trace": "{lines.split(b"-")[1].decode()}"'
 
 
 def _received(count: int) -> str:

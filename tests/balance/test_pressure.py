@@ -13,7 +13,6 @@ from hostedge.balance.pressure import (
     Burden,
     Step,
     idle_time,
-    standing_lag,
     step_for,
 )
 
@@ -64,9 +63,3 @@ class PressureTests(SynchronousTestCase):
             self.assertAlmostEqual(idle_time(60, pressure, Step.PAUSE), LEAST_IDLE)
         self.assertEqual(idle_time(60, 0.67, Step.SHORTEN), 60)
         self.assertEqual(idle_time(2, 0.95, Step.NARROW), 2)
-
-    def test_standingLag(self) -> None:
-        """One long turn is no lag that stands."""
-        self.assertEqual(standing_lag([0.0, 0.4, 0.01, 0.0]), 0.0)
-        self.assertAlmostEqual(standing_lag([0.08, 0.4, 0.09, 0.1]), 0.8)
-        self.assertEqual(standing_lag([]), 0.0)

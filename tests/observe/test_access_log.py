@@ -54,6 +54,7 @@ class Ended:
     cause: str = ""
     complete: bool = True
     whole: bool = True
+    trace: bytes = b""
 
 
 class LineTests(SynchronousTestCase):
@@ -77,6 +78,10 @@ class LineTests(SynchronousTestCase):
         self.assertEqual((said["status"], said["bytes"], said["revision"]), (200, 1024, 7))
         self.assertEqual((said["protocol"], said["state"]), ("HTTP/2", "--"))
         self.assertNotIn("whole", said)
+        self.assertNotIn("trace", said)
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        lines = f"\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\ntracestate: a=b-c".encode()
+        self.assertEqual(json.loads(format_line(Ended(trace=lines), 0.0))["trace"], trace)
 
     def test_timings(self) -> None:
         """Each part of a request's time stands by itself, whichever of the others there are."""
