@@ -20,7 +20,8 @@ from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.threads import deferToThreadPool
-from twisted.python import log
+from twisted.logger import LegacyLogObserverWrapper, globalLogBeginner
+from twisted.python.log import FileLogObserver
 from twisted.python.runtime import seconds
 
 from hostedge.mappings.known import KINDS as MAPPINGS
@@ -176,6 +177,7 @@ def import_edge() -> None:
     import hostedge.links.edge
     import hostedge.net.handshake
     import hostedge.observe.access_log
+    import hostedge.observe.failures
     import hostedge.store.hosts
     import hostedge.store.past
     import hostedge.tls.certificates
@@ -192,6 +194,8 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     The second value makes an edge of the process that calls it, until that has ended.
     """
     from hostedge.net.reactor import install
+    from hostedge.observe.counters import make_counters
+    from hostedge.observe.failures import Failures
     from hostedge.tls.contexts import POLICIES
     from hostedge.tls.template import make_ring
 
@@ -206,8 +210,11 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
         # an edge has a reactor only once it is forked
         reactor = install()
         tempfile.tempdir = str(settings.spool)
-        log.startLogging(sys.stderr, setStdout=False)
-        edge(reactor, settings, index, listeners, ring, secret).startService()
+        counters = make_counters()
+        writing = LegacyLogObserverWrapper(FileLogObserver(sys.stderr).emit)  # type: ignore[arg-type]
+        failures = Failures(writing, monotonic, counters)
+        globalLogBeginner.beginLoggingTo([failures], redirectStandardIO=False)
+        edge(reactor, settings, index, listeners, ring, secret, counters).startService()
         reactor.run()
 
     return settings, run_edge
@@ -220,6 +227,7 @@ def edge(
     listeners: tuple[Any, ...],
     ring: Any,
     secret: bytes,
+    counters: dict[str, int],
 ) -> IService:
     """One edge; see `hostedge.edge`."""
     from hostedge.console.inside import Inside
@@ -254,7 +262,6 @@ def edge(
     from hostedge.net.page import SharedPage
     from hostedge.net.sources import Handshakes, Requests, Sources, SourceTable
     from hostedge.observe.access_log import AccessLog
-    from hostedge.observe.counters import make_counters
     from hostedge.observe.refused import Refusals
     from hostedge.observe.sites import Sites
     from hostedge.observe.tally import Tally
@@ -271,7 +278,6 @@ def edge(
 
     limits, dns = settings.limits, settings.dns
     trusted = parse_networks(settings.trust.proxies)
-    counters = make_counters()
     wheel = Wheel(reactor)
     descriptors = raise_limit()
     most = connections_for(descriptors, limits.connections)

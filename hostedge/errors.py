@@ -83,6 +83,7 @@ CAUSES: dict[str, Cause] = {
     "keeper_down": Cause(503, "The app cannot be started now.", "destination_unavailable", 10),
     "no_server": Cause(503, "No server is available.", "destination_unavailable", 10),
     "suspended": Cause(503, "This site is suspended.", "destination_unavailable"),
+    "descriptors": Cause(503, "The node has too many files open.", "proxy_internal_error", 5),
     "spool_full": Cause(503, "The node has no room for this body.", "proxy_internal_error", 10),
     "start_timeout": Cause(504, "The app did not start in time.", "destination_unavailable"),
     "connect_timeout": Cause(504, "The server behind did not accept.", "connection_timeout"),

@@ -90,6 +90,8 @@ class Missing(Enum):
 
     NOT_THERE = "not_found"
     NOT_ALLOWED = "forbidden"
+    # the edge, or the machine, can open no more
+    NO_ROOM = "descriptors"
     # it is a folder with an index, and was asked for without the slash
     FOLDER = "folder"
 
@@ -107,6 +109,7 @@ class OpenFile:
 _NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 # a link that leads out, a file for others' eyes, a socket
 _NOT_ALLOWED = frozenset((errno.EXDEV, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO))
+_NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE))
 _PLACE = os.O_PATH | os.O_DIRECTORY
 
 
@@ -140,6 +143,8 @@ class Folder:
                 return Missing.NOT_THERE
             if error.errno in _NOT_ALLOWED:
                 return Missing.NOT_ALLOWED
+            if error.errno in _NO_ROOM:
+                return Missing.NO_ROOM
             raise
 
     def _open(self, folder: int, name: bytes, index: bytes) -> OpenFile | Missing:
@@ -187,8 +192,8 @@ class StaticLeaf:
             self._send(exchange, found)
         elif found is Missing.FOLDER:
             exchange.respond(308, [(b"Location", _with_slash(exchange))], b"")
-        elif found is Missing.NOT_ALLOWED:
-            exchange.refuse("forbidden")
+        elif found is Missing.NOT_ALLOWED or found is Missing.NO_ROOM:
+            exchange.refuse(found.value)
         else:
             self._pass_on(exchange, "not_found")
 

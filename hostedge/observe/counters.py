@@ -44,6 +44,7 @@ NAMES: dict[str, str] = {
     "proxy_refused": "connections to a port for proxies that do not begin with a valid header",
     "proxy_timeout": "connections to a port for proxies whose header took too long",
     "proxy_gone": "connections to a port for proxies that ended before their header did",
+    "failures": "failures of our own code; of each kind one a second is written to the log",
     "access_log_lost": "lines of the access log that could not be written",
     "tls_handshakes": "handshakes completed",
     "tls_resumed": "handshakes that resumed a session",

@@ -36,6 +36,7 @@ _OF_CAUSE = {
     "source_busy": "RR",
     "websockets_full": "RU",
     "spool_full": "R?",
+    "descriptors": "RR",
     "keeper_down": "IC",
     "internal": "I?",
     "suspended": "K?",

@@ -1,13 +1,15 @@
 """What `hostedge.mappings.static` answers, with real files in a home of its own."""
 
+import contextlib
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
 from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.errors import ConfigError
+from hostedge.errors import CAUSES, ConfigError
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.mappings.static import Static, StaticKind
 from hostedge.model.parse import Words, parse_object
@@ -271,6 +273,31 @@ class GuardTests(StaticCase):
         (self.site / "app.css").chmod(0)
         wanted = "" if os.getuid() == 0 else "forbidden"
         self.assertEqual(self.get().cause, wanted)
+
+    def test_outOfDescriptors(self) -> None:
+        """
+        Where no more can be opened it is told to come again, at each step of the way to the file.
+        """
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        opened = [os.open("/", os.O_PATH)]
+        self.addCleanup(lambda: [os.close(each) for each in opened])
+        for free in range(2):
+            exchange = KeptExchange(target=b"/s/app.css")
+            routes = compile_host(found(("/s", Static("site"))), [StaticKind()], self.parts)
+            leaf = routes.leaf(exchange.path)
+            assert leaf is not None
+            highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 10, before[1]))
+            with contextlib.suppress(OSError):
+                while True:
+                    opened.append(os.open("/", os.O_PATH))
+            for _ in range(free):
+                os.close(opened.pop())
+            leaf.answer(exchange)
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            self.assertEqual(exchange.cause, "descriptors", free)
+            self.assertEqual(CAUSES[exchange.cause].status, 503)
 
     def test_deploymentIsSeenAtOnce(self) -> None:
         """

@@ -1,0 +1,1 @@
+A request that fails in the node itself is counted (`failures`), and of each kind of failure one traceback a second is written. Where no file can be opened for want of descriptors the answer is a 503 with `Retry-After`.
