@@ -14,8 +14,8 @@ Out: whole lines at the end of a file that several edges write to.
 What each value means exactly: docs/access-log.md. `state` says in two letters who has ended it and
 where: `observe.ending`. `query` and `received` are there when the request has one and a body;
 `cause` when it was refused, or upgraded (status 101) and then not ended by one of its sides;
-`"whole": false` when the client did not get all of the answer. Status 499: the client left before
-the answer began.
+`"whole": false` when the client did not get all of the answer; `omitted` where it stands for
+others, see `SAMPLED`. Status 499: the client left before the answer began.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from hostedge.memo import Memo
 from hostedge.observe.ending import WHOLE, ending
 
 FLUSH_EVERY = 0.2
+# who asks for names that nobody has, or for more than he may, could fill a disk with it: of each of
+# these one a second is written, with how many were not. All are counted, and the last are kept by
+# `observe.refused`
+SAMPLED = frozenset(("unknown_host", "misdirected", "source_busy"))
+SAMPLE_EVERY = 1.0
 FLUSH_SIZE = 65536
 LOOK_EVERY = 5.0  # seconds after which the file may have been renamed by a rotation
 MAX_PATH = 1024
@@ -73,8 +78,10 @@ class Answered(Protocol):
     trace: bytes
 
 
-def format_line(answered: Answered, moment: float) -> str:
-    """Write one line; `moment` is in seconds since 1970."""
+def format_line(answered: Answered, moment: float, omitted: int = 0) -> str:
+    """
+    Write one line; `moment` is in seconds since 1970, `omitted` how many like it were not written.
+    """
     path, mark, query = answered.target.partition(b"?")
     received, spent = answered.received, answered.spent
     extra = ""
@@ -82,6 +89,8 @@ def format_line(answered: Answered, moment: float) -> str:
         extra = f', "cause": "{answered.cause}"'
     if not answered.whole:
         extra += ', "whole": false'
+    if omitted:
+        extra += f', "omitted": {omitted}'
     second = int(moment)
     about = _lasting[
         answered.host,
@@ -166,10 +175,20 @@ class AccessLog:
         self._file = -1
         self._looked = -LOOK_EVERY
         self._torn = False
+        # of causes that are sampled: when one was written last, how many were not since
+        self._sampled: dict[str, tuple[float, int]] = {}
 
     def record(self, answered: Answered) -> None:
         """Note an exchange that has ended."""
-        line = format_line(answered, self._seconds())
+        now, omitted, cause = self._seconds(), 0, answered.cause
+        if cause in SAMPLED:
+            then, omitted = self._sampled.get(cause, (-SAMPLE_EVERY, 0))
+            if 0 <= now - then < SAMPLE_EVERY:
+                self._sampled[cause] = then, omitted + 1
+                self._counters["access_log_omitted"] += 1
+                return
+            self._sampled[cause] = now, 0
+        line = format_line(answered, now, omitted)
         self._lines.append(line)
         self._size += len(line)
         if self._size >= FLUSH_SIZE:

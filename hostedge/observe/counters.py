@@ -46,6 +46,7 @@ NAMES: dict[str, str] = {
     "proxy_gone": "connections to a port for proxies that ended before their header did",
     "failures": "failures of our own code; of each kind one a second is written to the log",
     "access_log_lost": "lines of the access log that could not be written",
+    "access_log_omitted": "lines not written of refusals of which one a second is: of a flood",
     "tls_handshakes": "handshakes completed",
     "tls_resumed": "handshakes that resumed a session",
     "tls_source_full": "hellos refused because their source has begun too many handshakes",

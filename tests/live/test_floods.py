@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from http.client import HTTPResponse
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.node import Node
+from tests.live.node import Node, wait_for
 
 SITE = {
     "account": "one",
@@ -44,6 +45,30 @@ class FloodCase(SynchronousTestCase):
             answer.read()
             told.append((answer.status, answer.headers.get("X-Hostedge-Reason", "")))
         return told
+
+
+class UnknownTests(FloodCase):
+    """Names that nobody has."""
+
+    def test_names(self) -> None:
+        """A thousand are answered and counted; the log has a line a second, and the site's own."""
+        connection = self.node.connection("one.test")
+        self.addCleanup(connection.close)
+        began = time.monotonic()
+        for number in range(1000):
+            connection.request("GET", "/", headers={"Host": f"x{number}.test"})
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 404)
+        seconds = time.monotonic() - began
+        self.assertEqual(self.ask(5), [(200, "")] * 5)
+        wait_for("all is written", lambda: len(self.node.access_log()) >= 6)
+        lines = self.node.access_log()
+        written = [line for line in lines if line.get("cause") == "unknown_host"]
+        self.assertLessEqual(len(written), seconds + 2)
+        self.assertEqual(len(lines) - len(written), 5)
+        self.assertEqual(self.counted("access_log_omitted"), 1000 - len(written))
+        self.assertEqual(self.counted("refused_unknown_host"), 1000)
 
 
 class FailureTests(FloodCase):

@@ -22,6 +22,8 @@ from hostedge.observe.access_log import (
     LOOK_EVERY,
     MAX_PATH,
     PARTS,
+    SAMPLE_EVERY,
+    SAMPLED,
     AccessLog,
     format_line,
 )
@@ -224,6 +226,37 @@ class AccessLogTests(SynchronousTestCase):
         self.log.record(evolve(Ended(), id="second"))
         self.clock.advance(FLUSH_EVERY)
         self.assertIn('"second"', self.path.read_text())
+
+    def test_floodsAreSampled(self) -> None:
+        """
+        Of a thousand that ask for names that nobody has one is written, and later one that says how
+        many it stands for; what else is asked meanwhile has its lines, and each cause its own.
+        """
+        for cause in sorted(SAMPLED):
+            for number in range(1000):
+                self.log.record(evolve(Ended(), host=f"{number}.test", cause=cause))
+        self.log.record(Ended())
+        for _ in range(3):
+            self.log.record(evolve(Ended(), cause="queue_full"))
+        self.clock.advance(SAMPLE_EVERY)
+        self.log.record(evolve(Ended(), host="last.test", cause="unknown_host"))
+        self.log.flush()
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        self.assertEqual(
+            [line.get("cause", "") for line in lines],
+            [*sorted(SAMPLED), "", *["queue_full"] * 3, "unknown_host"],
+        )
+        self.assertEqual([line.get("omitted", 0) for line in lines], [0] * (len(lines) - 1) + [999])
+        self.assertEqual(self.counters["access_log_omitted"], 999 * len(SAMPLED))
+
+    def test_clockThatIsSetBack(self) -> None:
+        """A clock that goes back silences nobody."""
+        self.clock.advance(100)
+        self.log.record(evolve(Ended(), cause="source_busy"))
+        self.clock.rightNow -= 50
+        self.log.record(evolve(Ended(), cause="source_busy"))
+        self.log.flush()
+        self.assertEqual(self.path.read_text().count("\n"), 2)
 
     def test_whatCannotBeWrittenIsCounted(self) -> None:
         """A path that cannot be opened, or a full disk, costs lines and nothing else."""

@@ -1,0 +1,1 @@
+Of requests for unknown names, and of those refused because their source has too many, an edge writes one line of the access log a second, with `omitted` for those that it stands for; all are counted.
