@@ -251,12 +251,13 @@ def edge(
     from hostedge.http.h1 import H1
     from hostedge.http.h2 import H2
     from hostedge.http.retrospect import Retrospect
+    from hostedge.http.spool import Disk, disk_for
     from hostedge.http.trust import believing
     from hostedge.http.wheel import Wheel
     from hostedge.links.edge import EdgeLinks
     from hostedge.net.announced import Announcements
     from hostedge.net.datagram import Batch
-    from hostedge.net.descriptors import connections_for, raise_limit
+    from hostedge.net.descriptors import Files, connections_for, raise_limit
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
     from hostedge.net.page import SharedPage
@@ -293,12 +294,14 @@ def edge(
     sites = Sites(monotonic)
     tally = Tally(sites, access_log.record)
     links = EdgeLinks(reactor, settings, index)
-    backends = Backends(reactor, links, wheel, counters, limits, edges, RUNTIMES)
+    files = Files()
+    disk = Disk(limits.spool_total or disk_for(settings.spool, edges), files)
+    backends = Backends(reactor, links, wheel, counters, limits, edges, RUNTIMES, disk)
     sockets = Sockets(reactor, wheel, limits, counters)
-    parts = EdgeParts(reactor, settings, backends, sockets)
+    parts = EdgeParts(reactor, settings, backends, sockets, files)
     reader = StoreReader(settings.store, WORDS)
     hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
-    then = EdgeParts(reactor, settings, Retrospect(backends), sockets)
+    then = EdgeParts(reactor, settings, Retrospect(backends), sockets, files)
     routes_at = make_past(
         Past(settings.store, WORDS).find, partial(compile_host, kinds=MAPPINGS, parts=then)
     )
@@ -370,7 +373,9 @@ def edge(
         "dns-tcp": streams.accept,
     }
     memory = limits.memory or memory_for(edges)
-    measures = Process(lambda: reactor.descriptors, descriptors, memory, backends.lines)
+    measures = Process(
+        lambda: reactor.descriptors + files.count, descriptors, memory, backends.lines
+    )
     entering = tuple(entrances.values())
     ladder = Ladder(reactor, monotonic, measures, share, entering, handshakes, counters, limits)
     whole = Edge(

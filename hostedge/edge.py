@@ -26,6 +26,7 @@ from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.relay import Relay
 from hostedge.model.site import App, Found, Pool
+from hostedge.net.descriptors import Files
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
 from hostedge.net.sources import Requests, Sources
@@ -211,7 +212,10 @@ class Relays(Protocol):
 class EdgeParts:
     """What mappings build their leaves of."""
 
-    def __init__(self, reactor: Any, settings: Settings, relays: Relays, sockets: Sockets) -> None:
+    def __init__(
+        self, reactor: Any, settings: Settings, relays: Relays, sockets: Sockets, files: Files
+    ) -> None:
+        self.files = files
         self._reactor = reactor
         self._homes = settings.homes
         self._relays = relays

@@ -22,6 +22,7 @@ from hostedge.http.lane import Keeper, Means
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.probe import Probe
 from hostedge.http.relay import Relay
+from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.model.site import App, Pool
 from hostedge.settings import Limits
@@ -57,6 +58,7 @@ class Backends:
         limits: Limits,
         edges: int,
         runtimes: Iterable[Runtime],
+        disk: Disk,
     ) -> None:
         capacities = {runtime.word: runtime.capacity for runtime in runtimes}
         self.means = Means(
@@ -69,6 +71,7 @@ class Backends:
             keeper=keeper,
             workers=lambda app: capacities[app.runtime](app.run),
             edges=edges,
+            disk=disk,
         )
         self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
         self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
@@ -114,11 +117,13 @@ class Backends:
     def relay_to_app(self, account: str, app: App) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
-        return Relay(backend, app.buffer, means.limits, means.counters, backend.name)
+        limits, counters = means.limits, means.counters
+        return Relay(backend, app.buffer, limits, counters, means.disk, backend.name)
 
     def relay_to_pool(self, account: str, pool: Pool) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
-        return Relay(self.pool(account, pool), pool.buffer, self.means.limits, self.means.counters)
+        backend, means = self.pool(account, pool), self.means
+        return Relay(backend, pool.buffer, means.limits, means.counters, means.disk)
 
     def app_now(self, name: str) -> AppBackend | None:
         """The backend of `account/app`, if there is one; none is made."""

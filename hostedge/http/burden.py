@@ -164,7 +164,7 @@ class Ladder:
 
 
 class Process:
-    """Measures of this process: descriptors by what the reactor watches, memory by the kernel."""
+    """Measures of this process: descriptors by what is watched or counted, memory by the kernel."""
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class ClientConnection(Protocol, ABC):
     """
     One client's connection, watched by the wheel from its beginning to its end.
 
+    `kept` are bytes of bodies that wait in memory, counted by their spools.
     `_written` are bytes for the client; `_taking` is how it takes what the kernel did not take
     at once, None while there is nothing of it.
     """
@@ -43,6 +44,7 @@ class ClientConnection(Protocol, ABC):
         self.client_port = self.local_port = 0
         # seconds from its accept to the end of the TLS handshake, until a request has told it
         self.handshake = 0.0
+        self.kept = 0
         self._wheel = entrance.wheel
         self._reading = True
         self._written = 0

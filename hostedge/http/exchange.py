@@ -17,6 +17,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
+
+class Holder(Protocol):
+    """For whom bodies are kept: a client's connection."""
+
+    # bytes in memory, of all its bodies
+    kept: int
+
+
 Fields = list[tuple[bytes, bytes]]
 
 # what a request's time can have gone to, as docs/access-log.md has it
@@ -126,6 +134,10 @@ class Exchange(Protocol):
     # and the address; that of the last proxy's connection where one stands between
     @property
     def local_host(self) -> str: ...
+
+    # for whom bodies are kept in memory: the client's connection
+    @property
+    def connection(self) -> Holder: ...
 
     # lines of the head that continue a trusted proxy's trace; empty: a trace begins here
     trace: bytes

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
 from hostedge.http.relay import Passage
+from hostedge.http.spool import Disk
 from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
 from hostedge.ipc import Woken
@@ -54,6 +55,8 @@ class Means:
     workers: Callable[[App], int]
     # over how many edges they are divided
     edges: int
+    # where bodies wait that are too large for memory
+    disk: Disk
 
     def upstream(
         self, address: str, announce: Callable[[Exchange], bytes] | None = None

@@ -22,8 +22,9 @@ from zope.interface import implementer
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.onward_head import make_head
-from hostedge.http.spool import Spool
+from hostedge.http.spool import Disk, Spool
 from hostedge.http.upstream import EARLY_HINTS, Upstream, UpstreamConnection
+from hostedge.net.descriptors import NONE_LEFT
 from hostedge.settings import Limits
 
 # bytes taken from a spool at a time
@@ -83,6 +84,7 @@ class Relay:
         buffer: str,
         limits: Limits,
         counters: dict[str, int],
+        disk: Disk,
         app: str = "",
     ) -> None:
         self.backend = backend
@@ -90,6 +92,7 @@ class Relay:
         self.app = app
         self.limits = limits
         self.counters = counters
+        self.disk = disk
         self.passage = SpoolPassage if buffer == "spool" else StreamPassage
 
     def answer(self, exchange: Exchange) -> None:
@@ -144,6 +147,11 @@ class Passage(ABC):
 
     def keep_response(self) -> None:  # noqa: B027 - not every kind does
         """The response comes in pieces: make room for what the client does not take at once."""
+
+    def spool(self, limit: int) -> Spool:
+        """Room for so many bytes."""
+        relay = self.relay
+        return Spool(relay.limits.spool_memory, limit, self.exchange.connection, relay.disk)
 
     # the place
 
@@ -270,8 +278,8 @@ class Passage(ABC):
     def _keep(self, kept: Spool, data: bytes) -> None:
         try:
             kept.append(data)
-        except OSError:
-            self._break_off("spool_full")
+        except OSError as error:
+            self._break_off(_no_room(error))
             return
         if kept.is_full and self.connection is not None:
             self.connection.pause()
@@ -378,12 +386,11 @@ class SpoolPassage(Passage):
         if self.over:
             return
         if self.body is None:
-            limits = self.relay.limits
-            self.body = Spool(limits.spool_memory, limits.body_size)
+            self.body = self.spool(self.relay.limits.body_size)
         try:
             self.body.append(data)
-        except OSError:
-            self.refused("spool_full", None)
+        except OSError as error:
+            self.refused(_no_room(error), None)
 
     def body_end(self) -> None:
         if not self.over:
@@ -409,12 +416,16 @@ class SpoolPassage(Passage):
         return True
 
     def keep_response(self) -> None:
-        limits = self.relay.limits
-        self.kept = Spool(limits.spool_memory, limits.spool_disk)
+        self.kept = self.spool(self.relay.limits.spool_disk)
 
     def forget_request(self) -> None:
         if self.body is not None:
             self.body.close()
+
+
+def _no_room(error: OSError) -> str:
+    """Why a body cannot be kept."""
+    return "descriptors" if error.errno in NONE_LEFT else "spool_full"
 
 
 @implementer(IPullProducer)

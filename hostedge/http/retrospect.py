@@ -55,9 +55,9 @@ class Retrospect:
     def relay_to_app(self, account: str, app: App) -> Relay:
         name, means = f"{account}/{app.name}", self._backends.means
         former = FormerApp(name, app, means, self._backends.app_now(name))
-        return Relay(former, app.buffer, means.limits, means.counters, name)
+        return Relay(former, app.buffer, means.limits, means.counters, means.disk, name)
 
     def relay_to_pool(self, account: str, pool: Pool) -> Relay:
         name, means = f"{account}/{pool.name}", self._backends.means
         former = FormerPool(name, pool, means, self._backends.pool_now(name))
-        return Relay(former, pool.buffer, means.limits, means.counters)
+        return Relay(former, pool.buffer, means.limits, means.counters, means.disk)

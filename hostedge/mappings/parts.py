@@ -13,10 +13,14 @@ from typing import Protocol
 from hostedge.http.exchange import Leaf
 from hostedge.model.kind import Kind
 from hostedge.model.site import App, Found, Pool
+from hostedge.net.descriptors import Files
 
 
 class Parts(Protocol):
     """The shells of an edge, as far as mappings need them."""
+
+    # those that are open while an answer is sent
+    files: Files
 
     def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
         """

@@ -26,6 +26,7 @@ from hostedge.http.exchange import Exchange, Fields, Leaf, OfApp
 from hostedge.mappings.parts import Parts
 from hostedge.model.site import Found
 from hostedge.net.beneath import open_beneath
+from hostedge.net.descriptors import NONE_LEFT, Files
 from hostedge.net.file_body import PIECE, FileBody, Part
 from hostedge.wire.conditional import Validators, Verdict, judge, range_applies, read_asked
 from hostedge.wire.date import format_date
@@ -82,6 +83,7 @@ class StaticKind:
             lasting=lasting,
             fallthrough=fallthrough,
             next_turn=parts.next_turn,
+            files=parts.files,
         )
 
 
@@ -109,7 +111,6 @@ class OpenFile:
 _NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG))
 # a link that leads out, a file for others' eyes, a socket
 _NOT_ALLOWED = frozenset((errno.EXDEV, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO))
-_NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE))
 _PLACE = os.O_PATH | os.O_DIRECTORY
 
 
@@ -143,7 +144,7 @@ class Folder:
                 return Missing.NOT_THERE
             if error.errno in _NOT_ALLOWED:
                 return Missing.NOT_ALLOWED
-            if error.errno in _NO_ROOM:
+            if error.errno in NONE_LEFT:
                 return Missing.NO_ROOM
             raise
 
@@ -181,6 +182,7 @@ class StaticLeaf:
     lasting: Fields
     fallthrough: Leaf | None
     next_turn: Callable[[Callable[[], None]], None]
+    files: Files
 
     def answer(self, exchange: Exchange) -> None:
         if exchange.method not in (b"GET", b"HEAD"):
@@ -296,7 +298,7 @@ class StaticLeaf:
             exchange.refuse("internal")
             return
         exchange.begin(status, fields, length)
-        FileBody(exchange, found.file, parts, tail, self.next_turn).start()
+        FileBody(exchange, found.file, parts, tail, self.next_turn, self.files).start()
 
 
 def _with_slash(exchange: Exchange) -> bytes:

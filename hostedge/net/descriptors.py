@@ -1,12 +1,13 @@
 """
-How many descriptors an edge may open, and how many connections that makes.
+How many descriptors an edge may open, how many connections that makes, and which files are open.
 
-In:  `compose`, when an edge begins.
+In:  `compose`, when an edge begins; whoever opens a file that outlives its call.
 Out: numbers; the soft limit of this process is raised to the hard one.
 """
 
 from __future__ import annotations
 
+import errno
 import resource
 
 # for files, logs, links, the store and listeners
@@ -15,6 +16,14 @@ RESERVE = 512
 USED = 0.8
 # what a kernel allows at most by default; without an end nobody could say what a share of it is
 MOST = 1 << 20
+# errors that say that there is none left, for this process or the machine
+NONE_LEFT = frozenset((errno.EMFILE, errno.ENFILE))
+
+
+class Files:
+    """How many are open that the reactor does not watch: spools, and what is being sent."""
+
+    count = 0
 
 
 def raise_limit() -> int:

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from hostedge.http.exchange import Exchange
+from hostedge.net.descriptors import Files
 
 PIECE = 65_536
 # A disk may be slow and every other request of the edge waits meanwhile: so many pieces, and
@@ -48,12 +49,15 @@ class FileBody:
         parts: Sequence[Part],
         tail: bytes,
         next_turn: Callable[[Callable[[], None]], None],
+        files: Files,
     ) -> None:
         self._exchange = exchange
         self._file = file
         self._parts = list(reversed(parts))
         self._tail = tail
         self._next_turn = next_turn
+        self._files = files
+        files.count += 1
         self._offset = parts[0].start
         self._head = parts[0].head
         self._paused = self._waiting = False
@@ -73,7 +77,7 @@ class FileBody:
             self._send()
 
     def stopProducing(self) -> None:
-        self._file.close()
+        self._close()
 
     def body_data(self, data: bytes) -> None:
         """A file needs nothing of a request's body."""
@@ -82,7 +86,15 @@ class FileBody:
         """Nor its end."""
 
     def client_gone(self) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        if not self._file.closed:
+            self._files.count -= 1
+            self._file.close()
+
+    def __del__(self) -> None:
+        self._close()
 
     def _send(self) -> None:
         if self._waiting:
@@ -108,7 +120,7 @@ class FileBody:
         except OSError:
             data = b""
         if not data:
-            self._file.close()
+            self._close()
             self._exchange.abort()
             return False
         # everything is in order before `write`: it may call us again, or stop us
@@ -120,7 +132,7 @@ class FileBody:
             last = not self._parts
             if last:
                 data += self._tail
-                self._file.close()
+                self._close()
             else:
                 self._offset = self._parts[-1].start
                 self._head = self._parts[-1].head

@@ -14,7 +14,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from hostedge.http.lane import Means
+from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
+from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
 
@@ -145,4 +147,5 @@ def make_means(network: Network, limits: Limits | None = None, workers: int = 2)
         keeper=PlayedKeeper(),
         workers=lambda app: workers,
         edges=1,
+        disk=Disk(1 << 40, Files()),
     )

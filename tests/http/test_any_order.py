@@ -104,7 +104,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.server = PlayedApp(backlog=64)
         pool = Pool("p", (Server(self.server.address),), 2, 3)
         self.backend = PoolBackend("demo/p", pool, self.means)
-        relay = Relay(self.backend, buffer, self.means.limits, self.means.counters)
+        relay = Relay(self.backend, buffer, self.means.limits, self.means.counters, self.means.disk)
         self.scene = Scene(lambda exchange: relay)
         self.scene.entrance.wheel = self.means.wheel
         self.requests: list[Asked] = []

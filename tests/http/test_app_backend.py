@@ -41,7 +41,9 @@ class AppCase(SynchronousTestCase):
         self.keeper: Any = self.means.keeper
         assert isinstance(self.keeper, PlayedKeeper)
         self.backend = AppBackend("demo/hello", App("hello", "wsgi", None, queue=3), self.means)
-        self.relay = Relay(self.backend, "spool", self.means.limits, self.means.counters)
+        self.relay = Relay(
+            self.backend, "spool", self.means.limits, self.means.counters, self.means.disk
+        )
         self.scene = Scene(lambda exchange: self.relay)
         self.scene.entrance.wheel = self.means.wheel
         self.addCleanup(self.backend.cut, "suspended")

@@ -10,8 +10,10 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.backends import SWEEP, Backends
+from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.model.site import App, Pool, Server
+from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
 from tests.http.network import Network, PlayedApp, PlayedKeeper
@@ -53,6 +55,7 @@ class BackendsTests(SynchronousTestCase):
             Limits(),
             3,
             [Workers()],
+            Disk(0, Files()),
         )
 
     def test_oneBackendAnApp(self) -> None:

@@ -30,7 +30,9 @@ class PoolTests(SynchronousTestCase):
         pool = Pool("p", tuple(Server(s.address) for s in self.servers), maxconn, queue)
         pool = evolve(pool, proxy_protocol=proxy_protocol)
         self.backend = PoolBackend("demo/p", pool, self.means)
-        relay = Relay(self.backend, "stream", self.means.limits, self.means.counters)
+        relay = Relay(
+            self.backend, "stream", self.means.limits, self.means.counters, self.means.disk
+        )
         self.scene = Scene(lambda exchange: relay)
         self.scene.entrance.wheel = self.means.wheel
         self.addCleanup(self.backend.cut, "suspended")

@@ -39,7 +39,9 @@ class Stage:
         self.means = make_means(self.network, limits)
         pool = Pool("p", (Server(self.app.address),), maxconn=maxconn, queue=10)
         self.backend = PoolBackend("demo/p", pool, self.means)
-        self.relay = Relay(self.backend, buffer, self.means.limits, self.means.counters)
+        self.relay = Relay(
+            self.backend, buffer, self.means.limits, self.means.counters, self.means.disk
+        )
         self.scene = Scene(lambda exchange: self.relay, limits)
         self.scene.entrance.wheel = self.scene.wheel = self.means.wheel
         self.protocol, self.client = self.scene.connect()

@@ -7,8 +7,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.backends import Backends
 from hostedge.http.retrospect import Retrospect
+from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.model.site import Pool, Server
+from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
 from tests.http.network import Network, PlayedKeeper
@@ -24,7 +26,9 @@ class RetrospectTests(SynchronousTestCase):
         network = Network()
         wheel = Wheel(network, network.seconds)
         counters = make_counters()
-        self.backends = Backends(network, PlayedKeeper(), wheel, counters, Limits(), 3, [Workers()])
+        self.backends = Backends(
+            network, PlayedKeeper(), wheel, counters, Limits(), 3, [Workers()], Disk(0, Files())
+        )
         self.then = Retrospect(self.backends)
 
     def test_backendsStayAsTheyAre(self) -> None:

@@ -1,5 +1,6 @@
 """How `hostedge.net.file_body` sends a file."""
 
+import gc
 import io
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hostedge.net.descriptors import Files
 from hostedge.net.file_body import PIECE, PIECES_PER_TURN, FileBody, Part
 from tests.mappings.exchanges import KeptExchange
 
@@ -25,6 +27,7 @@ class FileBodyTests(SynchronousTestCase):
         self.path = Path(self.mktemp())
         self.path.write_bytes(CONTENT[:SIZE])
         self.turns: list[Callable[[], None]] = []
+        self.files = Files()
 
     def body(
         self,
@@ -37,7 +40,7 @@ class FileBodyTests(SynchronousTestCase):
         self.addCleanup(file.close)
         exchange = kind(room=room)
         exchange.begin(200, [], None)
-        return FileBody(exchange, file, parts, tail, self.turns.append), exchange, file
+        return FileBody(exchange, file, parts, tail, self.turns.append, self.files), exchange, file
 
     def run_turns(self) -> None:
         while self.turns:
@@ -121,6 +124,24 @@ class FileBodyTests(SynchronousTestCase):
             self.run_turns()
             body.resumeProducing()
             self.assertEqual(exchange.writes, before)
+
+    def test_counted(self) -> None:
+        """
+        A file counts while it is open: until it is sent, nobody waits, or it is forgotten.
+        """
+        one, two, three = (self.body(Part(0, SIZE), room=PIECE) for _ in range(3))
+        for body, _, _ in (one, two, three):
+            body.start()
+        self.assertEqual(self.files.count, 3)
+        one[1].read_on(1 << 40)
+        self.run_turns()
+        two[0].client_gone()
+        two[0].stopProducing()
+        self.assertEqual(self.files.count, 1)
+        three[1].producer = three[1].receiver = None
+        del three, body
+        gc.collect()
+        self.assertEqual(self.files.count, 0)
 
     def test_goneInsideAWrite(self) -> None:
         """

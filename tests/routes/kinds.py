@@ -7,6 +7,7 @@ from attrs import define, field, frozen
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.mappings.parts import Parts
 from hostedge.model.site import Account, App, Domain, Found, Mapping, Pool
+from hostedge.net.descriptors import Files
 
 
 @frozen
@@ -71,6 +72,8 @@ class UseAppKind:
 
 class TestParts:
     """Apps that say their own name."""
+
+    files = Files()
 
     def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
         return Asking(f"{account}/{app.name}")

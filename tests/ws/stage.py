@@ -94,7 +94,7 @@ class Stage:
         self.wheel = means.wheel
         pool = Pool("p", (Server(self.app.address),), maxconn=maxconn, queue=queue)
         self.backend = PoolBackend("demo/p", pool, means)
-        relay = Relay(self.backend, "stream", self.limits, self.counters)
+        relay = Relay(self.backend, "stream", self.limits, self.counters, means.disk)
         self.sockets = Sockets(network, means.wheel, self.limits, self.counters)
         self.leaf = self.sockets.leaf(relay)
         self.recorded: list[Any] = []

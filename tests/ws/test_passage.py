@@ -105,7 +105,9 @@ class PassageTests(SynchronousTestCase):
         stage = self.start()
         means = stage.backend.means
         app = AppBackend("demo/hello", App("hello", "wsgi", None), means)
-        stage.leaf = stage.sockets.leaf(Relay(app, "stream", stage.limits, stage.counters))
+        stage.leaf = stage.sockets.leaf(
+            Relay(app, "stream", stage.limits, stage.counters, app.means.disk)
+        )
         app.moved(1, "unix:/gone")
         client = self.say(stage, REQUEST % b"")
         keeper: Any = means.keeper
