@@ -25,6 +25,7 @@ from hostedge.http.entrance import Connection, Entrance
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.relay import Relay
+from hostedge.model.limits import MappingLimits, limits_of
 from hostedge.model.site import App, Found, Pool
 from hostedge.net.descriptors import Files
 from hostedge.net.eager import EagerServer
@@ -36,7 +37,7 @@ from hostedge.observe.tally import Tally
 from hostedge.routes.compile import HostRoutes
 from hostedge.routes.explain import Step, explain
 from hostedge.routes.readings import merged
-from hostedge.settings import Settings
+from hostedge.settings import Limits, Settings
 from hostedge.store.hosts import Hosts
 from hostedge.ws.passage import Sockets
 
@@ -204,9 +205,9 @@ class Datagrams(Protocol):
 class Relays(Protocol):
     """`http.backends.Backends`, or `http.retrospect.Retrospect` for what was."""
 
-    def relay_to_app(self, account: str, app: App) -> Relay: ...
+    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay: ...
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Relay: ...
+    def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay: ...
 
 
 class EdgeParts:
@@ -218,15 +219,23 @@ class EdgeParts:
         self.files = files
         self._reactor = reactor
         self._homes = settings.homes
+        self._limits = settings.limits
         self._relays = relays
         self._sockets = sockets
 
-    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
-        relay = self._relays.relay_to_app(account, app)
+    def limits(self, own: MappingLimits | None) -> Limits:
+        return limits_of(own, self._limits)
+
+    def relay_to_app(
+        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
+        relay = self._relays.relay_to_app(account, app, self.limits(own))
         return self._sockets.leaf(relay) if websocket else relay
 
-    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf:
-        relay = self._relays.relay_to_pool(account, pool)
+    def relay_to_pool(
+        self, account: str, pool: Pool, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
+        relay = self._relays.relay_to_pool(account, pool, self.limits(own))
         return self._sockets.leaf(relay) if websocket else relay
 
     def home(self, account: str) -> str:

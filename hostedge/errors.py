@@ -88,6 +88,7 @@ CAUSES: dict[str, Cause] = {
     "start_timeout": Cause(504, "The app did not start in time.", "destination_unavailable"),
     "connect_timeout": Cause(504, "The server behind did not accept.", "connection_timeout"),
     "response_timeout": Cause(504, "The server behind did not answer.", "connection_read_timeout"),
+    "request_timeout": Cause(504, "The request took too long.", "http_response_timeout"),
     "version": Cause(505, "This HTTP version is not supported.", "http_request_error"),
     "loop": Cause(508, "The request goes in circles.", "proxy_loop_detected"),
 }

@@ -148,8 +148,11 @@ class Limits:
     read_rate: float = _limit(250.0, zero=True)
     connect_timeout: float = _limit(4.0, 30)
     response_timeout: float = _limit(60.0, 3600)
+    response_idle: float = _limit(60.0, 3600)
+    request_timeout: float = _limit(0.0, zero=True)
     hold_timeout: float = _limit(30.0, 120)
-    body_size: int = _limit(128 * 1024 * 1024)
+    queue_timeout: float = _limit(15.0, 120)
+    body_size: int = _limit(128 * 1024 * 1024, zero=True)
     spool_memory: int = _limit(512 * 1024)
     spool_disk: int = _limit(64 * 1024 * 1024)
     spool_total: int = _limit(0, zero=True)
@@ -165,6 +168,21 @@ class Limits:
     dns_connections: int = _limit(256)
     dns_idle: float = _limit(10.0)
     drain: float = _limit(30.0)
+
+
+def check_limit(name: str, value: float) -> None:
+    """
+    Check that one of `Limits` may have this value.
+
+    Raises:
+        ValueError: saying what is wanted.
+    """
+    terms = getattr(fields(Limits), name).metadata
+    # `not …` refuses NaN as well
+    if not (0 < value < inf or (value == 0 and terms["zero"])):
+        raise ValueError("want more than 0, and an end")
+    if value > terms["ceiling"]:
+        raise ValueError(f"want at most {terms['ceiling']}, not {value}")
 
 
 @frozen
@@ -414,12 +432,10 @@ def _bounded(settings: Settings, file: Path) -> None:
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):
-        value, where = getattr(settings.limits, each.name), f"{file}: limits: {each.name}"
-        # `not …` refuses NaN as well
-        if not (0 < value < inf or (value == 0 and each.metadata["zero"])):
-            raise ConfigError(where, "want more than 0, and an end")
-        if value > each.metadata["ceiling"]:
-            raise ConfigError(where, f"want at most {each.metadata['ceiling']}, not {value}")
+        try:
+            check_limit(each.name, getattr(settings.limits, each.name))
+        except ValueError as error:
+            raise ConfigError(f"{file}: limits: {each.name}", str(error)) from None
 
 
 def parse_address(text: str, where: str) -> tuple[str, int]:

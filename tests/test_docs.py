@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.cli.demo import guide, pages_of, questions_of
 from hostedge.cli.sites import read_sites
 from hostedge.cli.words import words
+from hostedge.model.limits import MappingLimits
 from hostedge.model.parse import parse_site, site_document
 from hostedge.model.site import (
     Account,
@@ -173,7 +174,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         page = (ROOT / "docs" / "site-file.md").read_text()
         described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-        classes = [Account, App, Pool, Domain, Certificate, Zone, Record]
+        classes = [Account, App, Pool, Domain, Certificate, Zone, Record, MappingLimits]
         wanted = {attribute.name for each in classes for attribute in fields(each)} - {"run"}
         for shape in (*words().shapes.values(), *words().runs.values()):
             wanted |= shape.fields.keys()

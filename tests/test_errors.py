@@ -27,6 +27,7 @@ PROXY_ERRORS = {
     "http_protocol_error",
     "http_request_denied",
     "http_request_error",
+    "http_response_timeout",
     "proxy_internal_error",
     "proxy_loop_detected",
 }

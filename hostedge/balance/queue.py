@@ -85,16 +85,12 @@ class Places(Generic[Waiter]):
         return self._line.pop(waiter, None) is not None
 
     def first_deadline(self) -> float | None:
-        """When whoever is first in line has waited too long."""
-        return next(iter(self._line.values()), None)
+        """When the first of them has waited too long: not all have the same patience."""
+        return min(self._line.values(), default=None)
 
     def expired(self, now: float) -> list[Waiter]:
         """Take those out of the line whose deadline has come."""
-        late = []
-        for waiter, deadline in self._line.items():
-            if deadline > now:
-                break
-            late.append(waiter)
+        late = [waiter for waiter, deadline in self._line.items() if deadline <= now]
         for waiter in late:
             del self._line[waiter]
         return late

@@ -80,14 +80,15 @@ class AppBackend(Waiting):
         means = self.means
         self.changed = True
         self.used_at = means.wheel.now
-        verdict = self.places.ask(passage, means.wheel.now + means.limits.hold_timeout)
+        deadline = self._deadline(passage)
+        verdict = self.places.ask(passage, deadline)
         if verdict is PLACED:
             self.place(passage)
         elif verdict is FULL:
             passage.refused("queue_full", 1.0)
         else:
             passage.queued()
-            self._wait()
+            self._wait(deadline)
             if self.lane is None:
                 self._wake(passage.exchange.host)
 
@@ -103,8 +104,9 @@ class AppBackend(Waiting):
         self._forget()
 
     def take_again(self, passage: Passage) -> None:
-        self.places.come_back(passage, self._patience())
-        self._wait()
+        deadline = self._deadline(passage)
+        self.places.come_back(passage, deadline)
+        self._wait(deadline)
         if self.lane is None:
             self._wake(passage.exchange.host)
         else:
@@ -131,12 +133,12 @@ class AppBackend(Waiting):
         if not lane.is_used and lane in self.old:
             self.old.remove(lane)
 
-    def refusal(self) -> tuple[str, float | None] | None:
+    def refusal(self, patience: float) -> tuple[str, float | None] | None:
         if self.lane is None and self._waking is None:
             left = self._refused_until - self.means.wheel.now
-            if left > self.means.limits.hold_timeout:
+            if left > patience:
                 return self._cause, left
-        return super().refusal()
+        return super().refusal(patience)
 
     def refuse_late(self, passage: Passage) -> None:
         if self._keeper_lost:
@@ -150,8 +152,11 @@ class AppBackend(Waiting):
         for passage in self.places.dismiss():
             passage.refused(cause, retry)
 
-    def _patience(self) -> float:
-        return self.means.wheel.now + self.means.limits.hold_timeout
+    def _deadline(self, passage: Passage) -> float:
+        """Until when it waits: for an app that has to start longer than for a place."""
+        limits = passage.relay.limits
+        patience = limits.hold_timeout if self.lane is None else limits.queue_timeout
+        return self.means.wheel.now + patience
 
     # the keeper
 

@@ -15,6 +15,8 @@ from hostedge.http.refusal import ALLOW
 class Asterisk:
     """A leaf of no host."""
 
+    limits = None
+
     def answer(self, exchange: Exchange) -> None:
         exchange.respond(204, [(b"Allow", ALLOW)], b"")
 

@@ -114,16 +114,15 @@ class Backends:
         backend = self._pools[name] = PoolBackend(name, pool, self.means)
         return backend
 
-    def relay_to_app(self, account: str, app: App) -> Relay:
+    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
-        limits, counters = means.limits, means.counters
-        return Relay(backend, app.buffer, limits, counters, means.disk, backend.name)
+        return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name)
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Relay:
+    def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
         backend, means = self.pool(account, pool), self.means
-        return Relay(backend, pool.buffer, means.limits, means.counters, means.disk)
+        return Relay(backend, pool.buffer, limits, means.counters, means.disk)
 
     def app_now(self, name: str) -> AppBackend | None:
         """The backend of `account/app`, if there is one; none is made."""

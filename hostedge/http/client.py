@@ -46,6 +46,8 @@ class ClientConnection(Protocol, ABC):
         self.handshake = 0.0
         self.kept = 0
         self._wheel = entrance.wheel
+        # how slow it may be with what it is sent: the node's, or those of what has answered
+        self._limits = entrance.limits
         self._reading = True
         self._written = 0
         # when it has been there for long enough
@@ -112,7 +114,7 @@ class ClientConnection(Protocol, ABC):
 
     def _is_stuck(self, unsent: int, now: float) -> bool:
         """Whether the client takes nothing of what it was sent, or too little, for too long."""
-        limits, delivered = self.entrance.limits, self._written - unsent
+        limits, delivered = self._limits, self._written - unsent
         if not unsent:
             self._taking = None
         elif self._taking is None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from hostedge.settings import Limits
+
 
 class Holder(Protocol):
     """For whom bodies are kept: a client's connection."""
@@ -217,6 +219,10 @@ class Leaf(Protocol):
     """What answers under a mapping's path; made once when a host is compiled."""
 
     def answer(self, exchange: Exchange) -> None: ...
+
+    @property
+    def limits(self) -> Limits | None:
+        """What holds for its requests from when they are routed; None: what the node says."""
 
     def explain(self) -> list[str]:
         """What `answer` would do now in a few words, then why, one line a reason."""

@@ -27,11 +27,12 @@ from hostedge.errors import BadRequest
 from hostedge.http.asterisk import ASTERISK
 from hostedge.http.client import BODY_GRACE, BODY_WINDOW, CHECK, ClientConnection
 from hostedge.http.entrance import Entrance
-from hostedge.http.exchange import Successor
+from hostedge.http.exchange import Leaf, Successor
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
+from hostedge.http.wheel import NEVER
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
 from hostedge.observe.refused import written
@@ -71,6 +72,8 @@ class H1(ClientConnection):
         # when the head began to come that is not whole yet
         self._head_since = 0.0
         self._coming: Pace | None = None
+        # when the request has taken too long, where its limits bound that
+        self._late = NEVER
 
     # what the transport says
 
@@ -127,6 +130,8 @@ class H1(ClientConnection):
         unsent = getattr(self.transport, "unsent", 0)
         if self._is_stuck(unsent, self._wheel.now):
             self.end()
+        elif self._is_late():
+            self._break_off(cast(H1Exchange, self._exchange), "request_timeout")
         elif unsent:
             self.deadline = self._wheel.now + CHECK
         elif self._state == IDLE:
@@ -180,7 +185,7 @@ class H1(ClientConnection):
             return False
         event = events.pop(0)
         if event is END:
-            self.deadline = self._wheel.now + CHECK
+            self._look_later()
             exchange.end_body()
             if exchange.over:
                 self._next()
@@ -223,9 +228,12 @@ class H1(ClientConnection):
         try:
             leaf = ASTERISK if exchange.path == b"*" else self.entrance.router(exchange)
             if type(leaf) is str:
+                self._limits = self.entrance.limits
                 exchange.refuse(leaf)
-            else:
+            elif self._is_bounded(exchange, cast(Leaf, leaf)):
                 leaf.answer(exchange)  # type: ignore[union-attr]
+            else:
+                self._break_off(exchange, "too_large")
         except Exception:  # noqa: BLE001 - the outermost shell; the connection must not hang
             self._log.failure("request {id} failed", id=exchange.id)
             exchange.refuse("internal")
@@ -242,8 +250,6 @@ class H1(ClientConnection):
         entrance = self.entrance
         host = _hosts[authority]
         target, path, query = read_target(method, target, entrance.scheme, authority)
-        if length is not None and length > entrance.limits.body_size:
-            raise BadRequest("too_large")
         exchange = H1Exchange(self, method, target, path, query, fields, length, host, authority)
         if expects:
             exchange.expects = True
@@ -258,8 +264,17 @@ class H1(ClientConnection):
             exchange.old = True
         return exchange
 
+    def _is_bounded(self, exchange: H1Exchange, leaf: Leaf) -> bool:
+        """From here on the leaf's limits hold: whether its body is not too large for them."""
+        self._limits = limits = leaf.limits or self.entrance.limits
+        if limits.request_timeout:
+            self._late = self._wheel.now + limits.request_timeout
+            self._look_later()
+        length = exchange.length
+        return not length or not 0 < limits.body_size < length
+
     def _take_body(self, exchange: H1Exchange, data: bytes) -> None:
-        if exchange.received + len(data) > self.entrance.limits.body_size:
+        if 0 < self._limits.body_size < exchange.received + len(data):
             self._break_off(exchange, "too_large")
         else:
             exchange.take_body(data)
@@ -422,10 +437,21 @@ class H1(ClientConnection):
             self._half_close()
         self._read_on()
 
+    def _is_late(self) -> bool:
+        """Whether what is being answered has taken longer than its limits say."""
+        bounded = self._limits.request_timeout and self._state == BUSY
+        return bool(bounded) and self._exchange is not None and self._wheel.now >= self._late
+
+    def _look_later(self) -> None:
+        self.deadline = self._wheel.now + CHECK
+        if self._limits.request_timeout and self._late < self.deadline:
+            self.deadline = self._late
+            self._wheel.hasten(self)
+
     def _check_body(self) -> None:
         """Refuse a request whose body has stopped coming, or comes too slowly."""
-        exchange, now, limits = self._exchange, self._wheel.now, self.entrance.limits
-        self.deadline = now + CHECK
+        exchange, now, limits = self._exchange, self._wheel.now, self._limits
+        self._look_later()
         if exchange is None or exchange.complete or self._coming is None:
             return
         if exchange.paused or not self._reading:

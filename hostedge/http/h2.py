@@ -17,6 +17,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import cast
 
+from attrs import evolve
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -35,7 +36,7 @@ from hostedge.http.client import (
     ClientConnection,
 )
 from hostedge.http.entrance import Entrance
-from hostedge.http.exchange import Fields
+from hostedge.http.exchange import Fields, Leaf
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, is_trailer, read_request
@@ -44,6 +45,7 @@ from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal
 from hostedge.observe.refused import written
+from hostedge.settings import Limits
 from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -162,8 +164,6 @@ class H2(ClientConnection):
         self.deadline = min(self.deadline, self._wheel.now + CHECK)
         try:
             request = read_request(fields, size, entrance.scheme, last)
-            if request.length is not None and request.length > entrance.limits.body_size:
-                raise BadRequest("too_large")
         except Malformed as bad:
             self.keep_refusal("h2_malformed", written(b"", fields), bad.detail)
             self._fault(stream)
@@ -195,7 +195,7 @@ class H2(ClientConnection):
         elif length is not None and (arrived > length or (last and arrived < length)):
             exchange.keep_refusal("h2_malformed", "a body of another length than announced")
             self._fault(stream)
-        elif arrived > self.entrance.limits.body_size:
+        elif exchange.coming is not None and self._is_too_large(stream, arrived):
             self._cut_off(exchange, "too_large")
         else:
             self._pass_on(exchange, data, last)
@@ -250,6 +250,8 @@ class H2(ClientConnection):
                 leaf = ASTERISK if exchange.path == b"*" else self.entrance.router(exchange)
                 if type(leaf) is str:
                     exchange.refuse(leaf)
+                elif not self._is_bounded(exchange, cast(Leaf, leaf)):
+                    self._cut_off(exchange, "too_large")
                 elif exchange.upgrade and not getattr(leaf, "upgrades", False):
                     # as a GET it would get a 200, which means something else here
                     exchange.refuse("protocol")
@@ -260,6 +262,29 @@ class H2(ClientConnection):
                 exchange.refuse("internal")
         if self.engine.opened >= self.entrance.limits.connection_requests:
             self._say_goodbye()
+
+    def _is_bounded(self, exchange: H2Exchange, leaf: Leaf) -> bool:
+        """From here on the leaf's limits hold: whether its body is not too large for them."""
+        stream, own = exchange.stream, leaf.limits
+        if own is not None:
+            stream.limits = own
+            mine = self._limits
+            if own.write_timeout > mine.write_timeout or own.read_rate < mine.read_rate:
+                # the connection can be no faster than its slowest stream
+                patience = max(own.write_timeout, mine.write_timeout)
+                rate = min(own.read_rate, mine.read_rate)
+                self._limits = evolve(mine, write_timeout=patience, read_rate=rate)
+            if own.request_timeout:
+                exchange.late = self._wheel.now + own.request_timeout
+                self._look_by(exchange.late)
+        return not self._is_too_large(stream, max(exchange.arrived, exchange.length or 0))
+
+    def _limits_of(self, stream: Stream) -> Limits:
+        """Its leaf's; the node's as long as it has none."""
+        return cast("Limits | None", stream.limits) or self.entrance.limits
+
+    def _is_too_large(self, stream: Stream, size: int) -> bool:
+        return 0 < self._limits_of(stream).body_size < size
 
     def _fault(self, stream: Stream) -> None:
         """The request breaks the rules of HTTP/2; called while the engine is fed."""
@@ -375,7 +400,9 @@ class H2(ClientConnection):
         engine = self.engine
         for stream in list(engine.streams.values()):
             exchange = cast("H2Exchange | None", stream.exchange)
-            if exchange is not None and not exchange.arrived_all:
+            if exchange is not None and now >= exchange.late and exchange.tunnel is None:
+                self._cut_off(exchange, "request_timeout")
+            elif exchange is not None and not exchange.arrived_all:
                 self._check_body(exchange, now)
             if stream.waiting:
                 self._check_reading(stream, now)
@@ -400,6 +427,10 @@ class H2(ClientConnection):
         """When to look again."""
         limits, engine = self.entrance.limits, self.engine
         soon = now + CHECK
+        for stream in engine.streams.values():
+            if stream.exchange is not None:
+                late = cast(H2Exchange, stream.exchange).late
+                soon = late if now < late < soon else soon
         if self._partial:
             soon = min(soon, self._partial[0] + limits.header_timeout)
         elif not engine.streams and not engine.leaving and not getattr(self.transport, "unsent", 0):
@@ -413,7 +444,7 @@ class H2(ClientConnection):
 
     def _check_body(self, exchange: H2Exchange, now: float) -> None:
         """Refuse a request whose body has stopped coming, or comes too slowly."""
-        coming, limits = exchange.coming, self.entrance.limits
+        coming, limits = exchange.coming, self._limits_of(exchange.stream)
         if coming is None:
             # no leaf has seen it yet
             return
@@ -424,7 +455,7 @@ class H2(ClientConnection):
 
     def _check_reading(self, stream: Stream, now: float) -> None:
         """Reset a stream whose answer nobody takes, or too slowly."""
-        taking, limits = cast("Pace | None", stream.taking), self.entrance.limits
+        taking, limits = cast("Pace | None", stream.taking), self._limits_of(stream)
         if taking is None:
             stream.taking = Pace(now, stream.sent)
         elif taking.lags(now, stream.sent, limits.write_timeout, limits.read_rate, READ_WINDOW):

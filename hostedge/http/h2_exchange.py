@@ -17,6 +17,7 @@ from hostedge.http.h2_head import Request
 from hostedge.http.h2_outflow import Stream
 from hostedge.http.h2_tunnel import PIECE, Tunnel
 from hostedge.http.pace import Pace
+from hostedge.http.wheel import NEVER
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -42,8 +43,8 @@ class H2Exchange(Answering):
         *("connection", "engine", "stream"),
         # the request's body
         *("pending", "arrived", "arrived_all", "tunnel"),
-        # how it comes, None without one
-        "coming",
+        # how it comes, None without one; when all has taken too long
+        *("coming", "late"),
         # the answer
         *("ended", "producer"),
     )
@@ -77,6 +78,7 @@ class H2Exchange(Answering):
         self.pending = bytearray()
         self.arrived = 0
         self.coming: Pace | None = None
+        self.late = NEVER
         self.ended = False
 
     # the request's body

@@ -36,8 +36,8 @@ class Stream:
         *("id", "exchange", "remote_ended", "answering"),
         *("receive_window", "window_size", "unread", "unclaimed"),
         *("send_window", "waiting", "last", "stopped", "sent"),
-        # the owner's: how the client takes it
-        "taking",
+        # the owner's: how the client takes it, and what bounds that
+        *("taking", "limits"),
     )
 
     def __init__(self, number: int, send_window: int, receive_window: int) -> None:
@@ -51,6 +51,7 @@ class Stream:
         self.last = self.stopped = False
         self.sent = 0
         self.taking: object = None
+        self.limits: object = None
 
 
 class Outflow:

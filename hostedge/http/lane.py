@@ -66,7 +66,6 @@ class Means:
             self.reactor,
             self.resolve,
             self.wheel,
-            self.limits,
             self.counters,
             announce=announce,
         )
@@ -136,11 +135,14 @@ class Waiting(ABC):
         self.places: Places[Passage] = Places(capacity, limit)
         self._serving = False
 
-    def _wait(self) -> None:
-        """Somebody has come to the line."""
+    def _wait(self, deadline: float) -> None:
+        """Somebody has come to the line, until then."""
         if not self.due:
-            self.deadline = self.places.first_deadline() or NEVER
+            self.deadline = deadline
             self.means.wheel.watch(self)
+        elif deadline < self.deadline:
+            self.deadline = deadline
+            self.means.wheel.hasten(self)
 
     def leave(self, passage: Passage) -> None:
         self.places.leave(passage)
@@ -194,8 +196,10 @@ class Waiting(ABC):
         """What somebody is told who could not be connected, the last time because of `cause`."""
         return cause, None
 
-    def refusal(self) -> tuple[str, float | None] | None:
-        """What a request that came now would be told, if it is already known to be refused."""
+    def refusal(self, patience: float) -> tuple[str, float | None] | None:
+        """
+        What a request of such patience would be told, if it is already known to be refused.
+        """
         return ("queue_full", 1.0) if self.places.is_full else None
 
     @abstractmethod

@@ -15,7 +15,6 @@ from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
 
-QUEUE_WAIT = 15.0  # seconds in line
 REST = 5.0  # seconds without new requests for a server that could not be connected to
 
 
@@ -38,19 +37,24 @@ class PoolBackend(Waiting):
         if not self.lanes:
             passage.refused("no_server", RETRY)
             return
-        verdict = self.places.ask(passage, self.means.wheel.now + QUEUE_WAIT)
+        deadline = self._deadline(passage)
+        verdict = self.places.ask(passage, deadline)
         if verdict is PLACED:
             self.place(passage)
         elif verdict is FULL:
             passage.refused("queue_full", 1.0)
         else:
             passage.queued()
-            self._wait()
+            self._wait(deadline)
 
     def take_again(self, passage: Passage) -> None:
-        self.places.come_back(passage, self.means.wheel.now + QUEUE_WAIT)
-        self._wait()
+        deadline = self._deadline(passage)
+        self.places.come_back(passage, deadline)
+        self._wait(deadline)
         self.serve()
+
+    def _deadline(self, passage: Passage) -> float:
+        return self.means.wheel.now + passage.relay.limits.queue_timeout
 
     def unreachable(self, lane: LanePort) -> None:
         for index, mine in enumerate(self.lanes):
@@ -70,8 +74,8 @@ class PoolBackend(Waiting):
                 return cause, None
         return "no_server", RETRY
 
-    def refusal(self) -> tuple[str, float | None] | None:
-        return super().refusal() if self.lanes else ("no_server", RETRY)
+    def refusal(self, patience: float) -> tuple[str, float | None] | None:
+        return super().refusal(patience) if self.lanes else ("no_server", RETRY)
 
     def released(self, lane: Lane) -> None:
         self.places.give_back()

@@ -36,8 +36,8 @@ class Probe:
     """
 
     def __init__(self, means: Means, address: str, host: str, held: bool) -> None:
-        limits = evolve(means.limits, response_timeout=PATIENCE)
-        self._upstream: Upstream = evolve(means, limits=limits).upstream(address)
+        self._limits = evolve(means.limits, response_timeout=PATIENCE)
+        self._upstream: Upstream = means.upstream(address)
         self._clock = means.clock
         self._host = host
         self._held = held
@@ -53,14 +53,14 @@ class Probe:
 
     def _try(self) -> None:
         self._call = None
-        attempt = self._upstream.connect(self)
+        attempt = self._upstream.connect(self, self._limits)
         self._attempt = attempt if attempt.pending else None
 
     def connected_to(self, connection: UpstreamConnection) -> None:
         self._attempt = None
         self._connection = connection
         request = f"OPTIONS / HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n"
-        connection.send(request.encode("ascii", "replace"), self, False, True)
+        connection.send(request.encode("ascii", "replace"), self, False, True, self._limits)
 
     def connect_failed(self, cause: str) -> None:
         self._attempt = None

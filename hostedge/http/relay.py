@@ -66,8 +66,10 @@ class Backend(Protocol):
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""
 
-    def refusal(self) -> tuple[str, float | None] | None:
-        """What a request that came now would be told, if it is already known to be refused."""
+    def refusal(self, patience: float) -> tuple[str, float | None] | None:
+        """
+        What a request of such patience would be told, if it is already known to be refused.
+        """
 
     def leave(self, passage: Passage) -> None:
         """Wait no longer."""
@@ -179,7 +181,7 @@ class Passage(ABC):
         self.reused = False
         self.asked_at = monotonic()
         attempts = self.attempts
-        attempt = upstream.connect(self)
+        attempt = upstream.connect(self, self.relay.limits)
         if attempt.pending and attempts == self.attempts:
             self.attempt = attempt
 
@@ -376,10 +378,12 @@ class SpoolPassage(Passage):
 
     def start(self) -> None:
         exchange = self.exchange
-        if exchange.expects and (refusal := self.backend.refusal()) is not None:
-            # better now than when all of it has come
-            self.refused(*refusal)
-            return
+        if exchange.expects:
+            refusal = self.backend.refusal(self.relay.limits.hold_timeout)
+            if refusal is not None:
+                # better now than when all of it has come
+                self.refused(*refusal)
+                return
         exchange.receive(self)
 
     def body_data(self, data: bytes) -> None:
@@ -397,18 +401,18 @@ class SpoolPassage(Passage):
             self.backend.take(self)
 
     def send(self, connection: UpstreamConnection) -> None:
-        exchange, body = self.exchange, self.body
+        exchange, body, limits = self.exchange, self.body, self.relay.limits
         size = 0 if body is None else body.size
         head = make_head(exchange, size)
         to_head = exchange.method == b"HEAD"
         if body is None:
-            connection.send(head, self, to_head, True)
+            connection.send(head, self, to_head, True, limits)
             return
         body.rewind()
         if size <= PIECE:
-            connection.send(head + body.read(size), self, to_head, True)
+            connection.send(head + body.read(size), self, to_head, True, limits)
         else:
-            connection.send(head, self, to_head, False)
+            connection.send(head, self, to_head, False, limits)
             BodySender(connection, body).start()
 
     @property
@@ -473,7 +477,8 @@ class StreamPassage(Passage):
     def send(self, connection: UpstreamConnection) -> None:
         exchange = self.exchange
         to_head = exchange.method == b"HEAD"
-        connection.send(make_head(exchange, exchange.length), self, to_head, self.request_whole)
+        head = make_head(exchange, exchange.length)
+        connection.send(head, self, to_head, self.request_whole, self.relay.limits)
         if not self.request_whole:
             connection.transport.registerProducer(BodyValve(exchange), True)
             exchange.resume_body()

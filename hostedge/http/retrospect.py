@@ -16,6 +16,7 @@ from hostedge.http.lane import Means
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import Relay
 from hostedge.model.site import App, Pool
+from hostedge.settings import Limits
 
 
 class FormerApp(AppBackend):
@@ -52,12 +53,12 @@ class Retrospect:
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
 
-    def relay_to_app(self, account: str, app: App) -> Relay:
+    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
         name, means = f"{account}/{app.name}", self._backends.means
         former = FormerApp(name, app, means, self._backends.app_now(name))
-        return Relay(former, app.buffer, means.limits, means.counters, means.disk, name)
+        return Relay(former, app.buffer, limits, means.counters, means.disk, name)
 
-    def relay_to_pool(self, account: str, pool: Pool) -> Relay:
+    def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         name, means = f"{account}/{pool.name}", self._backends.means
         former = FormerPool(name, pool, means, self._backends.pool_now(name))
-        return Relay(former, pool.buffer, means.limits, means.counters, means.disk)
+        return Relay(former, pool.buffer, limits, means.counters, means.disk)

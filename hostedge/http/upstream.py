@@ -38,7 +38,8 @@ from hostedge.wire.upgrade import Opening, opens
 MAX_HEAD = 65536
 # seconds of idleness after which a POST would rather have a new connection than a stale one
 FRESH = 1.0
-UNIX_CONNECT = 1.0
+LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
+_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
 EARLY_HINTS = 103
@@ -107,8 +108,10 @@ class UpstreamConnection(ClientProtocol):
     deadline = NEVER
     due = 0
 
-    def __init__(self, upstream: Upstream, caller: Caller) -> None:
+    def __init__(self, upstream: Upstream, caller: Caller, limits: Limits) -> None:
         self.upstream = upstream
+        # of the request that is being served
+        self._limits = limits
         self.served = 0
         self.idle_since = 0.0
         self._caller: Caller | None = caller
@@ -187,22 +190,23 @@ class UpstreamConnection(ClientProtocol):
         """Say who the client is, before anything else."""
         self.transport.write(header)
 
-    def send(self, data: bytes, reply: Reply, to_head: bool, whole: bool) -> None:
+    def send(self, data: bytes, reply: Reply, to_head: bool, whole: bool, limits: Limits) -> None:
         """Send head and body, or the beginning of them; `whole`: that is all of it."""
         self._reply = reply
+        self._limits = limits
         self._to_head = to_head
         self._sent = whole
         self.served += 1
         upstream = self.upstream
         if self.served > 1:
             upstream.counters["upstream_reused"] += 1
-        self.deadline = upstream.wheel.now + upstream.limits.response_timeout
+        self.deadline = upstream.wheel.now + limits.response_timeout
         self.transport.write(data)
 
-    def ask(self, data: bytes, opening: Opening, reply: Switching) -> None:
+    def ask(self, data: bytes, opening: Opening, reply: Switching, limits: Limits) -> None:
         """Send the head of a request for an upgrade."""
         self._opening, self._switching = opening, reply
-        self.send(data, reply, False, True)
+        self.send(data, reply, False, True, limits)
 
     def hand_over(self, successor: Continuing) -> EagerClient:
         """Let a successor have the bytes; the connection itself is still its upstream's."""
@@ -216,7 +220,7 @@ class UpstreamConnection(ClientProtocol):
         """Send more of the body, framed."""
         self._sent = whole
         if not self._told:
-            self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+            self.deadline = self.upstream.wheel.now + self._limits.response_timeout
         if data:
             self.transport.write(data)
 
@@ -226,7 +230,7 @@ class UpstreamConnection(ClientProtocol):
         self.transport.pauseProducing()
 
     def resume(self) -> None:
-        self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+        self.deadline = self.upstream.wheel.now + self._limits.response_idle
         self.transport.resumeProducing()
 
     def abandon(self) -> None:
@@ -265,7 +269,7 @@ class UpstreamConnection(ClientProtocol):
         if self._told:
             # what comes although it is paused was on its way
             if self.deadline != NEVER:
-                self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+                self.deadline = self.upstream.wheel.now + self._limits.response_idle
             self._deliver(reply)
         elif self._head:
             self._deliver_head(reply)
@@ -356,7 +360,7 @@ class UpstreamConnection(ClientProtocol):
             return
         self._told = True
         self._until_close = not framed and not self._whole
-        self.deadline = self.upstream.wheel.now + self.upstream.limits.response_timeout
+        self.deadline = self.upstream.wheel.now + self._limits.response_idle
         pieces = self._pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         status, whole = self._status, self._whole
@@ -478,14 +482,12 @@ class Upstream:
         reactor: IReactorFDSet,
         resolve: Callable[[str], Deferred[str]],
         wheel: Wheel,
-        limits: Limits,
         counters: dict[str, int],
         idle_life: float = 4.0,
         announce: Callable[[Exchange], bytes] | None = None,
     ) -> None:
         self.address = address
         self.wheel = wheel
-        self.limits = limits
         self.counters = counters
         self.idle_life = idle_life
         # what a connection begins with; it then serves the client whom that names, and no other
@@ -496,7 +498,7 @@ class Upstream:
         self._reactor = reactor
         self._resolve = resolve
         self._closed = False
-        self._is_unix = address.startswith("unix:")
+        self._is_local = address.startswith(_LOCAL)
         self._is_name = not _is_numeric(address)
 
     def take(self, careful: bool) -> UpstreamConnection | None:
@@ -512,12 +514,14 @@ class Upstream:
                 return self._idle.pop()
         return None
 
-    def connect(self, caller: Caller) -> UpstreamConnection:
+    def connect(self, caller: Caller, limits: Limits) -> UpstreamConnection:
         """Make a new connection for the caller, who may forget about it before it is made."""
         self.counters["upstream_connects"] += 1
-        connection = UpstreamConnection(self, caller)
+        connection = UpstreamConnection(self, caller, limits)
         self.open.add(connection)
-        patience = UNIX_CONNECT if self._is_unix else self.limits.connect_timeout
+        patience = limits.connect_timeout
+        if self._is_local:
+            patience = min(patience, LOCAL_CONNECT)
         if self._is_name:
             name, _, port = self.address.rpartition(":")
             self._resolve(name).addCallbacks(

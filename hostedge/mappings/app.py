@@ -9,6 +9,7 @@ Site file::
     - {path: /, app: hello}
     - {path: /events, app: hello, buffer: stream}
     - {path: /live, app: hello, websocket: true}
+    - {path: /upload, app: hello, limits: {body_size: 2g, response_timeout: 10m}}
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from attrs import evolve, frozen
 
 from hostedge.http.exchange import Leaf
 from hostedge.mappings.parts import Parts
+from hostedge.model.limits import MappingLimits
 from hostedge.model.site import Found
 
 
@@ -30,6 +32,8 @@ class ToApp:
     buffer: Literal["spool", "stream"] | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
+    # where they differ from the node's
+    limits: MappingLimits | None = None
 
 
 class AppKind:
@@ -43,4 +47,4 @@ class AppKind:
         app = found.apps[value.app]
         if value.buffer is not None:
             app = evolve(app, buffer=value.buffer)
-        return parts.relay_to_app(found.account.name, app, value.websocket)
+        return parts.relay_to_app(found.account.name, app, value.limits, value.websocket)

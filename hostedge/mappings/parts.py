@@ -12,8 +12,10 @@ from typing import Protocol
 
 from hostedge.http.exchange import Leaf
 from hostedge.model.kind import Kind
+from hostedge.model.limits import MappingLimits
 from hostedge.model.site import App, Found, Pool
 from hostedge.net.descriptors import Files
+from hostedge.settings import Limits
 
 
 class Parts(Protocol):
@@ -22,14 +24,21 @@ class Parts(Protocol):
     # those that are open while an answer is sent
     files: Files
 
-    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
+    def limits(self, own: MappingLimits | None) -> Limits:
+        """What holds for the requests of a mapping with these limits of its own."""
+
+    def relay_to_app(
+        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
         """
         A leaf that starts the app when it has to, and relays to it.
 
         `websocket`: upgrades are forwarded as well.
         """
 
-    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf: ...
+    def relay_to_pool(
+        self, account: str, pool: Pool, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf: ...
 
     def home(self, account: str) -> str:
         """The folder that this account's paths are relative to."""

@@ -8,6 +8,7 @@ Site file::
 
     - {path: /legacy, pool: legacy}
     - {path: /chat, pool: legacy, websocket: true}
+    - {path: /feed, pool: legacy, limits: {response_idle: 1h}}
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from attrs import evolve, frozen
 
 from hostedge.http.exchange import Leaf
 from hostedge.mappings.parts import Parts
+from hostedge.model.limits import MappingLimits
 from hostedge.model.site import Found
 
 
@@ -29,6 +31,8 @@ class ToPool:
     buffer: Literal["spool", "stream"] | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
+    # where they differ from the node's
+    limits: MappingLimits | None = None
 
 
 class PoolKind:
@@ -42,4 +46,4 @@ class PoolKind:
         pool = found.pools[value.pool]
         if value.buffer is not None:
             pool = evolve(pool, buffer=value.buffer)
-        return parts.relay_to_pool(found.account.name, pool, value.websocket)
+        return parts.relay_to_pool(found.account.name, pool, value.limits, value.websocket)

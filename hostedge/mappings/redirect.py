@@ -72,6 +72,10 @@ class RedirectLeaf:
     status: int
     skip: int
 
+    @property
+    def limits(self) -> None:
+        """None of its own."""
+
     def answer(self, exchange: Exchange) -> None:
         location = self.target
         rest = exchange.path[self.skip :]

@@ -24,10 +24,12 @@ from attrs import Attribute, field, frozen
 
 from hostedge.http.exchange import Exchange, Fields, Leaf, OfApp
 from hostedge.mappings.parts import Parts
+from hostedge.model.limits import MappingLimits
 from hostedge.model.site import Found
 from hostedge.net.beneath import open_beneath
 from hostedge.net.descriptors import NONE_LEFT, Files
 from hostedge.net.file_body import PIECE, FileBody, Part
+from hostedge.settings import Limits
 from hostedge.wire.conditional import Validators, Verdict, judge, range_applies, read_asked
 from hostedge.wire.date import format_date
 from hostedge.wire.media_type import media_type
@@ -51,6 +53,8 @@ class Static:
     # the app that answers where no file does
     fallthrough: str | None = None
     index: str = field(default="index.html", validator=_check_index)
+    # where they differ from the node's; also for the app in `fallthrough`
+    limits: MappingLimits | None = None
 
 
 class StaticKind:
@@ -70,7 +74,7 @@ class StaticKind:
         account = found.account.name
         fallthrough = None
         if value.fallthrough is not None:
-            fallthrough = parts.relay_to_app(account, found.apps[value.fallthrough])
+            fallthrough = parts.relay_to_app(account, found.apps[value.fallthrough], value.limits)
         lasting: Fields = []
         if value.expires is not None:
             lasting.append((b"Cache-Control", b"max-age=%d" % value.expires))
@@ -82,6 +86,7 @@ class StaticKind:
             skip=len(prefix),
             lasting=lasting,
             fallthrough=fallthrough,
+            limits=parts.limits(value.limits),
             next_turn=parts.next_turn,
             files=parts.files,
         )
@@ -181,6 +186,7 @@ class StaticLeaf:
     skip: int
     lasting: Fields
     fallthrough: Leaf | None
+    limits: Limits
     next_turn: Callable[[Callable[[], None]], None]
     files: Files
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NewType
 
 from hostedge.routes.hostname import is_address, parse_hostname
 
@@ -23,10 +24,15 @@ MAX_UNIX_PATH = 107  # sockaddr_un, with the closing zero
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME - 1}}}")
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd])")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SIZE = re.compile(r"([0-9]{1,15})([kmg]?)")
+_MULTIPLES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 # These steer how a process is loaded and how it finds its sockets; only the node sets them.
 _RESERVED = re.compile(r"LD_.*|LISTEN_.*|HOSTEDGE_.*|NOTIFY_SOCKET")
 _PORT = re.compile(r"[0-9]{1,5}")
+
+# bytes
+Size = NewType("Size", int)
 
 
 def shown(value: object) -> str:
@@ -103,6 +109,24 @@ def duration_document(seconds: float) -> str | float | int:
                 return f"{int(seconds / _UNITS[unit])}{unit}"
         return f"{int(seconds)}s"
     return seconds
+
+
+def size(value: object) -> Size:
+    """Bytes as a whole number, or a text like `64k`, `100m`, `2g`."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return Size(int(match[1]) * _MULTIPLES[match[2]])
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Size(value)
+    raise ValueError(f'want a size, "64k", "100m", "2g" or bytes, not {shown(value)}')
+
+
+def size_document(number: int) -> str | int:
+    """The shortest way to write a size so that it reads back the same."""
+    for unit in ("g", "m", "k"):
+        if number and number % _MULTIPLES[unit] == 0:
+            return f"{number // _MULTIPLES[unit]}{unit}"
+    return number
 
 
 def above_zero(value: object) -> float:

@@ -15,7 +15,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from attrs import NOTHING, Attribute, fields, frozen
 
-from hostedge.model.names import duration, duration_document, plain_text, shown
+from hostedge.model.names import (
+    Size,
+    duration,
+    duration_document,
+    plain_text,
+    shown,
+    size,
+    size_document,
+)
 
 Document = dict[str, object]
 Check = Callable[[object], object]
@@ -221,6 +229,7 @@ _PLAIN: dict[Any, tuple[Check, Check]] = {
     bool: (_truth, _same),
     int: (_whole, _same),
     float: (duration, duration_document),  # type: ignore[dict-item]
+    Size: (size, size_document),  # type: ignore[dict-item]
 }
 
 

@@ -40,6 +40,7 @@ _OF_CAUSE = {
     "keeper_down": "IC",
     "internal": "I?",
     "suspended": "K?",
+    "request_timeout": "P?",
     "upstream_refused": "SC",
     "no_server": "SC",
     "connect_timeout": "sC",

@@ -99,6 +99,10 @@ class Refusing:
     cause: str
     reason: str
 
+    @property
+    def limits(self) -> None:
+        """None of its own."""
+
     def answer(self, exchange: Exchange) -> None:
         exchange.refuse(self.cause)
 

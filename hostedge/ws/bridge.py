@@ -49,9 +49,16 @@ class Bridge:
     due = 0
 
     def __init__(
-        self, bridges: Bridges, exchange: Exchange, lane: Lane, client: ClientEnd, app: AppEnd
+        self,
+        bridges: Bridges,
+        limits: Limits,
+        exchange: Exchange,
+        lane: Lane,
+        client: ClientEnd,
+        app: AppEnd,
     ) -> None:
         self._bridges = bridges
+        self._limits = limits
         self._wheel = bridges.wheel
         self._exchange = exchange
         self._lane = lane
@@ -135,7 +142,7 @@ class Bridge:
             self._closing.late()
             return
         self._look_later()
-        now, limits = self._wheel.now, self._bridges.limits
+        now, limits = self._wheel.now, self._limits
         still = [self._still(end, now) for end in (self.client, self.app)]
         for end, seconds in zip((self.client, self.app), still, strict=True):
             if end.transport.unsent and seconds >= limits.write_timeout:
@@ -147,7 +154,7 @@ class Bridge:
             self._stop(GOING_AWAY, "idle")
 
     def _look_later(self) -> None:
-        self.deadline = self._wheel.now + min(CHECK, self._bridges.limits.websocket_idle / 4)
+        self.deadline = self._wheel.now + min(CHECK, self._limits.websocket_idle / 4)
 
     def _still(self, end: End, now: float) -> float:
         """For how long nothing has gone to this end."""

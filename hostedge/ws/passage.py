@@ -66,6 +66,7 @@ class UpgradeLeaf:
         self.relay = relay
         # `account/name` of the app behind; empty: a pool
         self.app = relay.app
+        self.limits = relay.limits
 
     def answer(self, exchange: Exchange) -> None:
         asked = exchange.upgrade
@@ -116,7 +117,8 @@ class UpgradePassage(StreamPassage):
             lines.append(b"Sec-WebSocket-Extensions: %b\r\n" % OFFER)
         head = make_head(exchange, 0, _OURS)
         opening = Opening(key, protocols_of(exchange.fields))
-        connection.ask(b"%b%b\r\n" % (head[:-2], b"".join(lines)), opening, self)
+        request = b"%b%b\r\n" % (head[:-2], b"".join(lines))
+        connection.ask(request, opening, self, self.relay.limits)
 
     def switched(self, fields: Fields, data: bytes) -> None:
         """From the connection: the app has granted it."""
@@ -139,7 +141,8 @@ class UpgradePassage(StreamPassage):
         answer.append((b"Sec-WebSocket-Accept", accept_for(key_of(exchange.fields))))
         if agreed:
             answer.append((b"Sec-WebSocket-Extensions", agreed))
-        Bridge(leaf.sockets.bridges, exchange, lane, client, app).open(answer, connection, data)
+        bridge = Bridge(leaf.sockets.bridges, leaf.limits, exchange, lane, client, app)
+        bridge.open(answer, connection, data)
 
 
 def _joined(fields: Fields, wanted: bytes) -> bytes:

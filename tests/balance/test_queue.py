@@ -33,12 +33,12 @@ class Turns(RuleBasedStateMachine):
         full = len(self.line) >= self.places.limit
         free = len(self.placed) < self.places.capacity and not self.line
         assert self.places.is_full is (full and not free)
-        verdict = self.places.ask(self.count, self.now + 5)
+        verdict = self.places.ask(self.count, self.now + patience)
         assert verdict is (PLACED if free else FULL if full else QUEUED)
         if verdict is PLACED:
             self.placed.append(self.count)
         elif verdict is QUEUED:
-            self.line.append((self.count, self.now + 5))
+            self.line.append((self.count, self.now + patience))
 
     @rule()
     def give_back(self) -> None:
@@ -71,10 +71,12 @@ class Turns(RuleBasedStateMachine):
     def wait(self, seconds: int) -> None:
         self.now += seconds
         late = self.places.expired(self.now)
-        assert late == [w for w, d in self.line[: len(late)]]
-        del self.line[: len(late)]
-        assert not self.line or self.line[0][1] > self.now
-        assert self.places.first_deadline() == (self.line[0][1] if self.line else None)
+        assert late == [w for w, d in self.line if d <= self.now]
+        self.line = [(w, d) for w, d in self.line if d > self.now]
+        first = min([d for _, d in self.line], default=None)
+        assert self.places.first_deadline() == first
+        # who has waited too long makes room
+        self.serve()
 
     @rule()
     def dismiss(self) -> None:

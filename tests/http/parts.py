@@ -22,6 +22,8 @@ DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 class EchoLeaf:
     """Answers with what was asked and how long the body was."""
 
+    limits: Limits | None = None
+
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
 
@@ -54,6 +56,8 @@ class Echo:
 
 class Waiting:
     """A leaf that answers when the test says so."""
+
+    limits: Limits | None = None
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []

@@ -99,6 +99,18 @@ class WakingTests(AppCase):
         self.assertEqual(self.reason(client), (503, b"start_slow"))
         self.assertIn(b"Retry-After: 5\r\n", client.value())
 
+    def test_mappingsPatience(self) -> None:
+        """A mapping's own patience holds while the app starts; for a place there is another."""
+        self.relay.limits = evolve(self.relay.limits, hold_timeout=60.0, queue_timeout=3.0)
+        clients = [self.ask() for _ in range(3)]
+        self.network.pass_time(50)
+        self.wake()
+        self.assertEqual([client.value() for client in clients], [b""] * 3)
+        late = self.ask()
+        self.network.pass_time(4)
+        self.assertEqual(self.reason(late), (503, b"queue_timeout"))
+        self.assertEqual(clients[2].value(), b"", "it came when the app had to start")
+
     def test_refused(self) -> None:
         """The keeper's refusal is everybody's answer."""
         client = self.ask()
@@ -147,22 +159,22 @@ class WakingTests(AppCase):
 
     def test_knownRefusal(self) -> None:
         """As long as nobody could wait for the next start, who asks with a body is told at once."""
-        self.assertIsNone(self.backend.refusal())
+        self.assertIsNone(self.backend.refusal(30.0))
         self.ask()
-        self.assertIsNone(self.backend.refusal(), "the keeper has not answered")
+        self.assertIsNone(self.backend.refusal(30.0), "the keeper has not answered")
         self.keeper.waiting.pop().callback(Answer(0, "", "crash_loop", 40.0))
         self.network.pass_time(5)
-        cause, left = self.backend.refusal() or ("", 0.0)
+        cause, left = self.backend.refusal(30.0) or ("", 0.0)
         self.assertEqual((cause, round(left or 0)), ("crash_loop", 35))
         client = self.ask(EXPECTING)
         self.assertEqual(self.reason(client), (503, b"crash_loop"))
         self.assertEqual(len(self.keeper.asked), 1)
         self.network.pass_time(10)
-        self.assertIsNone(self.backend.refusal(), "who comes now can wait")
+        self.assertIsNone(self.backend.refusal(30.0), "who comes now can wait")
         self.assertEqual(self.ask(EXPECTING).value(), b"HTTP/1.1 100 Continue\r\n\r\n")
         self.backend.moved(1, self.played.address)
         self.backend.quiesce(1)
-        self.assertIsNone(self.backend.refusal(), "it has run since")
+        self.assertIsNone(self.backend.refusal(30.0), "it has run since")
 
     def test_leavesTheLine(self) -> None:
         """A client that goes while the app starts is not sent on."""

@@ -88,10 +88,12 @@ class BackendsTests(SynchronousTestCase):
 
     def test_leaves(self) -> None:
         """Mappings get leaves that explain themselves."""
-        leaf = self.backends.relay_to_app("demo", HELLO)
+        leaf = self.backends.relay_to_app("demo", HELLO, Limits())
         self.assertIn("would wake", leaf.explain()[1])
         pool = Pool("p", (Server("127.0.0.1:1"),))
-        self.assertIn("127.0.0.1:1", "".join(self.backends.relay_to_pool("demo", pool).explain()))
+        self.assertIn(
+            "127.0.0.1:1", "".join(self.backends.relay_to_pool("demo", pool, Limits()).explain())
+        )
 
     def test_waiting(self) -> None:
         """Whoever waits for a place is told of, wherever it is; who has one is not."""
@@ -99,8 +101,8 @@ class BackendsTests(SynchronousTestCase):
         exchanges = [KeptExchange() for _ in range(3)]
         pool = Pool("p", (Server("127.0.0.1:1"),), maxconn=1)
         app, servers = (
-            self.backends.relay_to_app("demo", HELLO),
-            self.backends.relay_to_pool("demo", pool),
+            self.backends.relay_to_app("demo", HELLO, Limits()),
+            self.backends.relay_to_pool("demo", pool, Limits()),
         )
         for relay, exchange in zip((app, servers, servers), exchanges, strict=True):
             relay.answer(exchange)  # type: ignore[arg-type]

@@ -13,6 +13,8 @@ GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
 class Pending:
     """A leaf that does not answer by itself."""
 
+    limits = None
+
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
         self.answer = self.exchanges.append

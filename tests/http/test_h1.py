@@ -249,6 +249,77 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(self.leaf.heard, [piece, "gone"])
         self.assertEqual(split_answers(self.client.value())[0][0], 408)
 
+    def test_leafsLimits(self) -> None:
+        """From when it is routed, a request has the limits of what answers it."""
+        self.leaf.limits = with_limits(body_size=20, body_timeout=5, write_timeout=100)
+        self.scene.entrance.limits = with_limits(body_size=10)
+        post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+        self.protocol.dataReceived(post % 20 + b"x" * 20)
+        self.assertEqual(self.leaf.heard, [b"x" * 20, "end"])
+        self.leaf.exchanges[0].respond(200, [], b"x" * 1000)
+        self.client.unsent = 1000
+        self.scene.pass_time(90)
+        self.assertFalse(self.client.aborted)
+        self.client.unsent = 0
+        self.client.clear()
+        self.protocol.dataReceived(post % 20 + b"x" * 9)
+        self.scene.pass_time(11)
+        self.assertEqual(split_answers(self.client.value())[0][0], 408)
+
+    def test_largeForTheLeaf(self) -> None:
+        """One that is too large for it gets no 100 Continue, and comes to no leaf; 0 is any."""
+        large = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n"
+        self.scene.entrance.limits = with_limits(body_size=20)
+        for limits in (with_limits(body_size=10), None, with_limits(body_size=0)):
+            self.leaf.limits = limits
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(large + b"Expect: 100-continue\r\n\r\n")
+            fits = bool(limits) and not limits.body_size
+            expected = b"HTTP/1.1 100" if fits else b"HTTP/1.1 413"
+            self.assertTrue(client.value().startswith(expected), client.value())
+            self.assertEqual(client.half_closed, not fits)
+            self.assertEqual(len(self.leaf.exchanges), fits)
+        self.assertEqual(self.scene.counters["refused_too_large"], 2)
+        self.assertEqual([each.cause for each in self.scene.recorded], ["too_large"] * 2)
+
+    def test_requestThatTakesTooLong(self) -> None:
+        """Where a leaf bounds the whole time, it is over then, whatever was happening."""
+        self.leaf.limits = with_limits(request_timeout=2)
+        self.protocol.dataReceived(GET)
+        self.scene.pass_time(1.5)
+        self.assertEqual(self.client.value(), b"")
+        self.scene.pass_time(2)
+        self.assertEqual(split_answers(self.client.value())[0][0], 504)
+        self.assertEqual(self.leaf.heard, ["end", "gone"])
+        self.assertEqual(self.scene.recorded[0].cause, "request_timeout")
+        for answered in (False, True):
+            protocol, client = self.scene.connect()
+            protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+            if answered:
+                self.leaf.exchanges[-1].begin(200, [], None)
+                self.leaf.exchanges[-1].write(b"part")
+            for _ in range(4):
+                self.scene.pass_time(1)
+                protocol.dataReceived(b"x")
+            self.assertEqual(client.aborted, answered)
+            self.assertEqual(client.value()[:12], b"HTTP/1.1 200" if answered else b"HTTP/1.1 504")
+        self.assertEqual(self.scene.counters["refused_request_timeout"], 3)
+
+    def test_requestsInTime(self) -> None:
+        """The time is one request's, not the connection's."""
+        self.leaf.limits = with_limits(request_timeout=2)
+        for _ in range(4):
+            self.protocol.dataReceived(GET)
+            self.scene.pass_time(1)
+            self.leaf.exchanges[-1].respond(200, [], b"ok")
+            self.scene.pass_time(1)
+        self.leaf.limits = None
+        self.protocol.dataReceived(GET)
+        self.scene.pass_time(10)
+        self.leaf.exchanges[-1].respond(200, [], b"ok")
+        statuses = [answer[0] for answer in split_answers(self.client.value())]
+        self.assertEqual(statuses, [200] * 5)
+
     def test_tricklingBody(self) -> None:
         """So is one that comes byte by byte; unless any rate will do."""
         post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"

@@ -90,8 +90,9 @@ class CaseTests(SynchronousTestCase):
             self.assertLessEqual(sum(faults.values()), 1, path.name)
             # what was reset in the same breath has reached nobody
             came = counters.get("http_requests", 0) - counters.get("h2_cancelled", 0)
-            # nor what asks for a WebSocket where there are none
-            came -= len({"http_requests", "refused_protocol"} & counters.keys()) // 2
+            # nor what asks for a WebSocket where there are none, or announces too much
+            for unseen in ("refused_protocol", "refused_too_large"):
+                came -= len({"http_requests", unseen} & counters.keys()) // 2
             self.assertEqual(reached, came, path.name)
             bytewise = [raw[i : i + 1] for i in range(len(raw))]
             for pieces in (bytewise, *([raw[:cut], raw[cut:]] for cut in self.cuts(raw))):
@@ -376,6 +377,57 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(self.heard.words(), ["1 413 too_large", "1 reset NO_ERROR"])
         self.assertEqual(self.leaf.heard, [b"x" * 8, "gone"])
         self.assertEqual(self.scene.counters["refused_too_large"], 1)
+
+    def test_leafsLimits(self) -> None:
+        """A stream has the limits of what answers it; so has what comes with its head."""
+        self.scene.entrance.limits = with_limits(body_size=10)
+        self.leaf.limits = with_limits(body_size=20, body_timeout=5, write_timeout=100)
+        self.tell(request(1, "POST", end=False), frame("DATA", 1, 1, b"x" * 20))
+        self.tell(request(3, "POST", end=False), frame("DATA", 1, 3, b"x" * 21))
+        self.assertEqual(self.leaf.heard, [b"x" * 20, "end"])
+        self.assertEqual(self.heard.words(), ["3 413 too_large"])
+        self.tell(request(5, "POST", end=False), frame("DATA", 0, 5, b"x" * 9))
+        self.scene.pass_time(11)
+        self.hear()
+        self.assertEqual(self.heard.statuses, {3: [413], 5: [408]})
+        self.leaf.exchanges[0].respond(200, [], b"x" * 100_000)
+        self.client.unsent = 5000
+        self.scene.pass_time(90)
+        self.assertFalse(self.client.aborted, "neither the stream nor the connection")
+        self.scene.pass_time(30)
+        self.assertTrue(self.client.aborted)
+
+    def test_largeForTheLeaf(self) -> None:
+        """One that is too large for it gets no 100 Continue, and comes to no leaf; 0 is any."""
+        large = ("POST", "/", ("content-length", "9999"), ("expect", "100-continue"))
+        self.scene.entrance.limits = with_limits(body_size=20)
+        for number, limits in ((1, with_limits(body_size=10)), (3, None)):
+            self.leaf.limits = limits
+            self.tell(request(number, *large, end=False))
+        self.leaf.limits = with_limits(body_size=0)
+        self.tell(request(5, *large, end=False))
+        self.assertEqual(self.heard.statuses, {1: [413], 3: [413], 5: [100]})
+        self.assertEqual(len(self.leaf.exchanges), 1)
+        self.assertEqual([each.cause for each in self.scene.recorded], ["too_large"] * 2)
+
+    def test_requestThatTakesTooLong(self) -> None:
+        """Where a leaf bounds the whole time, a stream is over then; others do not notice."""
+        self.leaf.limits = with_limits(request_timeout=2)
+        self.tell(request(1), request(3))
+        self.leaf.limits = None
+        self.tell(request(5))
+        self.leaf.exchanges[1].begin(200, [], None)
+        self.leaf.exchanges[1].write(b"part")
+        self.scene.pass_time(1.5)
+        self.assertEqual(self.heard.reset, {})
+        self.scene.pass_time(2)
+        self.hear()
+        self.assertEqual(self.heard.statuses, {1: [504], 3: [200]})
+        self.assertEqual(self.heard.reset, {3: "INTERNAL_ERROR"})
+        self.leaf.exchanges[2].respond(200, [], b"ok")
+        self.hear()
+        self.assertEqual(self.heard.statuses[5], [200])
+        self.assertEqual(self.scene.counters["refused_request_timeout"], 2)
 
     # windows of answers
 

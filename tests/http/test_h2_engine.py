@@ -245,6 +245,8 @@ class AnyOrder(RuleBasedStateMachine):
     Whatever happens, an answer belongs to its request and is whole, or visibly is not.
     """
 
+    limits = None
+
     def __init__(self) -> None:
         super().__init__()
         self.leaves: dict[int, Asked] = {}

@@ -6,7 +6,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.balance.retry import MAX_ATTEMPTS
-from hostedge.http.pool_backend import QUEUE_WAIT, REST, PoolBackend
+from hostedge.http.pool_backend import REST, PoolBackend
 from hostedge.http.relay import Relay
 from hostedge.model.site import Pool, Server
 from tests.http.network import Network, PlayedApp, make_means
@@ -30,10 +30,10 @@ class PoolTests(SynchronousTestCase):
         pool = Pool("p", tuple(Server(s.address) for s in self.servers), maxconn, queue)
         pool = evolve(pool, proxy_protocol=proxy_protocol)
         self.backend = PoolBackend("demo/p", pool, self.means)
-        relay = Relay(
+        self.relay = Relay(
             self.backend, "stream", self.means.limits, self.means.counters, self.means.disk
         )
-        self.scene = Scene(lambda exchange: relay)
+        self.scene = Scene(lambda exchange: self.relay)
         self.scene.entrance.wheel = self.means.wheel
         self.addCleanup(self.backend.cut, "suspended")
 
@@ -64,9 +64,23 @@ class PoolTests(SynchronousTestCase):
         self.build(1)
         clients = [self.ask() for _ in range(4)]
         self.assertEqual(self.reason(clients[3]), (503, b"queue_full"))
-        self.network.pass_time(QUEUE_WAIT + 1)
+        self.network.pass_time(self.means.limits.queue_timeout + 1)
         self.assertEqual(self.reason(clients[1]), (503, b"queue_timeout"))
         self.assertEqual(clients[0].value(), b"")
+
+    def test_mappingsPatience(self) -> None:
+        """Who comes later by an impatient mapping may have to go first."""
+        self.build(1)
+        self.ask()
+        patient = self.ask()
+        self.relay.limits = evolve(self.relay.limits, queue_timeout=5.0)
+        self.network.pass_time(1)
+        impatient = self.ask()
+        self.network.pass_time(6)
+        self.assertEqual(self.reason(impatient), (503, b"queue_timeout"))
+        self.assertEqual(patient.value(), b"")
+        self.network.pass_time(10)
+        self.assertEqual(self.reason(patient), (503, b"queue_timeout"))
 
     def test_nextAfterRefusal(self) -> None:
         """A body that waited for a place, which was refused, does not hold up the next request."""
@@ -140,8 +154,8 @@ class PoolTests(SynchronousTestCase):
         """Before a body is asked for it is known that the line is full, or that nobody is there."""
         self.build(1)
         for _ in range(3):
-            self.assertIsNone(self.backend.refusal())
+            self.assertIsNone(self.backend.refusal(30.0))
             self.ask()
-        self.assertEqual(self.backend.refusal(), ("queue_full", 1.0))
+        self.assertEqual(self.backend.refusal(30.0), ("queue_full", 1.0))
         self.build(0)
-        self.assertEqual(self.backend.refusal(), ("no_server", 5.0))
+        self.assertEqual(self.backend.refusal(30.0), ("no_server", 5.0))

@@ -458,6 +458,31 @@ class FailureTests(RelayCase):
         self.assertTrue(is_ended(served))
         self.assertEqual(stage.taken, 0)
 
+    def test_mappingsTimes(self) -> None:
+        """Until the head and from then on are two times, and each mapping's own."""
+        stage = self.stage()
+        node = stage.relay.limits
+        stage.relay.limits = evolve(node, response_timeout=5.0, response_idle=100.0)
+        stage.ask(GET)
+        connection = stage.app.accept()
+        stage.network.pass_time(7)
+        self.assertEqual(stage.answers()[0][0], 504)
+        self.assertTrue(is_ended(connection))
+        stage.protocol, stage.client = stage.scene.connect()
+        stage.ask(GET)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+        connection = stage.app.accept()
+        stage.answer(connection, head + b"part")
+        stage.network.pass_time(90)
+        stage.answer(connection, b" rest")
+        self.assertEqual([answer[::2] for answer in stage.answers()], [(200, b"part rest")])
+        stage.relay.limits = evolve(node, response_timeout=100.0, response_idle=5.0)
+        stage.ask(GET)
+        stage.network.pass_time(90)
+        stage.answer(connection, head + b"part")
+        stage.network.pass_time(7)
+        self.assertTrue(stage.client.aborted)
+
     def test_clientLeaves(self) -> None:
         """Who is gone leaves the line, the place and the app's connection."""
         for buffer in ("spool", "stream"):

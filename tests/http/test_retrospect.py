@@ -40,8 +40,12 @@ class RetrospectTests(SynchronousTestCase):
         pool = self.backends.pool("demo", POOL)
         before = (app.app, app.places.capacity, app.places.limit, app.lane)
         for relay in (
-            self.then.relay_to_app("demo", evolve(HELLO, run=1, queue=7, buffer="stream")),
-            self.then.relay_to_pool("demo", evolve(POOL, servers=POOL.servers[:1], maxconn=1)),
+            self.then.relay_to_app(
+                "demo", evolve(HELLO, run=1, queue=7, buffer="stream"), Limits()
+            ),
+            self.then.relay_to_pool(
+                "demo", evolve(POOL, servers=POOL.servers[:1], maxconn=1), Limits()
+            ),
         ):
             relay.explain()
         self.assertEqual((app.app, app.places.capacity, app.places.limit, app.lane), before)
@@ -52,8 +56,8 @@ class RetrospectTests(SynchronousTestCase):
         """
         Of what nobody uses now there is no backend afterwards either.
         """
-        relay = self.then.relay_to_app("demo", HELLO)
-        pool = self.then.relay_to_pool("demo", POOL)
+        relay = self.then.relay_to_app("demo", HELLO, Limits())
+        pool = self.then.relay_to_pool("demo", POOL, Limits())
         self.assertEqual(
             [*relay.explain(), *pool.explain()],
             [
@@ -73,11 +77,13 @@ class RetrospectTests(SynchronousTestCase):
         """
         held = self.backends.app("demo", HELLO), self.backends.pool("demo", POOL)
         self.backends.moved("demo/hello", 3, "unix:/x")
-        way, now = self.then.relay_to_app("demo", evolve(HELLO, buffer="stream")).explain()
+        way, now = self.then.relay_to_app(
+            "demo", evolve(HELLO, buffer="stream"), Limits()
+        ).explain()
         self.assertEqual(way, "relayed as its body comes")
         self.assertTrue(now.startswith("now: app demo/hello, generation 3 at unix:/x: 0 of 2"), now)
         former = evolve(POOL, servers=POOL.servers[1:])
-        _, was, *rest = self.then.relay_to_pool("demo", former).explain()
+        _, was, *rest = self.then.relay_to_pool("demo", former, Limits()).explain()
         self.assertEqual(was, "pool demo/p: 127.0.0.1:2")
         self.assertEqual([line[:5] for line in rest], ["now: "] * 3)
         self.assertEqual(len(held), 2)

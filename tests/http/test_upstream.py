@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.exchange import Fields
 from hostedge.http.upstream import Upstream, UpstreamConnection
+from hostedge.settings import Limits
 from tests.http.network import Network, PlayedApp, is_ended, make_means, received
 
 
@@ -54,9 +55,9 @@ class UpstreamTests(SynchronousTestCase):
 
     def ask(self, upstream: Upstream | None = None) -> Asker:
         asker = Asker()
-        (upstream or self.upstream).connect(asker)
+        (upstream or self.upstream).connect(asker, Limits())
         if asker.connection is not None:
-            asker.connection.send(b"GET / HTTP/1.1\r\n\r\n", asker, False, True)
+            asker.connection.send(b"GET / HTTP/1.1\r\n\r\n", asker, False, True, Limits())
         return asker
 
     def test_lastUsedFirst(self) -> None:
@@ -102,7 +103,7 @@ class UpstreamTests(SynchronousTestCase):
             for address in (f"127.0.0.1:{port}", f"localhost:{port}"):
                 upstream = self.means.upstream(address)
                 asker = Asker()
-                upstream.connect(asker)
+                upstream.connect(asker, Limits())
                 self.network.turn()
                 self.assertIsNotNone(asker.connection)
                 upstream.cut("upstream_died")
@@ -116,7 +117,7 @@ class UpstreamTests(SynchronousTestCase):
         upstream = self.means.upstream("127.0.0.1:9")
         patient, gone = Asker(), Asker()
         for asker in (patient, gone):
-            connection = UpstreamConnection(upstream, asker)
+            connection = UpstreamConnection(upstream, asker, Limits())
             connection._attempt = never = _Never(connection)
             connection.deadline = self.means.wheel.now + 4.0
             self.means.wheel.watch(connection)
@@ -125,6 +126,27 @@ class UpstreamTests(SynchronousTestCase):
                 self.assertTrue(never.given_up)
         self.network.pass_time(5)
         self.assertEqual((patient.heard, gone.heard), (["connect_timeout"], []))
+
+    def test_patience(self) -> None:
+        """Each caller's own; to this machine never more than a second."""
+        network, asker = self.network, Asker()
+        for address, limits, patience in (
+            ("192.0.2.1:1", Limits(), 4.0),
+            ("192.0.2.1:1", evolve(Limits(), connect_timeout=20.0), 20.0),
+            ("127.0.0.1:1", evolve(Limits(), connect_timeout=20.0), 1.0),
+            ("[::1]:1", Limits(), 1.0),
+            ("localhost:1", evolve(Limits(), connect_timeout=0.5), 0.5),
+        ):
+            given: list[float] = []
+            upstream = self.means.upstream(address)
+            begin = UpstreamConnection.begin
+            self.patch(
+                UpstreamConnection, "begin", lambda *args, given=given: given.append(args[3])
+            )
+            upstream.connect(asker, limits)
+            self.patch(UpstreamConnection, "begin", begin)
+            network.turn()
+            self.assertEqual(given, [patience], address)
 
     def test_closed(self) -> None:
         """A closed upstream ends its idle connections now, busy ones when they are done."""
@@ -165,7 +187,7 @@ class UpstreamTests(SynchronousTestCase):
             for address in (f"127.0.0.1:{port}", f"app.test:{port}"):
                 upstream = means.upstream(address)
                 asker = Asker()
-                self.assertTrue(upstream.connect(asker).pending)
+                self.assertTrue(upstream.connect(asker, Limits()).pending)
                 upstream.cut("suspended")
                 self.assertEqual(asker.heard, [("suspended", True)])
                 self.assertEqual(upstream.open, set())
@@ -177,9 +199,9 @@ class UpstreamTests(SynchronousTestCase):
     def test_openIsWhatThereIs(self) -> None:
         """Connections that fail, or that nobody waits for any more, are not counted."""
         upstream = evolve(self.means, resolve=lambda name: Deferred()).upstream("app.test:1")
-        upstream.connect(Asker()).forget_caller()
+        upstream.connect(Asker(), Limits()).forget_caller()
         refused = self.means.upstream(self.app.address + ".not")
-        refused.connect(Asker())
+        refused.connect(Asker(), Limits())
         self.assertEqual((upstream.open, refused.open), (set(), set()))
 
     def test_learn(self) -> None:

@@ -6,6 +6,8 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.mappings.app import AppKind, ToApp
+from hostedge.model.limits import MappingLimits
+from hostedge.model.names import Size
 from hostedge.model.site import Account, App, Domain, Found
 
 HELLO = App("hello", "wsgi", None)
@@ -15,8 +17,10 @@ FOUND = Found("a.test", Domain("a.test"), Account("demo"), {"hello": HELLO}, {},
 class Recorder:
     """Parts that tell what they were asked for."""
 
-    def relay_to_app(self, account: str, app: App, websocket: bool) -> object:
-        return account, app, websocket
+    def relay_to_app(
+        self, account: str, app: App, own: MappingLimits | None, websocket: bool
+    ) -> object:
+        return account, app, own, websocket
 
 
 class AppTests(SynchronousTestCase):
@@ -27,17 +31,23 @@ class AppTests(SynchronousTestCase):
         kind = AppKind()
         self.assertEqual((kind.word, kind.value), ("app", ToApp))
         self.assertEqual(
-            kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, False)
+            kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, None, False)
         )
         self.assertEqual(
             kind.compile(ToApp("hello", "stream"), b"", FOUND, Recorder()),
-            ("demo", evolve(HELLO, buffer="stream"), False),
+            ("demo", evolve(HELLO, buffer="stream"), None, False),
         )
 
     def test_websocket(self) -> None:
         """Upgrades are forwarded where the mapping says so."""
         to = ToApp("hello", websocket=True)
-        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, True))
+        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, None, True))
+
+    def test_limits(self) -> None:
+        """Limits of its own go with it to the leaf."""
+        own = MappingLimits(body_size=Size(0), response_timeout=600.0)
+        to = ToApp("hello", limits=own)
+        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, own, False))
 
     def test_unknown(self) -> None:
         """An app that the account does not have is a KeyError."""

@@ -12,10 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.errors import CAUSES, ConfigError
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.mappings.static import Static, StaticKind
+from hostedge.model.limits import MappingLimits
 from hostedge.model.parse import Words, parse_object
 from hostedge.model.site import App, Domain
 from hostedge.net.file_body import PIECE
 from hostedge.routes.compile import compile_host
+from hostedge.settings import Limits
 from hostedge.wire.date import format_date
 from tests.mappings.exchanges import KeptExchange
 from tests.routes.kinds import TestParts, found
@@ -29,6 +31,7 @@ class AppLeaf:
     """The app that is fallen through to."""
 
     got: list[Exchange] = field(factory=list)
+    limits: Limits | None = None
 
     def answer(self, exchange: Exchange) -> None:
         self.got.append(exchange)
@@ -46,7 +49,9 @@ class Parts(TestParts):
     app: AppLeaf = field(factory=AppLeaf)
     turns: list[Callable[[], None]] = field(factory=list)
 
-    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
+    def relay_to_app(
+        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
         return self.app
 
     def home(self, account: str) -> str:

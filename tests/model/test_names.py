@@ -67,6 +67,23 @@ class NamesTests(SynchronousTestCase):
         for seconds, text in ((0.0, 0), (1800.0, "30m"), (90.0, "90s"), (86_400.0, "1d")):
             self.assertEqual(names.duration_document(seconds), text)
 
+    def test_size(self) -> None:
+        """
+        A size is a number of bytes or has a unit; the document has the largest that fits.
+        """
+        good = {0: 0, 500: 500, "500": 500, "64k": 65_536, "2g": 2**31, "0m": 0}
+        bad = [-1, True, 1.5, "1 k", "1K", "1t", "-1k", "k", "", None, "9" * 16]
+        self.check(names.size, good, bad)
+        for number, text in ((0, 0), (1000, 1000), (65_536, "64k"), (2**31, "2g"), (2**20, "1m")):
+            self.assertEqual(names.size_document(number), text)
+
+    @given(st.integers(0, 10**15))
+    def test_sizeReadsBack(self, number: int) -> None:
+        """
+        What a size is written as is the same size.
+        """
+        self.assertEqual(names.size(names.size_document(number)), number)
+
     def test_relativePath(self) -> None:
         """
         Paths stay below the home, as far as their text says.

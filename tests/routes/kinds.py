@@ -6,8 +6,10 @@ from attrs import define, field, frozen
 
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.mappings.parts import Parts
+from hostedge.model.limits import MappingLimits, limits_of
 from hostedge.model.site import Account, App, Domain, Found, Mapping, Pool
 from hostedge.net.descriptors import Files
+from hostedge.settings import Limits
 
 
 @frozen
@@ -31,6 +33,7 @@ class Saying:
     word: str
     prefix: bytes
     answered: list[Exchange] = field(factory=list)
+    limits: Limits | None = None
 
     def answer(self, exchange: Exchange) -> None:
         self.answered.append(exchange)
@@ -44,6 +47,7 @@ class Asking:
     """A leaf behind which an app stands."""
 
     app: str
+    limits: Limits | None = None
 
     def answer(self, exchange: Exchange) -> None:
         raise AssertionError("there is no app")
@@ -67,7 +71,7 @@ class UseAppKind:
 
     def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
         assert isinstance(value, UseApp)
-        return parts.relay_to_app(found.account.name, found.apps[value.app])
+        return parts.relay_to_app(found.account.name, found.apps[value.app], None)
 
 
 class TestParts:
@@ -75,10 +79,17 @@ class TestParts:
 
     files = Files()
 
-    def relay_to_app(self, account: str, app: App, websocket: bool = False) -> Leaf:
+    def limits(self, own: MappingLimits | None) -> Limits:
+        return limits_of(own, Limits())
+
+    def relay_to_app(
+        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
         return Asking(f"{account}/{app.name}")
 
-    def relay_to_pool(self, account: str, pool: Pool, websocket: bool = False) -> Leaf:
+    def relay_to_pool(
+        self, account: str, pool: Pool, own: MappingLimits | None, websocket: bool = False
+    ) -> Leaf:
         return Saying(f"{account}/{pool.name}", b"")
 
     def home(self, account: str) -> str:
