@@ -23,7 +23,7 @@ from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Disk, Spool
-from hostedge.http.upstream import EARLY_HINTS, Upstream, UpstreamConnection
+from hostedge.http.upstream import EARLY_HINTS, NO_SOCKET, Upstream, UpstreamConnection
 from hostedge.net.descriptors import NONE_LEFT
 from hostedge.settings import Limits
 
@@ -204,6 +204,10 @@ class Passage(ABC):
 
     def connect_failed(self, cause: str) -> None:
         self.attempt = None
+        if cause == NO_SOCKET:
+            self._release()
+            self.refused(cause, None)
+            return
         lane = self.lane
         if lane is not None:
             self.avoided += (lane,)

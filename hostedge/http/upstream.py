@@ -42,6 +42,8 @@ LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
 _LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
+# the cause of a connection that failed for want of ours, not of theirs
+NO_SOCKET = "descriptors"
 EARLY_HINTS = 103
 
 _USUAL = b"HTTP/1.1 "
@@ -151,8 +153,8 @@ class UpstreamConnection(ClientProtocol):
         try:
             self._attempt = EagerClient(address, self, reactor)
         except OSError as error:
-            # out of descriptors
-            self.connection_failed(error)
+            # no socket could be made, which says nothing of whom it was for
+            self.connection_failed(error, NO_SOCKET)
             return
         self._attempt.connect()
 
@@ -165,7 +167,7 @@ class UpstreamConnection(ClientProtocol):
         else:
             caller.connected_to(self)
 
-    def connection_failed(self, error: OSError) -> None:
+    def connection_failed(self, error: OSError, cause: str = "") -> None:
         self._attempt = None
         self.upstream.lost(self)
         self.upstream.wheel.forget(self)
@@ -173,7 +175,7 @@ class UpstreamConnection(ClientProtocol):
         caller, self._caller = self._caller, None
         if caller is not None:
             slow = isinstance(error, TimeoutError)
-            caller.connect_failed("connect_timeout" if slow else "upstream_refused")
+            caller.connect_failed(cause or ("connect_timeout" if slow else "upstream_refused"))
 
     def forget_caller(self) -> None:
         """Nobody wants this connection any more."""

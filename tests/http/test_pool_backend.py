@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -126,6 +128,24 @@ class PoolTests(SynchronousTestCase):
                 self.assertEqual(accepted.recv(1), b"")
             self.assertEqual(self.means.counters["upstream_reused"], 0)
             self.assertIn(version, "".join(self.backend.explain()))
+
+    def test_noSocket(self) -> None:
+        """Where we have no descriptor left, no server is to blame."""
+        self.build(2)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        protocol, client = self.scene.connect()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            protocol.dataReceived(GET)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        self.assertEqual(self.reason(client), (503, b"descriptors"))
+        self.assertNotIn("resting", "".join(self.backend.explain()))
+        self.assertEqual(self.backend.places.taken, 0)
+        again = self.ask()
+        self.servers[1].accept().sendall(OK)
+        self.network.turn()
+        self.assertEqual(self.reason(again)[0], 200)
 
     def test_noServer(self) -> None:
         """None left, however many they were, or none at all: it is said when to come again."""
