@@ -1,1 +1,1 @@
-A mapping can have limits of its own, above or below the node's: `limits` in the site file. New for the node: `response_idle`, `queue_timeout`, `request_timeout`, and a `body_size` of 0 for any.
+A mapping can have limits of its own, above or below the node's: `limits` in the site file. New for the node: what requests, their heads and the heads of responses may be at most, and `response_idle`, `queue_timeout`, `request_timeout`; a `body_size` of 0 is any.

@@ -63,7 +63,7 @@ class H1(ClientConnection):
         self._state = IDLE
         self._exchange: H1Exchange | None = None
         self._successor: Successor | None = None
-        self._reader = RequestReader()
+        self._reader = RequestReader(entrance.limits)
         self._events = self._reader.events
         self._held = b""
         self._advancing = False
@@ -245,9 +245,9 @@ class H1(ClientConnection):
         Raises:
             BadRequest: with the cause of the refusal.
         """
-        authority, length, expects, limited, upgrade = check_head(head)
-        method, target, fields, version, keep_alive = head
         entrance = self.entrance
+        authority, length, expects, limited, upgrade = check_head(head, entrance.limits)
+        method, target, fields, version, keep_alive = head
         host = _hosts[authority]
         target, path, query = read_target(method, target, entrance.scheme, authority)
         exchange = H1Exchange(self, method, target, path, query, fields, length, host, authority)

@@ -22,20 +22,19 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
 from hostedge.memo import Memo
+from hostedge.settings import Limits
 from hostedge.wire.chunks import Chunks
 from hostedge.wire.fields import connection_options, goes_in_circles, is_plain
 from hostedge.wire.target import origin_form, split_target
 from hostedge.wire.upgrade import WEBSOCKET, asks_for
 
 FEED = 16384
-MAX_TARGET = 8192
-MAX_FIELD = 16384
-MAX_SECTION = 32768
-MAX_FIELDS = 128
 # bytes of a request that are kept for whoever asks why it was refused
 MAX_SEEN = 2048
 # bytes of chunk framing that are always allowed; beyond, twice the data
 CHUNK_OVERHEAD = 16384
+
+_USUAL = Limits()
 
 # the end of a request
 END = object()
@@ -70,12 +69,15 @@ _NOTHING: frozenset[bytes] = frozenset()
 
 # method, target, fields, version, whether the connection may live on
 Head = tuple[bytes, bytes, Fields, str, bool]
+# the value of `Host`, the length, whether 100 is waited for, what stays here, the upgrade
+Checked = tuple[bytes, int | None, bool, frozenset[bytes], str]
 
 
 # where a reader is: before a request, in its head, in a body of a known length or in chunks
 _BEFORE, _HEAD, _BODY, _CHUNKS = range(4)
 _NEARLY_ALWAYS = b" HTTP/1.1\r"
 _EMPTY = b"\r\n"
+_COOKIE = b"cookie"
 _END_OF_HEAD = b"\r\n\r\n"
 _G, _CR, _BLANK = b"G\r "
 
@@ -83,7 +85,10 @@ _G, _CR, _BLANK = b"G\r "
 class RequestReader:
     """The parser of one connection and what it has found; who reads `events` takes from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = _USUAL) -> None:
+        self._limits = limits
+        # what is no longer than this is within all limits but those of numbers
+        self._small = min(FEED, limits.field_size, limits.head_size)
         self.events: list[object] = []
         # how the request begins of which a part has come, or which is not valid
         self.seen = b""
@@ -138,7 +143,8 @@ class RequestReader:
             self._quiet = 0
         elif self._parser is not None:
             self._quiet += size
-            if self._quiet > MAX_SECTION or len(self._fields) > MAX_FIELDS:
+            limits = self._limits
+            if self._quiet > limits.head_size or len(self._fields) > limits.head_fields:
                 self._fault(self._too_much())
 
     def _take_gets(self, data: bytes) -> bool:
@@ -325,9 +331,9 @@ class RequestReader:
             self._see(self._line[self._at :])
             self._fault("bad_request")
             return
-        if self._spanned:
+        if self._spanned or len(self._line) > self._small:
             self._spanned = False
-            if _is_large(fields):
+            if _is_large(fields, self._limits):
                 self._fault("large_head")
                 return
         self.events.append((method, url, fields, version, parser.should_keep_alive()))
@@ -378,7 +384,7 @@ class RequestReader:
     def _too_much(self) -> str:
         if self._place != _HEAD:
             return "bad_request"
-        return "long_target" if len(self._url) > MAX_TARGET else "large_head"
+        return "long_target" if len(self._url) > self._limits.target_size else "large_head"
 
     def _without_upgrade(self) -> None:
         """
@@ -404,12 +410,16 @@ class RequestReader:
             self._held, self._parser = self._parser, None
 
 
-def _is_large(fields: Fields) -> bool:
+def _is_large(fields: Fields, limits: Limits) -> bool:
     sizes = [len(name) + len(value) + 4 for name, value in fields]
-    return sum(sizes) > MAX_SECTION or max(sizes, default=0) > MAX_FIELD
+    if sum(sizes) > limits.head_size or max(sizes, default=0) > limits.field_size:
+        return True
+    # an app sees them as one field, whatever came between them
+    cookies = [size for size, item in zip(sizes, fields, strict=True) if item[0].lower() == _COOKIE]
+    return sum(cookies) > limits.field_size
 
 
-def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], str]:
+def check_head(head: Head, limits: Limits = _USUAL) -> Checked:
     """
     Check what the parser lets pass.
 
@@ -423,9 +433,9 @@ def check_head(head: Head) -> tuple[bytes, int | None, bool, frozenset[bytes], s
     method, target, fields, version, _ = head
     if version != "1.1" and version != "1.0":
         raise BadRequest("version")
-    if len(target) > MAX_TARGET:
+    if len(target) > limits.target_size:
         raise BadRequest("long_target")
-    if len(fields) > MAX_FIELDS:
+    if len(fields) > limits.head_fields:
         raise BadRequest("large_head")
     if method in _UNWANTED:
         raise BadRequest(_UNWANTED[method])

@@ -61,10 +61,10 @@ OPEN, LINGERING, ENDED = range(3)
 
 
 def _terms(entrance: Entrance) -> Terms:
-    streams = entrance.limits.h2_streams
+    limits = entrance.limits
     if entrance.narrow:
-        return Terms(streams=max(1, streams // 2), window=FIRST_WINDOW)
-    return Terms(streams=streams)
+        return Terms(max(1, limits.h2_streams // 2), limits.head_size, FIRST_WINDOW)
+    return Terms(limits.h2_streams, limits.head_size)
 
 
 @implementer(IPushProducer)
@@ -163,7 +163,7 @@ class H2(ClientConnection):
         self._busy = True
         self.deadline = min(self.deadline, self._wheel.now + CHECK)
         try:
-            request = read_request(fields, size, entrance.scheme, last)
+            request = read_request(fields, size, entrance.scheme, last, entrance.limits)
         except Malformed as bad:
             self.keep_refusal("h2_malformed", written(b"", fields), bad.detail)
             self._fault(stream)

@@ -76,7 +76,6 @@ from hostedge.wire.header_block import (
 )
 
 MAX_CONTINUATIONS = 8
-MAX_BLOCK = 32_768
 MAX_TRAILERS = 16
 # with 32 bytes for each
 TRAILERS_SIZE = 8192 + 32 * MAX_TRAILERS
@@ -114,6 +113,7 @@ class Terms:
     """What the connections of a listener have in common."""
 
     streams: int = 100
+    # bytes of a header block, and of the fields in it; one that unfolds to twice as much is a bomb
     header_list: int = 32_768
     # what a stream may send from when somebody reads it on
     window: int = WINDOW
@@ -132,7 +132,7 @@ class Engine:
         self._terms = terms
         self._out = out = Outflow()
         self._frames = out.frames
-        self._reader = BlockReader()
+        self._reader = BlockReader(2 * terms.header_list)
         self._budget = Budget()
         self.streams: dict[int, Stream] = {}
         self.broken = ""
@@ -250,7 +250,7 @@ class Engine:
         if number != self._block_of or not number:
             raise ConnectionFault(PROTOCOL_ERROR, "nothing is to be continued here")
         block.append(payload)
-        if len(block) > MAX_CONTINUATIONS + 1 or sum(map(len, block)) > MAX_BLOCK:
+        if len(block) > MAX_CONTINUATIONS + 1 or sum(map(len, block)) > self._terms.header_list:
             raise ConnectionFault(ENHANCE_YOUR_CALM, "an endless header block")
         if flags & END_HEADERS:
             self._block_of, self._block = 0, []

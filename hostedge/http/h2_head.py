@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Fields
-from hostedge.http.h1_reader import MAX_FIELD, MAX_FIELDS, MAX_SECTION, MAX_TARGET, read_target
+from hostedge.http.h1_reader import read_target
 from hostedge.memo import Memo
+from hostedge.settings import Limits
 from hostedge.wire.fields import goes_in_circles, is_plain, is_token
 from hostedge.wire.host import request_host, split_authority
 from hostedge.wire.upgrade import asks_by_connect
@@ -45,6 +46,7 @@ _WATCHED = {
 }
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_bad_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_USUAL = Limits()
 _PORTS = {b"http": 80, b"https": 443}
 
 
@@ -82,7 +84,9 @@ _kinds: Memo[bytes, int] = Memo(_kind)
 _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
 
-def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request:
+def read_request(
+    block: Fields, size: int, scheme: bytes, last: bool, limits: Limits = _USUAL
+) -> Request:
     """
     Read a head of that size; `scheme` is the connection's, `last`: no body follows.
 
@@ -90,14 +94,10 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
         Malformed: the stream has to be reset.
         BadRequest: with the cause of the refusal.
     """
-    pseudo: dict[bytes, bytes] = {}
-    for name, value in block:
-        if name[:1] != b":":
-            break
-        if name not in _PSEUDO or name in pseudo:
-            raise Malformed("a pseudo-field that is not for requests, or twice")
-        pseudo[name] = value
-    if len(block) > MAX_FIELDS or (size > MAX_FIELD and _is_large(block, size)):
+    pseudo = _read_pseudo(block)
+    if len(block) > limits.head_fields or size > limits.head_size:
+        raise BadRequest("large_head")
+    if size > limits.field_size and _is_large(block, limits):
         raise BadRequest("large_head")
     fields, hosts, length, expectation, odd = _read_fields(block[len(pseudo) :])
     authority = pseudo.get(b":authority")
@@ -121,7 +121,7 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
         raise BadRequest("method" if method in REFUSED_METHODS else "bad_request")
     if its_scheme != scheme:
         raise BadRequest("bad_request", "the scheme of another port")
-    if len(target) > MAX_TARGET:
+    if len(target) > limits.target_size:
         raise BadRequest("long_target")
     authority = _one_authority(authority, hosts, scheme)
     host = _hosts[authority]
@@ -142,6 +142,17 @@ def read_request(block: Fields, size: int, scheme: bytes, last: bool) -> Request
         raise BadRequest("expectation")
     facts = (method, target, path, query, host, authority, fields, length)
     return Request(*facts, bool(expectation) and length != 0, upgrade, odd)
+
+
+def _read_pseudo(block: Fields) -> dict[bytes, bytes]:
+    pseudo: dict[bytes, bytes] = {}
+    for name, value in block:
+        if name[:1] != b":":
+            break
+        if name not in _PSEUDO or name in pseudo:
+            raise Malformed("a pseudo-field that is not for requests, or twice")
+        pseudo[name] = value
+    return pseudo
 
 
 def _read_fields(block: Fields) -> tuple[Fields, list[bytes], int | None, bytes, int]:
@@ -207,8 +218,13 @@ def is_trailer(block: Fields) -> bool:
 _BLANKS = frozenset((b" ", b"\t"))
 
 
-def _is_large(block: Fields, size: int) -> bool:
-    return size > MAX_SECTION or max(len(name) + len(value) for name, value in block) > MAX_FIELD
+def _is_large(block: Fields, limits: Limits) -> bool:
+    most = limits.field_size
+    if max([len(name) + len(value) for name, value in block]) > most:
+        return True
+    # they will be one field
+    crumbs = [len(value) + len(b"; ") for name, value in block if name == b"cookie"]
+    return len(b"cookie") + sum(crumbs) > most
 
 
 def _one_authority(authority: bytes | None, hosts: list[bytes], scheme: bytes) -> bytes:

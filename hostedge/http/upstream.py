@@ -35,7 +35,6 @@ from hostedge.settings import Limits
 from hostedge.wire.response_head import MAX_FIELDS, examine
 from hostedge.wire.upgrade import Opening, opens
 
-MAX_HEAD = 65536
 # seconds of idleness after which a POST would rather have a new connection than a stale one
 FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
@@ -259,6 +258,7 @@ class UpstreamConnection(ClientProtocol):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if self._is_granted and isinstance(error, HttpParserUpgrade):
+                self._fed += len(data)
                 self._switch(data[error.args[0] :])
                 return
             if not self._whole:
@@ -274,10 +274,11 @@ class UpstreamConnection(ClientProtocol):
                 self.deadline = self.upstream.wheel.now + self._limits.response_idle
             self._deliver(reply)
         elif self._head:
+            self._fed += len(data)
             self._deliver_head(reply)
         else:
             self._fed += len(data)
-            if self._fed > MAX_HEAD or len(self._fields) > MAX_FIELDS:
+            if self._fed > self._limits.response_head_size or len(self._fields) > MAX_FIELDS:
                 self._fail("bad_response")
 
     def on_message_begin(self) -> None:
@@ -347,6 +348,7 @@ class UpstreamConnection(ClientProtocol):
         hints, self._hints = self._hints, []
         for fields in hints:
             try:
+                self._check_size(fields)
                 kept, _, _, _ = examine(fields, self._parser.get_http_version())
             except BadRequest:
                 self._fail("bad_response")
@@ -372,6 +374,17 @@ class UpstreamConnection(ClientProtocol):
             pieces.clear()
         reply.response_begins(status, fields, length, data, whole)
 
+    def _check_size(self, fields: Fields) -> None:
+        """
+        Check a head that came at once.
+
+        Raises:
+            BadRequest: it is too large.
+        """
+        size = sum([len(name) + len(value) + 4 for name, value in fields])
+        if size > self._limits.response_head_size:
+            raise BadRequest("bad_response", "the head is too large")
+
     def _examine(self) -> tuple[Fields, int | None, bool]:
         """
         As `wire.response_head` says, and learn how long the app keeps a connection.
@@ -379,6 +392,9 @@ class UpstreamConnection(ClientProtocol):
         Raises:
             BadRequest: the head is not valid.
         """
+        if self._fed > self._limits.response_head_size:
+            # or the body that came with it is
+            self._check_size(self._fields)
         version = "1.1" if self._usual else self._parser.get_http_version()
         kept, length, framed, keep_alive = examine(self._fields, version)
         if keep_alive:

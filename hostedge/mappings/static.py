@@ -253,7 +253,7 @@ class StaticLeaf:
         spans = None
         if asked.range and exchange.method == b"GET":
             if range_applies(asked.if_range, found.validators):
-                spans = parse_range(asked.range, found.size)
+                spans = parse_range(asked.range, found.size, self.limits.ranges)
         if spans is None:
             fields.append((b"Content-Type", media_type(found.name)))
             self._send_parts(exchange, found, 200, fields, [Part(0, found.size)])

@@ -44,6 +44,9 @@ class MappingLimits:
     connect_timeout: float | None = _limit()
     response_timeout: float | None = _limit()
     response_idle: float | None = _limit()
+    response_head_size: Size | None = _limit()
+    # a file
+    ranges: int | None = _limit()
     # what waits here
     spool_memory: Size | None = _limit()
     spool_disk: Size | None = _limit()

@@ -22,8 +22,6 @@ from hostedge.memo import Memo
 Field = tuple[bytes, bytes]
 
 MAX_TABLE = 4096  # RFC 9113 section 6.5.2: what a client may assume before it knows our settings
-# names and values, and 32 bytes a field; a block that unfolds to more is a bomb
-MAX_UNFOLDED = 65_536
 # a longer string is hardly the same one as before
 _MEMORABLE = 256
 _OVERHEAD = 32  # RFC 7541 section 4.1
@@ -48,9 +46,14 @@ class BlockTooLarge(BadBlock):
 
 
 class BlockReader:
-    """The client's dynamic table, and what it stands for."""
+    """
+    The client's dynamic table, and what it stands for.
 
-    def __init__(self) -> None:
+    `most`: names and values, and 32 bytes a field; a block that unfolds to more is a bomb.
+    """
+
+    def __init__(self, most: int = 65_536) -> None:
+        self._most = most
         # the newest first
         self._table: deque[Field] = deque()
         self._size = 0
@@ -64,11 +67,11 @@ class BlockReader:
 
         Raises:
             BadBlock: it is not valid.
-            BlockTooLarge: the fields are more than `MAX_UNFOLDED`.
+            BlockTooLarge: the fields are more than `most` bytes.
         """
         fields: list[Field] = []
         position = size = 0
-        end = len(block)
+        end, most = len(block), self._most
         try:
             while position < end:
                 first = block[position]
@@ -93,7 +96,7 @@ class BlockReader:
                     self._shrink()
                     continue
                 size += len(field[0]) + len(field[1]) + _OVERHEAD
-                if size > MAX_UNFOLDED:
+                if size > most:
                     raise BlockTooLarge("a block unfolds to too much")
                 fields.append(field)
         except IndexError:

@@ -13,10 +13,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-# parts of one answer after those that touch are made one; a browser asks for one or two
-MAX_PARTS = 8
-# a field that names more is not worth reading
-MAX_FIELD = 512
+# bytes of the field for each part that may be asked for; one of more is not worth reading
+PART_SIZE = 64
 
 _UNIT = re.compile(rb"bytes=(.*)", re.IGNORECASE)
 # 18 digits hold any file's size, and int() of them is cheap
@@ -35,14 +33,14 @@ class Span:
         return b"bytes %d-%d/%d" % (self.start, self.end - 1, size)
 
 
-def parse_range(values: Sequence[bytes], size: int) -> tuple[Span, ...] | None:
+def parse_range(values: Sequence[bytes], size: int, most: int) -> tuple[Span, ...] | None:
     """
     Read the wanted parts; None: the field does not count, send all; (): answer 416.
 
-    Parts that overlap or touch are made one; more than eight left, or any written wrong, and
-    the field does not count.
+    Parts that overlap or touch are made one; more than `most` left, or any written wrong, and
+    the field does not count. A browser asks for one or two.
     """
-    if len(values) != 1 or len(values[0]) > MAX_FIELD:
+    if len(values) != 1 or len(values[0]) > PART_SIZE * most:
         return None
     unit = _UNIT.fullmatch(values[0])
     if unit is None:
@@ -59,7 +57,7 @@ def parse_range(values: Sequence[bytes], size: int) -> tuple[Span, ...] | None:
             spans.append(span)
     if len(spans) > 1:
         spans = _coalesced(spans)
-    return tuple(spans) if len(spans) <= MAX_PARTS else None
+    return tuple(spans) if len(spans) <= most else None
 
 
 def _span(first: bytes, last: bytes, size: int) -> Span | None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import BadRequest
-from hostedge.http.h1_reader import END, RequestReader, check_head, read_target
+from hostedge.http.h1_reader import END, FEED, RequestReader, check_head, read_target
+from tests.http.parts import with_limits
 
 TEXT = (
     b"POST /a?b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -162,6 +163,51 @@ class ReaderTests(SynchronousTestCase):
             reader = RequestReader()
             reader.feed(text)
             self.assertEqual(reader.seen, seen)
+
+    def test_cookies(self) -> None:
+        """Cookies are one field to an app, however many fields they came in."""
+        for count, allowed in ((15, True), (17, False)):
+            crumbs = b"".join(b"Cookie: c%d=%b\r\n" % (n, b"x" * 1010) for n in range(count))
+            text = b"GET / HTTP/1.1\r\nHost: a\r\n" + crumbs + b"\r\n"
+            *_, event = self.read(text[:FEED], text[FEED:])
+            self.assertEqual(event, END if allowed else "large_head")
+
+    def test_nodesLimits(self) -> None:
+        """A node may take less than usual, or more."""
+
+        def asked(target: int = 1, size: int = 1, count: int = 1) -> bytes:
+            fields = b"X: %b\r\n" % (b"x" * size) * count
+            return b"GET /%b HTTP/1.1\r\nHost: a\r\n%b\r\n" % (b"t" * (target - 1), fields)
+
+        for changes, text, cause in (
+            ({"target_size": 100}, asked(target=100), ""),
+            ({"target_size": 100}, asked(target=101), "long_target"),
+            ({"target_size": 32_768}, asked(target=32_000), ""),
+            ({"field_size": 500}, asked(size=495), ""),
+            ({"field_size": 500}, asked(size=510), "large_head"),
+            ({"field_size": 32_768, "head_size": 65_536}, asked(size=32_000), ""),
+            ({"field_size": 32_768, "head_size": 65_536}, asked(size=32_800), "large_head"),
+            ({"head_size": 500}, asked(size=400), ""),
+            ({"head_size": 500}, asked(size=40, count=12), "large_head"),
+            ({"head_size": 65_536}, asked(size=500, count=120), ""),
+            ({"head_size": 65_536}, asked(size=700, count=120), "large_head"),
+            ({"head_fields": 5}, asked(count=4), ""),
+            ({"head_fields": 5}, asked(count=5), "large_head"),
+            ({"head_fields": 256}, asked(count=255), ""),
+            ({"head_fields": 256}, asked(count=256), "large_head"),
+        ):
+            limits = with_limits(**changes)
+            reader = RequestReader(limits)
+            for at in range(0, len(text), FEED):
+                reader.feed(text[at : at + FEED])
+            said = reader.events[0]
+            if isinstance(said, tuple):
+                try:
+                    said = ""
+                    check_head(reader.events[0], limits)  # type: ignore[arg-type]
+                except BadRequest as bad:
+                    said = bad.cause
+            self.assertEqual(said, cause, changes)
 
     def test_handshakeInPieces(self) -> None:
         """Whether it came in pieces or not, nothing is left of it when it is an ordinary one."""

@@ -11,6 +11,7 @@ from hostedge.http.h1_reader import RequestReader, check_head, read_target
 from hostedge.http.h2_head import METHODS, Malformed, Request, read_request
 from hostedge.wire.host import request_host
 from tests.http.h2_parts import asked
+from tests.http.parts import with_limits
 
 TEXT = st.text(st.characters(codec="latin-1"), max_size=12).map(lambda text: text.encode("latin-1"))
 
@@ -71,6 +72,37 @@ class HeadTests(SynchronousTestCase):
         block = [*asked(), (b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")]
         fields = read_request(block, 100, b"http", True).fields
         self.assertEqual(fields, [(b"x", b"y"), (b"cookie", b"a=1; b=2")])
+
+    def test_largeCookie(self) -> None:
+        """They are as large as the one field that is made of them."""
+        for count, allowed in ((15, True), (17, False)):
+            crumbs = [(b"cookie", b"c%d=%b" % (n, b"x" * 1010)) for n in range(count)]
+            block = [*asked(), *crumbs]
+            size = sum(len(name) + len(value) + 32 for name, value in block)
+            if allowed:
+                cookie = dict(read_request(block, size, b"http", True).fields)[b"cookie"]
+                self.assertEqual(cookie.count(b"; "), count - 1)
+            else:
+                with self.assertRaises(BadRequest) as caught:
+                    read_request(block, size, b"http", True)
+                self.assertEqual(caught.exception.cause, "large_head")
+
+    def test_nodesLimits(self) -> None:
+        """A node may take less than usual, or more."""
+        large = [*asked("GET", "/" + "t" * 199), *[(b"x", b"y" * 300)] * 5]
+        size = sum(len(name) + len(value) + 32 for name, value in large)
+        usual = {"target_size": 200, "field_size": 400, "head_size": size, "head_fields": 9}
+        read_request(large, size, b"http", True, with_limits(**usual))
+        for name, cause in (
+            ("target_size", "long_target"),
+            ("field_size", "large_head"),
+            ("head_size", "large_head"),
+            ("head_fields", "large_head"),
+        ):
+            less = 250 if name == "field_size" else usual[name] - 1
+            with self.assertRaises(BadRequest) as caught:
+                read_request(large, size, b"http", True, with_limits(**{**usual, name: less}))
+            self.assertEqual(caught.exception.cause, cause, name)
 
     def test_asterisk(self) -> None:
         """`*` is for OPTIONS."""

@@ -323,6 +323,9 @@ class FramingTests(RelayCase):
             ok + b"X: a\r\n b\r\nContent-Length: 0\r\n\r\n",
             ok + b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
             ok + b"X: " + b"a" * 70_000,
+            # a head of two reads, whose end is in the second one
+            ok + (b"X: " + b"a" * 30_000 + b"\r\n") * 4 + b"Content-Length: 0\r\n\r\n",
+            b"HTTP/1.1 103 X\r\nLink: " + b"a" * 70_000 + b"\r\n\r\n" + ok + b"\r\n",
             ok + b"X: 1\r\n" * 300 + b"Content-Length: 0\r\n\r\n",
         ):
             stage = Stage("spool")
@@ -335,6 +338,22 @@ class FramingTests(RelayCase):
             self.assertTrue(is_ended(served))
             self.assertEqual(stage.taken, 0)
             stage.close()
+
+    def test_largeHeads(self) -> None:
+        """Within the limit, the mapping's own, a head may come in pieces and with a large body."""
+        large = b"HTTP/1.1 200 OK\r\nX: %b\r\nContent-Length: 100000\r\n\r\n" % (b"a" * 60_000)
+        larger = large.replace(b"\r\nC", b"\r\nY: " + b"b" * 99_999 + b"\r\nC")
+        for more, head in ((0, large), (262_144, larger)):
+            stage = Stage("stream")
+            self.addCleanup(stage.close)
+            if more:
+                stage.relay.limits = evolve(stage.relay.limits, response_head_size=more)
+            stage.ask(GET)
+            served, text = stage.app.accept(), head + b"b" * 100_000
+            while text:
+                text = text[served.send(text) :]
+                stage.network.turn(5)
+            self.assertEqual(stage.answers()[0][::2], (200, b"b" * 100_000))
 
     def test_moreThanAsked(self) -> None:
         """A second response that nobody asked for ends the connection, not the first response."""

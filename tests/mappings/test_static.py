@@ -395,6 +395,8 @@ class ConditionTests(StaticCase):
         bomb = b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 20, 2))
         got = self.get(b"/s/app.css", (b"Range", bomb))
         self.assertEqual((got.status, got.body), (200, CSS))
+        value = Static("site", limits=MappingLimits(ranges=10))
+        self.assertEqual(self.get(b"/s/app.css", (b"Range", bomb), value=value).status, 206)
 
     def test_beyondTheEnd(self) -> None:
         """

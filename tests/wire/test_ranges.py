@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.wire.ranges import MAX_PARTS, Span, parse_range, part_heads
+from hostedge.wire.ranges import Span, parse_range, part_heads
 
 
 class RangeTests(SynchronousTestCase):
@@ -41,31 +41,39 @@ class RangeTests(SynchronousTestCase):
             (b"bytes=-922337203685477580", [(0, 100)]),
         ):
             wanted = None if parts is None else tuple(Span(*part) for part in parts)
-            self.assertEqual(parse_range([value], 100), wanted, value)
+            self.assertEqual(parse_range([value], 100, 8), wanted, value)
 
     def test_bomb(self) -> None:
         """
         1,300 parts of one file are one part or none at all, and cheap either way (A13).
         """
         bomb = b"bytes=0-," + b",".join(b"5-%d" % n for n in range(1300))
-        self.assertIsNone(parse_range([bomb], 10_000))
+        self.assertIsNone(parse_range([bomb], 10_000, 8))
         nine = b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(0, 18, 2))
-        self.assertIsNone(parse_range([nine], 100))
-        self.assertEqual(len(parse_range([nine.rpartition(b",")[0]], 100) or ()), MAX_PARTS)
+        self.assertIsNone(parse_range([nine], 100, 8))
+        self.assertEqual(len(parse_range([nine.rpartition(b",")[0]], 100, 8) or ()), 8)
+
+    def test_most(self) -> None:
+        """
+        Whoever allows more parts reads as much as these take.
+        """
+        many = b"bytes=" + b",".join(b"%d-%d" % (n, n) for n in range(10**12, 10**12 + 64, 2))
+        self.assertIsNone(parse_range([many], 2 * 10**12, 31))
+        self.assertEqual(len(parse_range([many], 2 * 10**12, 32) or ()), 32)
 
     def test_twoFields(self) -> None:
         """
         Two `Range` fields are none.
         """
-        self.assertIsNone(parse_range([b"bytes=0-1", b"bytes=0-1"], 100))
-        self.assertIsNone(parse_range([], 100))
+        self.assertIsNone(parse_range([b"bytes=0-1", b"bytes=0-1"], 100, 8))
+        self.assertIsNone(parse_range([], 100, 8))
 
     def test_emptyFile(self) -> None:
         """
         An empty file has no parts.
         """
-        self.assertEqual(parse_range([b"bytes=0-"], 0), ())
-        self.assertEqual(parse_range([b"bytes=-5"], 0), ())
+        self.assertEqual(parse_range([b"bytes=0-"], 0, 8), ())
+        self.assertEqual(parse_range([b"bytes=-5"], 0, 8), ())
 
     @given(
         st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=1, max_size=20),
@@ -78,9 +86,9 @@ class RangeTests(SynchronousTestCase):
         The parts of an answer are apart, inside the file, and hold each byte asked for once.
         """
         pairs = [(min(pair), max(pair)) for pair in wanted]
-        spans = parse_range([b"bytes=" + b",".join(b"%d-%d" % pair for pair in pairs)], size)
+        spans = parse_range([b"bytes=" + b",".join(b"%d-%d" % pair for pair in pairs)], size, 8)
         if spans is None:
-            self.assertGreater(len(pairs), MAX_PARTS)
+            self.assertGreater(len(pairs), 8)
             return
         sent = [byte for span in spans for byte in range(span.start, span.end)]
         asked = {byte for first, last in pairs for byte in range(first, last + 1) if byte < size}

@@ -13,16 +13,16 @@ from hostedge.errors import CAUSES, BadRequest
 from hostedge.http.h1_reader import (
     END,
     FEED,
-    MAX_FIELDS,
-    MAX_SECTION,
     Head,
     RequestReader,
     check_head,
     read_target,
 )
+from hostedge.settings import Limits
 from tests.fuzz.targets.kind import Target, plain_cases, with_cuts
 
 # what is never let through to an upstream in a name or a value
+LIMITS = Limits()
 UNSAFE = frozenset(b"\r\n\0")
 
 
@@ -66,7 +66,7 @@ def check(data: bytes) -> None:
 
 def sizes_count(data: bytes) -> bool:
     """Say whether a limit may have been met, which is looked at once for each piece."""
-    return len(data) > min(MAX_SECTION, FEED) // 2 or data.count(b"\n") > MAX_FIELDS
+    return len(data) > min(LIMITS.head_size, FEED) // 2 or data.count(b"\n") > LIMITS.head_fields
 
 
 def check_one(head: Head) -> None:
