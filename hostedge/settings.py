@@ -151,6 +151,7 @@ class Limits:
     write_timeout: float = _limit(60.0, 600)
     read_rate: float = _limit(250.0, zero=True)
     connect_timeout: float = _limit(4.0, 30)
+    upstream_keepalive: float = _limit(4.0, 60)
     response_timeout: float = _limit(60.0, 3600)
     response_idle: float = _limit(60.0, 3600)
     response_head_size: int = _limit(65_536, 262_144)
@@ -170,10 +171,13 @@ class Limits:
     websocket_frame: int = _limit(16 * 1024 * 1024)
     websocket_message: int = _limit(64 * 1024 * 1024)
     websocket_idle: float = _limit(3600.0, 86_400)
+    websocket_close: float = _limit(10.0, 60)
     websockets: int = _limit(4096)
+    app_websockets: int = _limit(1000)
     dns_connections: int = _limit(256)
     dns_idle: float = _limit(10.0)
-    drain: float = _limit(30.0)
+    drain: float = _limit(30.0, 600)
+    drain_websockets: float = _limit(300.0, 600)
 
 
 def check_limit(name: str, value: float) -> None:

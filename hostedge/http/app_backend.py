@@ -223,7 +223,7 @@ class AppBackend(Waiting):
             self._forget()
         # who waited while it was swapped has waited for a place, not for the start
         since = monotonic() if lane is None else lane.since
-        upstream = self.means.upstream(address)
+        upstream = self.means.upstream(address, kept=self.means.kept(self.app))
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
         self._refused_until = 0.0
         self.used_at = self.means.wheel.now
@@ -243,13 +243,16 @@ class AppBackend(Waiting):
         return True
 
     def retire(self, generation: int, deadline: float) -> None:
-        """Give what runs on an old generation that much time."""
+        """Give what runs on an old generation that much time, and WebSockets their own."""
         if self.lane is not None and self.lane.generation <= generation:
             self._forget()
             self._wake_again()
         for lane in self.old:
             if lane.generation <= generation:
-                self.means.clock.callLater(deadline, lane.upstream.cut, "upstream_died")
+                upstream, later = lane.upstream, self.means.clock.callLater
+                lasting = max(deadline, self.means.limits.drain_websockets)
+                later(deadline, upstream.cut, "upstream_died", False)
+                later(lasting, upstream.cut, "upstream_died")
 
     def cut(self, cause: str) -> None:
         """End everything now."""

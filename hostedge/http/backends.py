@@ -40,6 +40,9 @@ class Runtime(Protocol):
     def capacity(self, value: Any) -> int:
         """How many requests an app with these options works on at once."""
 
+    def keep_alive(self, value: Any) -> float:
+        """Seconds for which it keeps a connection that nobody uses; 0: nobody knows."""
+
 
 class Backends:
     """
@@ -60,7 +63,7 @@ class Backends:
         runtimes: Iterable[Runtime],
         disk: Disk,
     ) -> None:
-        capacities = {runtime.word: runtime.capacity for runtime in runtimes}
+        known = {runtime.word: runtime for runtime in runtimes}
         self.means = Means(
             reactor=reactor,
             clock=reactor,
@@ -69,7 +72,8 @@ class Backends:
             limits=limits,
             counters=counters,
             keeper=keeper,
-            workers=lambda app: capacities[app.runtime](app.run),
+            workers=lambda app: known[app.runtime].capacity(app.run),
+            kept=lambda app: known[app.runtime].keep_alive(app.run),
             edges=edges,
             disk=disk,
         )

@@ -50,8 +50,9 @@ class ClientConnection(Protocol, ABC):
         self._limits = entrance.limits
         self._reading = True
         self._written = 0
-        # when it has been there for long enough
+        # when it has been there for long enough, and after how many requests
         self._renewal = NEVER
+        self._most = 0
         self._taking: Pace | None = None
         self._lingered = 0
 
@@ -108,8 +109,9 @@ class ClientConnection(Protocol, ABC):
         entrance.add(self)
         self.deadline = self._wheel.now + patience
         # not all at once that were made at once
-        age = entrance.limits.connection_age * (0.9 + self.client_port % 201 / 1000)
-        self._renewal = self._wheel.now + age
+        share = 0.9 + self.client_port % 201 / 1000
+        self._renewal = self._wheel.now + entrance.limits.connection_age * share
+        self._most = max(1, round(entrance.limits.connection_requests * share))
         self._wheel.watch(self)
 
     def _is_stuck(self, unsent: int, now: float) -> bool:

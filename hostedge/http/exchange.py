@@ -94,6 +94,9 @@ class Transport(Protocol):
 
     def abortConnection(self) -> None: ...
 
+    def keep_alive(self) -> None:
+        """Have the kernel find out by itself when the peer has vanished."""
+
 
 class Exchange(Protocol):
     """

@@ -307,7 +307,7 @@ class H1(ClientConnection):
         return (
             entrance.draining
             or self._half_closed
-            or self._asked >= entrance.limits.connection_requests
+            or self._asked >= self._most
             or self._wheel.now >= self._renewal
         )
 

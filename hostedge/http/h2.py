@@ -260,7 +260,7 @@ class H2(ClientConnection):
             except Exception:  # noqa: BLE001 - the outermost shell; the stream must not hang
                 self._log.failure("request {id} failed", id=exchange.id)
                 exchange.refuse("internal")
-        if self.engine.opened >= self.entrance.limits.connection_requests:
+        if self.engine.opened >= self._most:
             self._say_goodbye()
 
     def _is_bounded(self, exchange: H2Exchange, leaf: Leaf) -> bool:

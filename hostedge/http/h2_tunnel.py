@@ -121,6 +121,9 @@ class Tunnel(Transport):
         self._connection.flush()
         self._connection.await_end(self)
 
+    def keep_alive(self) -> None:
+        self._connection.transport.keep_alive()
+
     def abortConnection(self) -> None:
         if self._successor is None:
             return

@@ -28,6 +28,7 @@ from hostedge.http.wheel import NEVER, Wheel
 from hostedge.ipc import Woken
 from hostedge.model.site import App
 from hostedge.settings import Limits
+from hostedge.wire.keep_alive import idle_life
 
 # what a refused client is told when nobody knows better, in seconds
 RETRY = 5.0
@@ -53,21 +54,32 @@ class Means:
     keeper: Keeper
     # how many requests an app works on at once
     workers: Callable[[App], int]
+    # seconds for which it keeps a connection that nobody uses; 0: nobody knows
+    kept: Callable[[App], float]
     # over how many edges they are divided
     edges: int
     # where bodies wait that are too large for memory
     disk: Disk
 
     def upstream(
-        self, address: str, announce: Callable[[Exchange], bytes] | None = None
+        self,
+        address: str,
+        announce: Callable[[Exchange], bytes] | None = None,
+        kept: float = 0.0,
     ) -> Upstream:
+        """
+        Connections to an address; `announce`: what each begins with, `kept`: for how long it is
+        known to be kept there.
+        """
+        lasting = idle_life(kept) if kept else self.limits.upstream_keepalive
         return Upstream(
             address,
             self.reactor,
             self.resolve,
             self.wheel,
             self.counters,
-            announce=announce,
+            lasting,
+            announce,
         )
 
 

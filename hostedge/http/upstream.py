@@ -29,9 +29,10 @@ from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Exchange, Fields, Successor
-from hostedge.http.wheel import GRAIN, HORIZON, NEVER, Wheel
+from hostedge.http.wheel import HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
+from hostedge.wire.keep_alive import idle_life_told
 from hostedge.wire.response_head import MAX_FIELDS, examine
 from hostedge.wire.upgrade import Opening, opens
 
@@ -39,7 +40,6 @@ from hostedge.wire.upgrade import Opening, opens
 FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
 _LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
-MAX_IDLE_LIFE = 60.0
 SWITCHING = 101
 # the cause of a connection that failed for want of ours, not of theirs
 NO_SOCKET = "descriptors"
@@ -47,7 +47,6 @@ EARLY_HINTS = 103
 
 _USUAL = b"HTTP/1.1 "
 _is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-_TIMEOUT = re.compile(rb"timeout=(\d{1,6})")
 
 
 class Reply(Protocol):
@@ -456,6 +455,11 @@ class UpstreamConnection(ClientProtocol):
         else:
             self._fail("response_timeout")
 
+    @property
+    def is_upgraded(self) -> bool:
+        """Whether it is no HTTP any more."""
+        return self._successor is not None
+
     def cut(self, cause: str) -> None:
         """End it, whatever it does."""
         caller, self._caller = self._caller, None
@@ -501,7 +505,7 @@ class Upstream:
         resolve: Callable[[str], Deferred[str]],
         wheel: Wheel,
         counters: dict[str, int],
-        idle_life: float = 4.0,
+        idle_life: float,
         announce: Callable[[Exchange], bytes] | None = None,
     ) -> None:
         self.address = address
@@ -570,9 +574,7 @@ class Upstream:
 
     def learn(self, keep_alive: bytes) -> None:
         """Hear from the app how long it keeps an idle connection."""
-        match = _TIMEOUT.search(keep_alive)
-        if match is not None:
-            self.idle_life = min(max(int(match[1]) - 1.0, GRAIN), MAX_IDLE_LIFE)
+        self.idle_life = idle_life_told(keep_alive) or self.idle_life
 
     def close(self) -> None:
         """End what is idle now, and what is busy when it is done."""
@@ -580,11 +582,12 @@ class Upstream:
         for connection in list(self._idle):
             connection.timed_out()
 
-    def cut(self, cause: str) -> None:
-        """End everything now."""
+    def cut(self, cause: str, upgraded: bool = True) -> None:
+        """End everything now; `upgraded`: also what is no HTTP any more."""
         self._closed = True
         for connection in list(self.open):
-            connection.cut(cause)
+            if upgraded or not connection.is_upgraded:
+                connection.cut(cause)
 
 
 def _is_numeric(address: str) -> bool:

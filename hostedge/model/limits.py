@@ -50,7 +50,9 @@ class MappingLimits:
     # what waits here
     spool_memory: Size | None = _limit()
     spool_disk: Size | None = _limit()
+    # WebSockets
     websocket_idle: float | None = _limit()
+    websocket_close: float | None = _limit()
 
 
 def limits_of(own: MappingLimits | None, node: Limits) -> Limits:

@@ -31,6 +31,14 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.protocol import Protocol
 
+# seconds of silence until the kernel asks a peer whether it is there, between two questions, and
+# how many of them may stay without an answer
+PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+)
 # a larger write is worth a send of its own, and would only be memory until the turn ends
 MAX_LATE = 16_384
 
@@ -97,6 +105,12 @@ class EagerConnection(tcp.Connection):
             self._tempDataLen = len(data)
             self._is_late = True
             written.append(self)
+
+    def keep_alive(self) -> None:
+        """Have the kernel find out by itself when the peer has vanished."""
+        if self.socket.family != socket.AF_UNIX:
+            for option in PROBES:
+                self.socket.setsockopt(*option)
 
     def turn_ends(self) -> None:
         """From the reactor in whose `written` it stands: send what waited for this."""

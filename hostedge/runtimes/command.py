@@ -55,5 +55,8 @@ class CommandRuntime:
     def capacity(self, value: Command) -> int:
         return value.concurrency
 
+    def keep_alive(self, value: Command) -> float:
+        return 0.0
+
 
 RUNTIME = CommandRuntime()

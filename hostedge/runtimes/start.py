@@ -43,6 +43,9 @@ class Runtime(Kind, Protocol):
     def capacity(self, value: Any) -> int:
         """How many requests it can work on at the same time."""
 
+    def keep_alive(self, value: Any) -> float:
+        """Seconds for which it keeps a connection that nobody uses; 0: nobody knows."""
+
 
 def own_bin(app: App, home: Path) -> Path | None:
     """The folder of commands of the virtual environment beside the app, if there is one."""

@@ -79,6 +79,9 @@ class WsgiRuntime:
     def capacity(self, value: Wsgi) -> int:
         return value.processes * value.threads
 
+    def keep_alive(self, value: Wsgi) -> float:
+        return KEEPALIVE
+
 
 def _settings_here(folder: Path) -> tuple[str, ...]:
     """What depends on the machine and on gunicorn's version."""

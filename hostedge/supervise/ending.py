@@ -93,6 +93,8 @@ class EndingCore:
     stop_timeout: float
     # numbers questions to the edges, so that an answer finds the question it belongs to
     number: Callable[[], int]
+    # seconds for what was upgraded, where they are more than `drain`
+    lasting: float = 0.0
     question: int = 0
     deadline: float = 0.0
     alarm: Alarm = field(init=False)
@@ -114,7 +116,7 @@ def _build() -> Callable[[EndingCore], Ending]:
     builder = TypeMachineBuilder(Ending, EndingCore)
 
     def begin_drain(ending: Ending, core: EndingCore) -> None:
-        core.deadline = core.ports.seconds() + core.drain
+        core.deadline = core.ports.seconds() + max(core.drain, core.lasting)
         core.ports.retire(core.generation, core.drain)
         core.look(ending)
 

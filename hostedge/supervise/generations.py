@@ -139,7 +139,9 @@ class DaemonCore:
     ports: DaemonPorts
     start_timeout: float = 60.0
     stop_timeout: float = 10.0
+    # seconds for requests, and for WebSockets, on a generation that has to go
     drain: float = 30.0
+    drain_websockets: float = 0.0
     state: str = "COLD"
     serving: int | None = None
     coming: int | None = None
@@ -206,7 +208,8 @@ class DaemonCore:
         """Bring it to its end, once."""
         if generation is None or generation in self.endings:
             return
-        core = EndingCore(self.ports, generation, drain, self.stop_timeout, self.ask)
+        lasting = self.drain_websockets
+        core = EndingCore(self.ports, generation, drain, self.stop_timeout, self.ask, lasting)
         ending = make_ending(core)
         self.endings[generation] = (ending, core)
         if drain > 0:

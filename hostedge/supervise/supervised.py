@@ -191,7 +191,8 @@ class Supervised:
         self.account, self.app = account, app
         self.core.start_timeout = app.start_timeout
         self.core.stop_timeout = app.stop_timeout
-        self.core.drain = self._around.settings.limits.drain
+        limits = self._around.settings.limits
+        self.core.drain, self.core.drain_websockets = limits.drain, limits.drain_websockets
 
     def restart(self) -> None:
         """Replace the daemon, or forget that it failed."""

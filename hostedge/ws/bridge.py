@@ -64,7 +64,7 @@ class Bridge:
         self._lane = lane
         self.client = client
         self.app = app
-        self._closing = make_closing(ClosingCore(self))
+        self._closing = make_closing(ClosingCore(self, limits.websocket_close))
         self._is_closing = False
         # why it ends, for the log; empty: because one of the sides wants it
         self._cause = ""
@@ -79,6 +79,9 @@ class Bridge:
         transport, rest = self._exchange.switch(fields, client)
         client.couple(transport, app, self)
         app.couple(connection.hand_over(app), client, self)
+        # a peer that has vanished says nothing, and nobody may want anything of it for long
+        client.transport.keep_alive()
+        app.transport.keep_alive()
         client.transport.registerProducer(app, True)
         app.transport.registerProducer(client, True)
         self._look_later()

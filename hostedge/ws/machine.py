@@ -5,7 +5,7 @@ In:  `ws.bridge` with close frames, breaches, lost connections, and what the nod
 Out: calls on `BridgePorts`. No Twisted in here.
 
 A close frame is passed on and its answer passed back, so that both sides see each other's code.
-Whoever does not play along has `CLOSE_TIME` seconds.
+Whoever does not play along has `patience` seconds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from typing import Protocol
 
 from attrs import define
 from automat import TypeMachineBuilder
-
-# for the rest of a closing handshake
-CLOSE_TIME = 5.0
 
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
@@ -84,23 +81,25 @@ class ClosingCore:
     """Whom it works for, and the close frame that waits for its answer."""
 
     ports: BridgePorts
+    # seconds for the rest of a closing handshake
+    patience: float
     code: Code = None
     reason: bytes = b""
 
     def keep(self, code: Code, reason: bytes) -> None:
         self.code, self.reason = code, reason
-        self.ports.set_alarm(CLOSE_TIME)
+        self.ports.set_alarm(self.patience)
 
     def finish_client(self) -> None:
         """Answer its close frame in the place of the app, with what it has sent itself."""
         self.ports.tell_client(self.code, self.reason)
         self.ports.drop_client()
-        self.ports.set_alarm(CLOSE_TIME)
+        self.ports.set_alarm(self.patience)
 
     def finish_app(self) -> None:
         self.ports.tell_app(self.code, self.reason)
         self.ports.drop_app()
-        self.ports.set_alarm(CLOSE_TIME)
+        self.ports.set_alarm(self.patience)
 
 
 def _build() -> Callable[[ClosingCore], Closing]:

@@ -29,8 +29,6 @@ from hostedge.wire.upgrade import WEBSOCKET, Opening, accept_for, key_of, protoc
 from hostedge.ws.bridge import Bridge, Bridges
 from hostedge.ws.shaken import OFFER, Shaken
 
-# open at once on one app or pool, on each edge
-SOCKETS = 1000
 RETRY = 5.0  # seconds after which a client that found no room may come again
 
 # each side's own: RFC 6455 section 4.1
@@ -81,7 +79,8 @@ class UpgradeLeaf:
 
     @property
     def is_full(self) -> bool:
-        return self.sockets.bridges.is_full or self.relay.backend.sockets >= SOCKETS
+        most = self.limits.app_websockets
+        return self.sockets.bridges.is_full or self.relay.backend.sockets >= most
 
     def explain(self) -> list[str]:
         answer, *reasons = self.relay.explain()

@@ -136,7 +136,9 @@ class PlayedKeeper:
         return self.waiting[-1]
 
 
-def make_means(network: Network, limits: Limits | None = None, workers: int = 2) -> Means:
+def make_means(
+    network: Network, limits: Limits | None = None, workers: int = 2, kept: float = 0.0
+) -> Means:
     return Means(
         reactor=network,
         clock=network,
@@ -146,6 +148,7 @@ def make_means(network: Network, limits: Limits | None = None, workers: int = 2)
         counters=make_counters(),
         keeper=PlayedKeeper(),
         workers=lambda app: workers,
+        kept=lambda app: kept,
         edges=1,
         disk=Disk(1 << 40, Files()),
     )

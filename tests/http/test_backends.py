@@ -30,6 +30,9 @@ class Workers:
     def capacity(self, value: Any) -> int:
         return int(value)
 
+    def keep_alive(self, value: Any) -> float:
+        return 20.0
+
 
 class Busy:
     """A connection with a request on it."""

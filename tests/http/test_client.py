@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.client import LINGER_SIZE, ClientConnection
@@ -57,3 +58,13 @@ class ClientTests(SynchronousTestCase):
             self.assertFalse(transport.aborted)
             connection.dataReceived(b"x")
             self.assertTrue(transport.aborted)
+
+    def test_renewal(self) -> None:
+        """After how many requests it is renewed is not the same for all, a tenth more or less."""
+        most = set()
+        for connection, _, scene in self.clients():
+            for port in range(4000, 4201):
+                another = type(connection)(scene.entrance)
+                another.makeConnection(ClientEnd(peerAddress=IPv4Address("TCP", "192.0.2.1", port)))
+                most.add(another._most)
+        self.assertEqual((min(most), max(most), len(most)), (9000, 11_000, 201))

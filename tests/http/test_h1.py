@@ -101,7 +101,8 @@ class ConnectionTests(SynchronousTestCase):
     def test_manyPipelinedRequests(self) -> None:
         """Ten thousand requests in one write are answered, without deep recursion."""
         leaf = EchoLeafRouter()
-        protocol, client = Scene(leaf).connect()
+        limits = with_limits(connection_requests=20_000)
+        protocol, client = Scene(leaf, limits).connect()
         protocol.dataReceived(GET * 10_000)
         self.assertEqual(len(split_answers(client.value())), 10_000)
 

@@ -740,6 +740,7 @@ class ConnectionTests(SynchronousTestCase):
     def test_enoughRequests(self) -> None:
         """After so many requests a connection is renewed, and none is lost."""
         self.scene.entrance.limits = with_limits(connection_requests=3)
+        self.protocol, self.client, self.heard = self.scene.meet()
         self.leaf.answer = lambda exchange: exchange.respond(200, [], b"ok")  # type: ignore[method-assign]
         for number in (1, 3, 5, 7):
             self.tell(request(number))

@@ -42,6 +42,22 @@ class Asker:
         self.heard.append((cause, answered))
 
 
+class Upgraded:
+    """Who has the bytes after an upgrade."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        raise AssertionError("nothing was sent")
+
+    def connection_lost(self) -> None:
+        self.heard.append("lost")
+
+    def cut(self, cause: str) -> None:
+        self.heard.append(cause)
+
+
 class UpstreamTests(SynchronousTestCase):
     """One address."""
 
@@ -147,6 +163,24 @@ class UpstreamTests(SynchronousTestCase):
             self.patch(UpstreamConnection, "begin", begin)
             network.turn()
             self.assertEqual(given, [patience], address)
+
+    def test_cutRequests(self) -> None:
+        """What was upgraded is let be where requests are cut, and cut where all is."""
+        asker, upgraded = self.ask(), self.ask()
+        successor = Upgraded()
+        upgraded.connection.hand_over(successor)
+        self.upstream.cut("upstream_died", upgraded=False)
+        self.assertEqual((asker.heard, successor.heard), ([("upstream_died", True)], []))
+        self.upstream.cut("suspended")
+        self.assertEqual(successor.heard, ["suspended"])
+        self.assertEqual(len(asker.heard), 1)
+        upgraded.connection.transport.abortConnection()
+
+    def test_idleLife(self) -> None:
+        """As the node says, unless it is known how long an app keeps it."""
+        means = make_means(self.network, evolve(Limits(), upstream_keepalive=9.0))
+        self.assertEqual(means.upstream("unix:/x").idle_life, 9.0)
+        self.assertEqual(means.upstream("unix:/x", kept=20.0).idle_life, 19.0)
 
     def test_closed(self) -> None:
         """A closed upstream ends its idle connections now, busy ones when they are done."""

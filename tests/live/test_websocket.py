@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.parse
 from typing import Any
 
@@ -305,7 +306,7 @@ class AskingTests(LiveTests):
 class EndTests(LiveTests):
     """How it ends when neither side wants it to."""
 
-    settings = "[limits]\nwebsockets = 2\ndrain = 5\n"
+    settings = "[limits]\nwebsockets = 2\ndrain = 3\ndrain_websockets = 8\n"
 
     def test_killedApp(self) -> None:
         """The client of an app that dies hears 1012, and may come again."""
@@ -350,10 +351,15 @@ class EndTests(LiveTests):
             other.close()
             return second != first
 
+        since = time.monotonic()
         wait_for("the new version answers", moved)
-        opened.send("still there")
-        self.assertEqual(opened.recv(PATIENCE), "still there")
+        for wait in (0, 4):
+            # also when requests of the old one are not waited for any more
+            time.sleep(wait)
+            opened.send("still there")
+            self.assertEqual(opened.recv(PATIENCE), "still there")
         self.assertEqual(self.ended(opened)[0], 1012)
+        self.assertGreater(time.monotonic() - since, 6)
 
     def test_idleApp(self) -> None:
         """An app is not stopped under an open WebSocket, and is stopped after it."""

@@ -137,6 +137,22 @@ class EagerTests(SynchronousTestCase):
         self.addCleanup(pair.close)
         return pair
 
+    def test_keepAlive(self) -> None:
+        """A peer over TCP is asked after a minute of silence; a UNIX peer need not be."""
+        pair = Pair(Protocol())
+        self.addCleanup(pair.close)
+        pair.transport.keep_alive()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            self.addCleanup(peer.close)
+            ours = listener.accept()[0]
+        transport = EagerServer(ours, Protocol(), ("127.0.0.1", 1), None, 1, pair.poll)
+        transport.keep_alive()
+        self.assertEqual(ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1)
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        self.assertEqual([ours.getsockopt(socket.IPPROTO_TCP, o) for o in options], [60, 10, 6])
+        ours.close()
+
     def test_smallWriteGoesOutAtOnce(self) -> None:
         """A write that the kernel takes needs no turn of the reactor."""
         pair = self.pair()

@@ -42,6 +42,7 @@ class CommandTests(SynchronousTestCase):
         """
         self.assertEqual(RUNTIME.capacity(Command(("x",))), 32)
         self.assertEqual(RUNTIME.capacity(Command(("x",), concurrency=2)), 2)
+        self.assertEqual(RUNTIME.keep_alive(Command(("x",))), 0.0)
 
     def test_wrongOptions(self):
         """

@@ -73,6 +73,14 @@ class WsgiTests(SynchronousTestCase):
         """
         self.assertEqual(RUNTIME.capacity(Wsgi("a:b", processes=3, threads=4)), 12)
 
+    def test_keepAlive(self):
+        """
+        Connections are kept for as long as gunicorn is told to keep them.
+        """
+        argv = self.launch().argv
+        told = float(argv[argv.index("--keep-alive") + 1])
+        self.assertEqual(RUNTIME.keep_alive(Wsgi("a:b")), told)
+
     def test_wrongOptions(self):
         """
         What gunicorn would stumble over, or what leaves the home, is refused.

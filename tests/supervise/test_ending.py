@@ -35,6 +35,17 @@ class EndingTests(SynchronousTestCase):
         self.ports.clock.pump([1] * 30)
         self.assertEqual(self.ports.happened[-1], ("TERM", 7))
 
+    def test_lasting(self):
+        """
+        What may last longer than requests is waited for, as long as it is there.
+        """
+        self.core.lasting = 50.0
+        self.ending.drain()
+        self.ports.clock.pump([1] * 49)
+        self.assertEqual(self.ports.happened, [("retire", 7)])
+        self.ports.clock.pump([1])
+        self.assertEqual(self.ports.happened[-1], ("TERM", 7))
+
     def test_ignoredTerm(self):
         """
         Who ignores TERM is killed, and killed again while it is still there.

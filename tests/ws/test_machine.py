@@ -12,7 +12,9 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.ws.machine import CLOSE_TIME, ClosingCore, make_closing
+from hostedge.ws.machine import ClosingCore, make_closing
+
+PATIENCE = 7.0
 
 
 class Ports:
@@ -52,7 +54,7 @@ class Ports:
         self.going.add("app")
 
     def set_alarm(self, seconds: float) -> None:
-        assert seconds == CLOSE_TIME
+        assert seconds == PATIENCE
         self.alarm = True
 
     def over(self) -> None:
@@ -64,7 +66,7 @@ class ClosingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.ports = Ports()
-        self.closing = make_closing(ClosingCore(self.ports))
+        self.closing = make_closing(ClosingCore(self.ports, PATIENCE))
 
     def test_clientCloses(self) -> None:
         """The app's answer, not the client's own word, goes back."""
@@ -107,7 +109,7 @@ class ClosingTests(SynchronousTestCase):
         self.closing.client_closed(1012, b"")
         self.assertEqual(self.ports.done[1:], ["drop client"])
         other = Ports()
-        make_closing(ClosingCore(other)).client_lost()
+        make_closing(ClosingCore(other, PATIENCE)).client_lost()
         self.assertEqual(other.done, [("app", 1001, b"")])
 
     def test_broke(self) -> None:
@@ -115,7 +117,7 @@ class ClosingTests(SynchronousTestCase):
         self.closing.client_broke()
         self.assertEqual(self.ports.done, [("app", 1001, b""), "drop client"])
         other = Ports()
-        make_closing(ClosingCore(other)).app_broke()
+        make_closing(ClosingCore(other, PATIENCE)).app_broke()
         self.assertEqual(other.done, [("client", 1011, b""), "drop app"])
 
     def test_stop(self) -> None:
@@ -141,7 +143,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ports = Ports()
-        self.closing = make_closing(ClosingCore(self.ports))
+        self.closing = make_closing(ClosingCore(self.ports, PATIENCE))
         self.silent: set[str] = set()
         self.lost: set[str] = set()
 

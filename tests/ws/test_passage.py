@@ -13,7 +13,6 @@ from hostedge.http.relay import Relay
 from hostedge.ipc import Woken
 from hostedge.model.site import App
 from hostedge.settings import Limits
-from hostedge.ws.passage import SOCKETS
 from tests.http.network import received
 from tests.ws.stage import REQUEST, Stage
 
@@ -259,7 +258,7 @@ class PassageTests(SynchronousTestCase):
         self.assertIn(b"Retry-After: 5\r\n", answer)
         self.assertEqual(stage.counters["refused_websockets_full"], 1)
         other = self.start()
-        other.backend.sockets = SOCKETS
+        other.backend.sockets = other.limits.app_websockets
         self.assertTrue(received(self.say(other, REQUEST % b"")).startswith(b"HTTP/1.1 503 "))
 
     def test_fullMeanwhile(self) -> None:
