@@ -12,6 +12,7 @@ from typing import Any
 from attrs import Attribute, asdict, evolve, field, frozen
 
 from hostedge.model.names import Size
+from hostedge.model.shape import shape_of
 from hostedge.settings import Limits, check_limit
 
 
@@ -53,6 +54,14 @@ class MappingLimits:
     # WebSockets
     websocket_idle: float | None = _limit()
     websocket_close: float | None = _limit()
+
+
+_SHAPE = shape_of(MappingLimits)
+
+
+def told(own: MappingLimits) -> str:
+    """The same in words, for whoever asks what holds."""
+    return ", ".join(f"{name} {value}" for name, value in _SHAPE.write(own).items())
 
 
 def limits_of(own: MappingLimits | None, node: Limits) -> Limits:

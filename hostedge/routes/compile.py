@@ -17,6 +17,7 @@ from attrs import field, frozen
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.model.keys import account_key, domain_key, keys_named_by, named_by
+from hostedge.model.limits import told
 from hostedge.model.site import Found
 from hostedge.routes.match import Node, match, plant
 from hostedge.routes.readings import has_one_reading, readings
@@ -53,6 +54,9 @@ class HostRoutes:
     behind: Mapping[bytes, object] = field(factory=dict)
     # the site's own pages, by status or class of it
     pages: Mapping[str, str] = field(factory=dict)
+
+    # what mappings have of limits of their own, by their prefixes; for whoever asks
+    limits: Mapping[bytes, str] = field(factory=dict)
 
     def page(self, status: int) -> str:
         """The site's own page for a status with which the node refuses; empty: it has none."""
@@ -118,6 +122,7 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
     """Put the leaves of a host together; a mapping that cannot work becomes one that says so."""
     account, domain = found.account, found.domain
     root = Node()
+    limits: dict[bytes, str] = {}
     behind: dict[bytes, object] = {}
     if account.suspended:
         plant(root, b"", Refusing("suspended", f"account {account.name} is suspended"))
@@ -138,6 +143,9 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
                 reason = f"account {account.name} has no app or pool named {missing.args[0]}"
                 leaf = Refusing("not_configured", reason)
             plant(root, prefix, leaf)
+            own = getattr(mapping.to, "limits", None)
+            if own is not None:
+                limits[prefix] = told(own)
             behind.setdefault(prefix, _behind(mapping.to))
     if domain.encoded_slash == "allow" or len({*map(repr, behind.values())}) < 2:
         behind.clear()
@@ -157,6 +165,7 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
         folds=domain.ignore_case,
         rejects=rejects,
         behind=behind,
+        limits=limits,
         # why an account is suspended is not its own to say
         pages={} if account.suspended else {p.status: p.page for p in domain.errors},
     )

@@ -108,6 +108,8 @@ def _mapping(routes: HostRoutes, path: bytes) -> Step:
         reason += f"; shorter: {', '.join(map(_shown, lost))}"
     if others:
         reason += f"; not a prefix: {others} more"
+    if own := routes.limits.get(chosen.prefix):
+        reason += f"; limits of its own: {own}"
     return Step("mapping", _shown(chosen.prefix), reason)
 
 

@@ -10,7 +10,8 @@ from attrs import asdict, evolve, fields, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
-from hostedge.model.limits import MappingLimits, limits_of
+from hostedge.model.limits import MappingLimits, limits_of, told
+from hostedge.model.names import Size
 from hostedge.model.parse import Words, parse_site, site_document
 from hostedge.settings import Limits
 
@@ -98,6 +99,11 @@ class MappingLimitsTests(SynchronousTestCase):
             with self.assertRaises(ConfigError) as caught:
                 self.read(text)
             self.assertTrue(str(caught.exception).startswith(where + problem), caught.exception)
+
+    def test_told(self) -> None:
+        """Whoever asks reads what the site file says."""
+        own = MappingLimits(body_size=Size(2**31), response_timeout=600.0, body_rate=0)
+        self.assertEqual(told(own), "body_size 2g, body_rate 0, response_timeout 10m")
 
     def test_limitsOf(self) -> None:
         """What a mapping does not say is as the node has it."""

@@ -17,6 +17,7 @@ class Say:
     """`{path: /, say: word}`"""
 
     say: str
+    limits: MappingLimits | None = None
 
 
 @frozen

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.model.limits import MappingLimits
+from hostedge.model.names import Size
 from hostedge.routes.compile import HostRoutes, compile_host
 from hostedge.routes.explain import explain
 from tests.routes.kinds import KINDS, Say, TestParts, UseApp, found
@@ -55,6 +57,18 @@ class ExplainTests(SynchronousTestCase):
                 ),
                 ("answer", "says v1", ""),
             ],
+        )
+
+    def test_ownLimits(self) -> None:
+        """
+        A mapping's own limits are told as they were written.
+        """
+        say = Say("large", MappingLimits(body_size=Size(2**31), response_timeout=600.0))
+        routes = compile_host(found(("/up", say)), KINDS, TestParts())
+        steps = explain("http://a.test/up/x", "GET", lambda name: routes)
+        self.assertEqual(
+            steps[2].reason,
+            "the longest prefix; limits of its own: body_size 2g, response_timeout 10m",
         )
 
     def test_ambiguousPath(self) -> None:
