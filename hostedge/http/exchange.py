@@ -19,6 +19,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from hostedge.settings import Limits
 
+# bytes of a piece for somebody for whom much waits already: see `Exchange.crowded`
+MOUTHFUL = 8192
+
 
 class Holder(Protocol):
     """For whom bodies are kept: a client's connection."""
@@ -143,6 +146,11 @@ class Exchange(Protocol):
     # for whom bodies are kept in memory: the client's connection
     @property
     def connection(self) -> Holder: ...
+
+    # whether so much waits for the client, on all its requests, that leaves keep what they have
+    # where it is, and bring it by the mouthful
+    @property
+    def crowded(self) -> bool: ...
 
     # lines of the head that continue a trusted proxy's trace; empty: a trace begins here
     trace: bytes

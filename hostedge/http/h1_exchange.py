@@ -34,6 +34,9 @@ _status_lines: Memo[int, bytes] = Memo(
 class H1Exchange(Answering):
     """The facts of a request, and where its answer stands."""
 
+    # there is one answer at a time, and its producer stops
+    crowded = False
+
     __slots__ = (
         *("connection", "received"),
         # HTTP/1.0, and whether the connection ends with this answer

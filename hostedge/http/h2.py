@@ -40,7 +40,7 @@ from hostedge.http.exchange import Fields, Leaf
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, Engine, Terms
 from hostedge.http.h2_exchange import H2Exchange
 from hostedge.http.h2_head import Malformed, is_trailer, read_request
-from hostedge.http.h2_outflow import Stream
+from hostedge.http.h2_outflow import MOST_WAITING, Stream
 from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal
@@ -346,10 +346,28 @@ class H2(ClientConnection):
                     break
         finally:
             self._inside = False
+        if engine.waiting > MOST_WAITING:
+            self._shed()
         if self._ending:
             self._look_at_endings()
         if not engine.streams:
             self._rest()
+
+    def _shed(self) -> None:
+        """Reset streams, those that cost most first, until what waits is bearable again."""
+        engine = self.engine
+        while engine.waiting > MOST_WAITING:
+            stream = max(engine.streams.values(), key=lambda each: len(each.waiting))
+            self.entrance.counters["h2_shed"] += 1
+            self._give_up(stream, ENHANCE_YOUR_CALM)
+        self._put(engine.take())
+
+    def _give_up(self, stream: Stream, code: int) -> None:
+        """Its client does not take it."""
+        self.engine.reset(stream, code)
+        exchange = cast("H2Exchange | None", stream.exchange)
+        if exchange is not None:
+            exchange.lose_client()
 
     def await_end(self, tunnel: Tunnel) -> None:
         """Tell a tunnel, in another turn, when its stream is over."""
@@ -460,10 +478,7 @@ class H2(ClientConnection):
             stream.taking = Pace(now, stream.sent)
         elif taking.lags(now, stream.sent, limits.write_timeout, limits.read_rate, READ_WINDOW):
             self.entrance.counters["http_write_stalled"] += 1
-            self.engine.reset(stream, CANCEL)
-            exchange = cast("H2Exchange | None", stream.exchange)
-            if exchange is not None:
-                exchange.lose_client()
+            self._give_up(stream, CANCEL)
 
     # how it ends
 

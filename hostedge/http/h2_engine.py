@@ -528,6 +528,11 @@ class Engine:
         """Streams that were stopped and may go on; the owner takes them out."""
         return self._out.relieved
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of all answers that the client does not take."""
+        return self._out.waiting
+
     def hold(self, held: bool) -> None:
         """Whether the transport takes no bodies for now."""
         self._out.held = held

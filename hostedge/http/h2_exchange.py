@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hostedge.http.answering import CLIENT_GONE, Answering
 from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.h2_head import Request
-from hostedge.http.h2_outflow import Stream
+from hostedge.http.h2_outflow import CROWDED, Stream
 from hostedge.http.h2_tunnel import PIECE, Tunnel
 from hostedge.http.pace import Pace
 from hostedge.http.wheel import NEVER
@@ -86,6 +86,10 @@ class H2Exchange(Answering):
     @property
     def local_host(self) -> str:
         return self.connection.local_host
+
+    @property
+    def crowded(self) -> bool:
+        return self.engine.waiting >= CROWDED
 
     @property
     def received(self) -> int:

@@ -21,6 +21,9 @@ HIGH = 65_536
 LOW = 32_768
 # bytes that wait on all streams: from here on every producer has to stop
 CROWDED = 262_144
+# bytes that may wait on all streams: beyond, the stream on which most does is reset. Leaves stop
+# long before, and bring little to who is crowded; what is left are tunnels, and pages of ours
+MOST_WAITING = 2_097_152
 
 
 class Stream:

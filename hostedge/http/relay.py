@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
-from hostedge.http.exchange import Exchange, Fields
+from hostedge.http.exchange import MOUTHFUL, Exchange, Fields
 from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Disk, Spool
 from hostedge.http.upstream import EARLY_HINTS, NO_SOCKET, Upstream, UpstreamConnection
@@ -249,21 +249,27 @@ class Passage(ABC):
     ) -> None:
         exchange = self.exchange
         exchange.first_byte = monotonic() - self.sent_at
+        much = len(data) > MOUTHFUL and exchange.crowded
         if whole:
-            self.over = True
+            self.over = not much
             if length is None:
                 # all of it is here, so it needs no chunks; but to HEAD nothing is said
                 length = len(data) if exchange.method != b"HEAD" else None
             self._release()
             self.forget_request()
-            exchange.begin(status, fields, length)
-            exchange.write(data)
-            exchange.finish()
-            return
+            if not much:
+                exchange.begin(status, fields, length)
+                exchange.write(data)
+                exchange.finish()
+                return
+            self.response_whole = True
         self.keep_response()
         exchange.begin(status, fields, length)
         exchange.register_producer(self)
-        exchange.write(data)
+        if much:
+            self._bring(data)
+        else:
+            exchange.write(data)
 
     def response_data(self, data: bytes, whole: bool) -> None:
         self.response_whole = whole
@@ -276,10 +282,22 @@ class Passage(ABC):
         if kept is not None and (self.paused or kept.unread):
             self._keep(kept, data)
             return
+        if len(data) > MOUTHFUL and self.exchange.crowded:
+            self._bring(data)
+            return
         if data:
             self.exchange.write(data)
         if whole:
             self._finish()
+
+    def _bring(self, data: bytes) -> None:
+        """The client has left much unread: keep this, and bring as much of it as there is room."""
+        if self.kept is None:
+            # what comes next waits in the server
+            self.kept = self.spool(1)
+        self._keep(self.kept, data)
+        if not self.over and not self.paused:
+            self.resumeProducing()
 
     def _keep(self, kept: Spool, data: bytes) -> None:
         try:
@@ -300,7 +318,7 @@ class Passage(ABC):
         self.paused = False
         kept = self.kept
         while kept is not None and kept.unread and not self.paused and not self.over:
-            self.exchange.write(kept.read(PIECE))
+            self.exchange.write(kept.read(MOUTHFUL if self.exchange.crowded else PIECE))
         if self.paused or self.over:
             return
         if kept is not None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from hostedge.http.exchange import Exchange, Fields, Leaf, OfApp
+from hostedge.http.exchange import MOUTHFUL, Exchange, Fields, Leaf, OfApp
 from hostedge.mappings.parts import Parts
 from hostedge.model.limits import MappingLimits
 from hostedge.model.site import Found
@@ -294,7 +294,8 @@ class StaticLeaf:
             exchange.begin(status, fields, length)
             exchange.finish()
             return
-        if len(parts) == 1 and length <= PIECE:
+        at_once = length <= MOUTHFUL or (length <= PIECE and not exchange.crowded)
+        if len(parts) == 1 and at_once:
             data = os.pread(found.file.fileno(), length, parts[0].start)
             found.file.close()
             if len(data) == length:

@@ -15,7 +15,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from hostedge.http.exchange import Exchange
+from hostedge.http.exchange import MOUTHFUL, Exchange
 from hostedge.net.descriptors import Files
 
 PIECE = 65_536
@@ -115,8 +115,9 @@ class FileBody:
     def _send_piece(self) -> bool:
         """Send one piece; False when there is no more, or the file was cut off meanwhile."""
         part = self._parts[-1]
+        most = MOUTHFUL if self._exchange.crowded else PIECE
         try:
-            data = os.pread(self._file.fileno(), min(PIECE, part.end - self._offset), self._offset)
+            data = os.pread(self._file.fileno(), min(most, part.end - self._offset), self._offset)
         except OSError:
             data = b""
         if not data:

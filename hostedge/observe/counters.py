@@ -28,6 +28,7 @@ NAMES: dict[str, str] = {
     "h2_refused_streams": "requests that were not let in because too many were open",
     "h2_malformed": "requests that were reset because they break the rules of HTTP/2",
     "h2_floods": "connections ended because of what costs us more than the client",
+    "h2_shed": "answers reset because the client left too much of all its answers unread",
     "h2_broken": "connections ended because what came was not HTTP/2",
     "upstream_connects": "connections made to apps and servers",
     "upstream_connect_failed": "connections that could not be made",

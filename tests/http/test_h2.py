@@ -10,9 +10,11 @@ from hostedge.http.client import LINGER, LINGER_SIZE
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h2 import FAREWELL, MAX_UNSENT
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, GOODBYE, WINDOW
+from hostedge.http.h2_outflow import MOST_WAITING
 from hostedge.wire.h2_frame import MAX_CONCURRENT_STREAMS
 from tests.http.h2_parts import (
     HELLO,
+    PREFACE,
     H2Scene,
     Heard,
     asked,
@@ -41,6 +43,11 @@ class Forked:
     @property
     def reached(self) -> int:
         return len(self.echo.exchanges) + len(self.waiting.exchanges)
+
+
+def _shut() -> bytes:
+    """Settings of a client whose windows are shut."""
+    return frame("SETTINGS", 0, 0, b"\0\4" + bytes(4))
 
 
 class CaseTests(SynchronousTestCase):
@@ -624,6 +631,33 @@ class ConnectionTests(SynchronousTestCase):
         self.scene.pass_time(80)
         self.hear()
         self.assertEqual(self.heard.reset, {1: "CANCEL"})
+
+    def test_answersThatNobodyTakes(self) -> None:
+        """
+        What may wait of all answers has a bound, whoever puts it there: those on which most waits
+        are reset and their leaves told; the others arrive.
+        """
+        protocol, client, heard = self.scene.meet(PREFACE + _shut())
+        size = MOST_WAITING // 10
+        for number in range(1, 31, 2):
+            protocol.dataReceived(request(number))
+        exchanges = self.leaf.exchanges
+        for exchange in exchanges[:-1]:
+            exchange.begin(200, [], None)
+            exchange.write(b"x" * size)
+        exchanges[-1].respond(200, [], b"small")
+        self.scene.hear(client, heard)
+        reset = len(heard.reset)
+        self.assertEqual(reset, 5)
+        self.assertEqual(set(heard.reset.values()), {"ENHANCE_YOUR_CALM"})
+        self.assertEqual(self.scene.counters["h2_shed"], reset)
+        self.assertEqual(self.leaf.heard.count("gone"), reset)
+        self.assertLessEqual(protocol.engine.waiting, MOST_WAITING)
+        protocol.dataReceived(frame("SETTINGS", 0, 0, b"\0\4" + (1 << 30).to_bytes(4)))
+        protocol.dataReceived(frame("WINDOW_UPDATE", 0, 0, (1 << 30).to_bytes(4)))
+        self.scene.hear(client, heard)
+        self.assertEqual(sum(map(len, heard.bodies.values())), (14 - reset) * size + 5)
+        self.assertFalse(client.ended)
 
     def test_connectionThatNobodyReads(self) -> None:
         """A connection on which the kernel gets rid of nothing is cut."""

@@ -13,10 +13,14 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.exchange import MOUTHFUL
+from hostedge.http.h2_outflow import CROWDED
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import PIECE, Relay
 from hostedge.model.site import Pool, Server
 from hostedge.settings import Limits
+from tests.http.h2_parts import PREFACE, H2Scene, frame
+from tests.http.h2_parts import request as h2_request
 from tests.http.network import Network, PlayedApp, is_ended, make_means, received
 from tests.http.parts import Scene, split_answers
 
@@ -732,3 +736,67 @@ class StreamTests(RelayCase):
         other = stage.app.accept()
         stage.ask(b"abc")
         self.assertTrue(received(other).endswith(b"Content-Length: 3\r\n\r\nabc"))
+
+
+class CrowdedTests(SynchronousTestCase):
+    """A client of HTTP/2 that asks for much and reads nothing."""
+
+    ASKED = 40
+    BODY = bytes(range(256)) * 235
+
+    def stage(self, buffer: str) -> Stage:
+        stage = Stage(buffer, evolve(Limits(), spool_memory=100_000), maxconn=100)
+        self.addCleanup(stage.close)
+        scene = H2Scene(lambda exchange: stage.relay, stage.scene.limits)
+        scene.entrance.wheel = scene.wheel = stage.means.wheel
+        shut = frame("SETTINGS", 0, 0, b"\0\4" + bytes(4))
+        self.scene, self.h2 = scene, scene.meet(PREFACE + shut)
+        return stage
+
+    def ask(self, stage: Stage) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(self.BODY)
+        for number in range(self.ASKED):
+            self.h2[0].dataReceived(h2_request(2 * number + 1))
+            stage.network.turn()
+            served = stage.app.accept()
+            # some at once, some in pieces
+            cut = 10 if number % 3 else len(self.BODY)
+            stage.answer(served, head + self.BODY[:cut])
+            stage.answer(served, self.BODY[cut:])
+            served.close()
+
+    def check(self, buffer: str) -> None:
+        stage = self.stage(buffer)
+        self.ask(stage)
+        protocol, client, heard = self.h2
+        self.assertLess(protocol.engine.waiting, CROWDED + PIECE + self.ASKED * 2 * MOUTHFUL)
+        self.assertLessEqual(protocol.kept, 100_000)
+        self.assertGreater(protocol.kept + stage.means.disk.size, 500_000)
+        protocol.dataReceived(frame("SETTINGS", 0, 0, b"\0\4" + (1 << 30).to_bytes(4)))
+        protocol.dataReceived(frame("WINDOW_UPDATE", 0, 0, (1 << 30).to_bytes(4)))
+        for _ in range(20):
+            stage.network.turn()
+        self.scene.hear(client, heard)
+        self.assertEqual(list(heard.bodies.values()), [self.BODY] * self.ASKED)
+        self.assertEqual((protocol.kept, stage.means.disk.size, stage.taken), (0, 0, 0))
+        self.assertEqual(stage.means.disk.files.count, 0)
+
+    def test_spool(self) -> None:
+        """Whole answers wait in memory, as far as the connection has any, and then on disk."""
+        self.check("spool")
+
+    def test_stream(self) -> None:
+        """The same, where bytes pass as they come: of each answer what has come already."""
+        self.check("stream")
+
+    def test_fullDisk(self) -> None:
+        """Where the disk takes nothing either, those answers are broken off, and only those."""
+        stage = self.stage("spool")
+        stage.means.disk.limit = 0
+        self.ask(stage)
+        _, client, heard = self.h2
+        self.scene.hear(client, heard)
+        self.assertEqual(set(heard.reset.values()), {"INTERNAL_ERROR"})
+        self.assertEqual(self.scene.counters["refused_spool_full"], len(heard.reset))
+        self.assertTrue(0 < len(heard.reset) < self.ASKED)
+        self.assertFalse(client.ended)

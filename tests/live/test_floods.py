@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
+import ssl
 import time
 from http.client import HTTPResponse
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.node import Node, wait_for
+from hostedge.wire.h2_frame import GOAWAY, RST_STREAM, WINDOW_UPDATE
+from tests.http.h2_parts import HELLO, asked, block, frame
+from tests.live.node import PATIENCE, Node, wait_for
 
 SITE = {
     "account": "one",
-    "domains": [{"name": "one.test", "mappings": [{"path": "/", "static": "site"}]}],
+    "domains": [
+        {
+            "name": "one.test",
+            "mappings": [{"path": "/", "static": "site"}, {"path": "/app", "app": "reader"}],
+        }
+    ],
+    "apps": [{"name": "reader", "runtime": "wsgi", "module": "reader:app"}],
 }
+READER = """
+def app(environ, start_response):
+    size = len(environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % size]
+"""
 # what answers for the site fails from now on
-BREAK = "object.__setattr__(hosts.lookup('one.test').only, 'folder', None)"
+BREAK = "object.__setattr__(hosts.lookup('one.test').leaf(b'/'), 'folder', None)"
+
+
+def exactly(client: socket.socket, size: int) -> bytes:
+    """So many bytes."""
+    data = b""
+    while len(data) < size:
+        piece = client.recv(size - len(data))
+        assert piece, "it has ended"
+        data += piece
+    return data
 
 
 class FloodCase(SynchronousTestCase):
@@ -29,6 +56,7 @@ class FloodCase(SynchronousTestCase):
         self.addCleanup(self.node.stop)
         self.node.start()
         self.node.write("one/site/small.txt", "small")
+        self.node.write("one/reader.py", READER)
         self.node.apply(SITE)
 
     def counted(self, name: str) -> int:
@@ -45,6 +73,106 @@ class FloodCase(SynchronousTestCase):
             answer.read()
             told.append((answer.status, answer.headers.get("X-Hostedge-Reason", "")))
         return told
+
+
+class BodyTests(FloodCase):
+    """Bodies that are sent, but for their end, and answers that are not read."""
+
+    settings = "[limits]\nspool_total = 150000000\n"
+    STREAMS, SIZE = 100, 1_000_000
+
+    def dial(self, *frames: bytes) -> ssl.SSLSocket:
+        context = self.node.tls_context()
+        context.set_alpn_protocols(["h2"])
+        raw = socket.create_connection(self.node.address("https"), PATIENCE)
+        client = context.wrap_socket(raw, server_hostname="one.test")
+        self.addCleanup(client.close)
+        client.sendall(HELLO + b"".join(frames))
+        return client
+
+    def head(self, stream: int, method: str, path: str, flags: int) -> bytes:
+        fields = dict(asked(method, path))
+        fields[b":scheme"], fields[b":authority"] = b"https", b"one.test"
+        return frame("HEADERS", flags, stream, block(list(fields.items())))
+
+    def upload(self, client: ssl.SSLSocket, stream: int, windows: dict[int, int]) -> None:
+        """All of a body but its end, as fast as windows open."""
+        client.sendall(self.head(stream, "POST", "/app", 0x4))
+        left = self.SIZE
+        while left:
+            while client.pending() or not min(windows[0], windows[stream]):
+                head = exactly(client, 9)
+                payload = exactly(client, int.from_bytes(head[:3]))
+                self.assertNotIn(head[3], (RST_STREAM, GOAWAY), payload)
+                if head[3] == WINDOW_UPDATE:
+                    windows[int.from_bytes(head[5:])] += int.from_bytes(payload)
+            size = min(windows[0], windows[stream], left, 16_384)
+            client.sendall(frame("DATA", 0, stream, bytes(size)))
+            windows[0] -= size
+            windows[stream] -= size
+            left -= size
+
+    def memory(self) -> int:
+        (edge,) = self.node.pids("edge")
+        pages = int(Path(f"/proc/{edge}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def test_bodies(self) -> None:
+        """
+        A hundred bodies of a megabyte, held on one connection, are on the disk and not in memory;
+        their files count among the edge's descriptors, and are gone with the connection.
+        """
+        self.assertEqual(self.node.get("one.test", "/app", tls=True).text, "0")
+        client = self.dial()
+        before, had = self.memory(), self.open_files()
+        windows = dict.fromkeys(range(2 * self.STREAMS), 65_535)
+        for number in range(self.STREAMS):
+            self.upload(client, 2 * number + 1, windows)
+        self.assertLess(self.memory() - before, 20_000_000)
+        self.assertEqual(self.open_files(), had + self.STREAMS)
+        client.close()
+        wait_for("they are closed", lambda: self.open_files() == had)
+
+    def open_files(self) -> int:
+        """Spools and files that the edge counts."""
+        told = self.node.command("manhole", "-c", "edge(0)('backends.means.disk.files.count')")
+        return int(told.stdout)
+
+    def test_answers(self) -> None:
+        """A hundred answers that nobody reads cost little more than a few of them."""
+        (self.node.home("one") / "site" / "page").write_bytes(bytes(60_000))
+        shut = frame("SETTINGS", 0, 0, b"\0\4" + bytes(4))
+        client = self.dial(shut, self.head(1, "GET", "/page", 0x5))
+        wait_for("it is asked", lambda: self.counted("http_requests") >= 1)
+        before = self.memory()
+        asked = [self.head(2 * n + 1, "GET", "/page", 0x5) for n in range(1, self.STREAMS)]
+        client.sendall(b"".join(asked))
+        wait_for("all are asked", lambda: self.counted("http_requests") >= self.STREAMS)
+        self.assertLess(self.memory() - before, 3_000_000)
+
+
+class QuotaTests(FloodCase):
+    """A disk of which bodies may have little."""
+
+    settings = "[limits]\nspool_memory = 1000\nspool_total = 100000\n"
+
+    def post(self, size: int) -> tuple[int, str]:
+        connection = self.node.connection("one.test")
+        try:
+            connection.request("POST", "/app", body=bytes(size))
+            answer = connection.getresponse()
+            reason = answer.headers.get("X-Hostedge-Reason", "")
+            return answer.status, reason or answer.read().decode()
+        finally:
+            connection.close()
+
+    def test_quota(self) -> None:
+        """What is more than all may have is refused; it is free again when that has ended."""
+        self.assertEqual(self.post(90_000), (200, "90000"))
+        for _ in range(3):
+            self.assertEqual(self.post(110_000), (503, "spool_full"))
+        self.assertEqual(self.post(90_000), (200, "90000"))
+        self.assertEqual(self.counted("refused_spool_full"), 3)
 
 
 class UnknownTests(FloodCase):

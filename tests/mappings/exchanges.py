@@ -46,6 +46,14 @@ class KeptExchange:
     receiver: BodyReceiver | None = None
     producer: Producer | None = None
     paused: bool = False
+    crowded: bool = False
+
+    # bytes of its bodies in memory: it is its own connection
+    kept: int = 0
+
+    @property
+    def connection(self) -> KeptExchange:
+        return self
 
     def __attrs_post_init__(self) -> None:
         self.path, self.query = split_target(self.target)

@@ -10,7 +10,7 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import CAUSES, ConfigError
-from hostedge.http.exchange import Exchange, Leaf
+from hostedge.http.exchange import MOUTHFUL, Exchange, Leaf
 from hostedge.mappings.static import Static, StaticKind
 from hostedge.model.limits import MappingLimits
 from hostedge.model.parse import Words, parse_object
@@ -86,10 +86,12 @@ class StaticCase(SynchronousTestCase):
         method: bytes = b"GET",
         value: Static | None = None,
         path: str = "/s",
+        crowded: bool = False,
     ) -> KeptExchange:
         mapping = (path, value or Static("site"))
         routes = compile_host(found(mapping), [StaticKind()], self.parts)
         exchange = KeptExchange(method=method, target=target, fields=list(fields))
+        exchange.crowded = crowded
         leaf = routes.leaf(exchange.path)
         assert leaf is not None
         before = len(os.listdir("/proc/self/fd"))
@@ -138,6 +140,18 @@ class AnswerTests(StaticCase):
         (self.site / "none.txt").touch()
         got = self.get(b"/s/none.txt")
         self.assertEqual((got.status, got.promised, got.over), (200, 0, "finished"))
+
+    def test_crowded(self) -> None:
+        """
+        To a client that has much unread already also a file that fits into one write is brought by
+        the mouthful: it stays on the disk meanwhile.
+        """
+        content = os.urandom(PIECE)
+        (self.site / "one").write_bytes(content)
+        got = self.get(b"/s/one", crowded=True)
+        self.assertEqual((got.status, got.body), (200, content))
+        self.assertEqual(got.writes, PIECE // MOUTHFUL)
+        self.assertEqual(self.get(b"/s/app.css", crowded=True).writes, 1)
 
     def test_largeFile(self) -> None:
         """

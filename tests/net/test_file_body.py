@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hostedge.http.exchange import MOUTHFUL
 from hostedge.net.descriptors import Files
 from hostedge.net.file_body import PIECE, PIECES_PER_TURN, FileBody, Part
 from tests.mappings.exchanges import KeptExchange
@@ -142,6 +143,18 @@ class FileBodyTests(SynchronousTestCase):
         del three, body
         gc.collect()
         self.assertEqual(self.files.count, 0)
+
+    def test_crowded(self) -> None:
+        """
+        A client that has much unread already gets it by the mouthful, and still all of it.
+        """
+        body, exchange, _file = self.body(Part(0, SIZE))
+        exchange.crowded = True
+        body.start()
+        self.assertEqual(len(exchange.body), PIECES_PER_TURN * MOUTHFUL)
+        exchange.crowded = False
+        self.run_turns()
+        self.assertEqual(exchange.body, CONTENT[:SIZE])
 
     def test_goneInsideAWrite(self) -> None:
         """

@@ -1,0 +1,1 @@
+All bodies that wait on one connection share `spool_memory`, now 512 KiB, before they go to disk; what clients of HTTP/2 leave unread of their answers has a bound as well. A connection with a hundred uploads costs an edge half a megabyte, not a hundred.
