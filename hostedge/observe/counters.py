@@ -38,6 +38,7 @@ NAMES: dict[str, str] = {
     "websocket_opened": "WebSockets opened",
     "websocket_client_broke": "WebSockets whose client broke the protocol or a limit",
     "websocket_app_broke": "WebSockets whose app or server did",
+    "websocket_floods": "of these, those that sent too many frames with nothing in them",
     "websocket_idle": "WebSockets ended because nothing came from either side",
     "websocket_stalled": "WebSockets ended because one side read nothing for too long",
     "app_wakes": "apps asked for at the keeper",

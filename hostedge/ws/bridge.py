@@ -17,10 +17,9 @@ from hostedge.http.relay import Lane
 from hostedge.http.upstream import UpstreamConnection
 from hostedge.http.wheel import NEVER, Wheel
 from hostedge.settings import Limits
-from hostedge.ws.ends import OPEN, AppEnd, ClientEnd, End
+from hostedge.ws.ends import OPEN, POLICY_VIOLATION, AppEnd, ClientEnd, End
 from hostedge.ws.machine import GOING_AWAY, SERVICE_RESTART, ClosingCore, Code, make_closing
 
-POLICY_VIOLATION = 1008
 CHECK = 5.0  # seconds between looks at one that is open
 
 
@@ -70,6 +69,7 @@ class Bridge:
         self._cause = ""
         # what each side had taken and given at the last look, and since when that is so
         self._seen: dict[End, tuple[tuple[int, int], float]] = {}
+        self._looked = bridges.wheel.now
 
     def open(self, fields: Fields, connection: UpstreamConnection, data: bytes) -> None:
         """Answer the client and let frames pass; `data` came from the app behind its answer."""
@@ -110,6 +110,10 @@ class Bridge:
             self._cause = self._cause or "app_broke"
             self._closing.app_broke()
 
+    def flooded(self, end: End) -> None:
+        self._bridges.counters["websocket_floods"] += 1
+        self.broke(end)
+
     def too_much(self, end: End) -> None:
         end.transport.abortConnection()
 
@@ -146,6 +150,9 @@ class Bridge:
             return
         self._look_later()
         now, limits = self._wheel.now, self._limits
+        self.client.forgive(now - self._looked)
+        self.app.forgive(now - self._looked)
+        self._looked = now
         still = [self._still(end, now) for end in (self.client, self.app)]
         for end, seconds in zip((self.client, self.app), still, strict=True):
             if end.transport.unsent and seconds >= limits.write_timeout:

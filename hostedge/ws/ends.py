@@ -41,8 +41,15 @@ FEED_COMPRESSED = 1_024
 # what a peer may send after it was told that it has broken the protocol
 DEAF = 1 << 20
 
+# What a frame costs that Autobahn takes apart, though there is next to nothing in it: a ping, a
+# pong or an empty one, and one that has a few bytes. Each second so many points are forgiven.
+HOLLOW, LIGHT = 10, 1
+POINTS = 5_000
+POINTS_PER_SECOND = 500.0
+POLICY_VIOLATION = 1008
+
 MAX_REASON = 123  # bytes; RFC 6455 section 5.5
-TEXT, BINARY = 1, 2
+TEXT, BINARY, CLOSE = 1, 2, 8
 OPEN = WebSocketProtocol.STATE_OPEN
 
 _UTF8 = getincrementaldecoder("utf-8")
@@ -58,6 +65,9 @@ class Bridge(Protocol):
 
     def broke(self, end: End) -> None:
         """It has broken the protocol and knows it; nothing more comes from it."""
+
+    def flooded(self, end: End) -> None:
+        """The same, by many frames with nothing in them."""
 
     def too_much(self, end: End) -> None:
         """It goes on sending though nobody listens."""
@@ -130,12 +140,16 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     websocket_extensions_in_use: list[Any]
     utf8validator: Any
     masked = False
+    # bytes from which on a frame has something in it
+    light = 1
 
     def connectionMade(self) -> None:
         self.listening = True
         self.paused = False
         # bytes: come from here; of these, passed as they came; made for this end
         self.octets = self.passed = self.made = 0
+        # for frames with nothing in them
+        self.points = 0.0
         self._deaf_after = 0
         self._waiting = b""
         # the beginning of a plain frame
@@ -260,7 +274,21 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
         self.connectionLost()
         del self.other, self.bridge, self.transport
 
+    def forgive(self, seconds: float) -> None:
+        """So much time is over."""
+        self.points = max(0.0, self.points - seconds * POINTS_PER_SECOND)
+
     # what Autobahn makes of it
+
+    def onFrameEnd(self) -> bool | None:
+        frame = self.current_frame
+        if (frame.length < self.light and frame.opcode != CLOSE) or frame.opcode > CLOSE:
+            self.points += HOLLOW if not frame.length or frame.opcode > CLOSE else LIGHT
+            if self.points > POINTS and self.listening:
+                self._fail(POLICY_VIOLATION, "too many frames with nothing in them")
+                self.bridge.flooded(self)
+                return False
+        return super().onFrameEnd()
 
     def onMessageBegin(self, isBinary: bool) -> None:
         super().onMessageBegin(isBinary)
@@ -311,10 +339,13 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
         # Autobahn would drop the connection, and log
         if self.listening:
-            self.stop_listening()
-            self.failedByMe = True
-            self.sendCloseFrame(code, reason.encode()[:MAX_REASON])
+            self._fail(code, reason)
             self.bridge.broke(self)
+
+    def _fail(self, code: int, reason: str) -> None:
+        self.stop_listening()
+        self.failedByMe = True
+        self.sendCloseFrame(code, reason.encode()[:MAX_REASON])
 
     # what is sent
 
@@ -355,6 +386,8 @@ class ClientEnd(End, WebSocketServerProtocol):  # type: ignore[misc]
     """The client's."""
 
     masked = True
+    # an app may have many small messages to tell
+    light = 16
 
 
 class AppEnd(End, WebSocketClientProtocol):  # type: ignore[misc]

@@ -33,6 +33,9 @@ class Heard:
         self.ends += 1
         self.log.append(("close", code, reason))
 
+    def flooded(self, end: End) -> None:
+        self.broke(end)
+
     def broke(self, end: End) -> None:
         self.ends += 1
         self.log.append("broke")

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Close, Frame, Opcode
 
 from hostedge.settings import Limits
+from hostedge.ws.ends import POINTS
 from tests.ws.stage import Peer, Stage
 
 # every code that may stand in a close frame; of ranges the ends and one between
@@ -392,15 +393,65 @@ class LimitTests(BridgeTests):
         self.assertOver(stage)
 
     def test_emptyFragments(self) -> None:
-        """A hundred thousand empty fragments reach nobody and cost no memory."""
+        """Empty fragments reach nobody and cost no memory, as many as are let through."""
         stage = self.start()
         client, app = stage.open()
         client.protocol.send_text(b"", fin=False)
         stage.turn()
-        client.unsent += Frame(Opcode.CONT, b"", False).serialize(mask=True) * 100_000
+        client.unsent += Frame(Opcode.CONT, b"", False).serialize(mask=True) * 400
         client.unsent += Frame(Opcode.CONT, b"end", True).serialize(mask=True)
         stage.turn(30)
         self.assertEqual(app.frames, [(1, b"end", True)])
+
+    def test_floods(self) -> None:
+        """
+        Pings, pongs, empty fragments and crumbs by the hundred thousand: 1008, and the rest of
+        them is not looked at.
+        """
+        opening = Frame(Opcode.TEXT, b"", False)
+        for which, masked in ((0, True), (1, False)):
+            for one in (
+                Frame(Opcode.PING, b""),
+                Frame(Opcode.PONG, b"x" * 125),
+                Frame(Opcode.CONT, b"", False),
+                *[Frame(Opcode.CONT, b"x", False)] * masked,
+            ):
+                start = opening.serialize(mask=masked) if one.opcode is Opcode.CONT else b""
+                flood = start + one.serialize(mask=masked) * (100_000 if one.data != b"x" else 6000)
+                stage = self.start()
+                peers = stage.open()
+                peers[which].unsent = flood
+                stage.turn(40)
+                close = [data for opcode, data, _ in peers[which].frames if opcode == 8]
+                self.assertEqual([int.from_bytes(data[:2]) for data in close], [1008], one)
+                self.assertEqual(peers[1 - which].protocol.close_rcvd.code, (1001, 1011)[which])
+                self.assertLessEqual(len(peers[1 - which].frames), POINTS + 2)
+                self.assertEqual(stage.counters["websocket_floods"], 1)
+                broke = ("websocket_client_broke", "websocket_app_broke")[which]
+                self.assertEqual(stage.counters[broke], 1)
+                self.assertTrue(peers[which].ended)
+
+    def test_noFloods(self) -> None:
+        """
+        A ping ten times a second for as long as one likes, thousands of small messages at once, and
+        fragments that have something in them.
+        """
+        stage = self.start()
+        client, app = stage.open()
+        for _ in range(120):
+            for _ in range(10):
+                client.protocol.send_ping(b"")
+            stage.pass_time(1)
+        client.unsent += Frame(Opcode.TEXT, b"x").serialize(mask=True) * 20_000
+        client.unsent += Frame(Opcode.TEXT, b"x" * 16, False).serialize(mask=True)
+        client.unsent += Frame(Opcode.CONT, b"x" * 16, False).serialize(mask=True) * 20_000
+        client.unsent += Frame(Opcode.CONT, b"", True).serialize(mask=True)
+        stage.turn(100)
+        self.assertEqual(sum(opcode == 9 for opcode, _, _ in app.frames), 1200)
+        messages = joined(app)
+        self.assertEqual(messages[:-1], [(1, b"x")] * 20_000)
+        self.assertEqual(len(messages[-1][1]), 16 * 20_001)
+        self.assertEqual(stage.counters["websocket_floods"], 0)
 
     def test_stalledReader(self) -> None:
         """Who reads nothing stops the other one, and is ended when that lasts too long."""
