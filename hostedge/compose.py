@@ -335,7 +335,7 @@ def edge(
         counters=counters,
         make_protocol=lambda alpn: (H2 if alpn == b"h2" else H1)(entrances["https"]),
         abandoned=gate.ended,
-        may_begin=handshakes.begin,
+        begin=handshakes.begin,
         resumed=handshakes.resumed,
         keep_plain=lambda *plain: refusals.keep_plain(make_id(), *plain),
         protocols=ALPN,

@@ -95,9 +95,9 @@ def _keep_nothing(request: bytes, client: tuple[Any, ...], port: int) -> None:
     """Nobody will ask."""
 
 
-def _may_begin(client: str) -> bool:
+def _begin(client: str) -> str:
     """Nobody counts."""
-    return True
+    return ""
 
 
 @frozen
@@ -116,9 +116,10 @@ class Terms:
     protocols: tuple[bytes, ...]
     # for whoever asks later: the beginning of a plain request, its client, the port it came to
     keep_plain: Callable[[bytes, tuple[Any, ...], int], object] = _keep_nothing
-    # whether a handshake of this client may begin; and that one was none: a session resumed
-    may_begin: Callable[[str], bool] = _may_begin
-    resumed: Callable[[str], object] = _may_begin
+    # a handshake of this client begins, or may not: as what that counts; and that one was none, for
+    # a session was resumed
+    begin: Callable[[str], str] = _begin
+    resumed: Callable[[str], object] = _begin
     hello_timeout: float = 5.0
     handshake_timeout: float = 10.0
     watching: SSL.Context = field(factory=lambda: make_watching_context(watch))
@@ -222,9 +223,9 @@ class Opening(FileDescriptor):
         if hello.alpn and not any(each in terms.protocols for each in hello.alpn):
             self._end("tls_no_protocol", alert_record(NO_APPLICATION_PROTOCOL))
             return
-        if not terms.may_begin(self._client[0]):
+        if refused_as := terms.begin(self._client[0]):
             # nothing has been computed for it yet, and nothing is for its alert
-            self._end("tls_source_full")
+            self._end(refused_as)
             return
         try:
             found = terms.certificates.find(hello.server_name)

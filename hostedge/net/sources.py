@@ -271,9 +271,14 @@ class Handshakes:
     """
     How many full handshakes a source may begin: `rate` a second for as long as it likes, and as
     many at once as come to that in `FADING` seconds.
+
+    While the edge is strained a source gets a tenth, and all of them together `STRAINED_RATE`: a
+    flood may come from as many addresses as it likes.
     """
 
     FADING = 10 / 3
+    # a second, and at once
+    STRAINED_RATE = 100.0
 
     def __init__(
         self,
@@ -290,19 +295,33 @@ class Handshakes:
         self._most = rate * self.FADING
         self._exempt = exempt
         self._seconds = seconds
-        # the edge is slow: nobody may have more than a tenth
+        # the edge is slow
         self.strained = False
+        # how many it may still begin while it is, and when that was so
+        self._left = self.STRAINED_RATE
+        self._left_at = seconds()
 
-    def begin(self, client: str) -> bool:
-        """Whether a handshake may begin; if so it counts."""
+    def begin(self, client: str) -> str:
+        """A handshake begins, and counts; or may not: the name of the counter that says why."""
         source = source_of(client)
         if not source or client in self._exempt:
-            return True
+            return ""
         now, table = self._seconds(), self._table
         most = self._most / 10 if self.strained else self._most
         if table.shaken(source, self._edges, now, self.FADING) + 1 > max(most, 1):
-            return False
+            return "tls_source_full"
+        if self.strained and not self._spare(now):
+            return "tls_strained"
         table.shake(self._place, source, 1, now, self.FADING)
+        return ""
+
+    def _spare(self, now: float) -> bool:
+        """Whether one more can be borne; if so it is taken."""
+        earned = (now - self._left_at) * self.STRAINED_RATE
+        self._left, self._left_at = min(self.STRAINED_RATE, self._left + earned), now
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True
 
     def resumed(self, client: str) -> None:
@@ -310,6 +329,7 @@ class Handshakes:
         source = source_of(client)
         if source and client not in self._exempt:
             self._table.shake(self._place, source, -1, self._seconds(), self.FADING)
+            self._left += 1
 
 
 @lru_cache(maxsize=4096)

@@ -52,6 +52,7 @@ NAMES: dict[str, str] = {
     "tls_handshakes": "handshakes completed",
     "tls_resumed": "handshakes that resumed a session",
     "tls_source_full": "hellos refused because their source has begun too many handshakes",
+    "tls_strained": "hellos refused because the edge is late and has begun as many as it can bear",
     "tls_refused": "hellos that were refused as not valid",
     "tls_plain": "connections that spoke plain HTTP on a TLS port",
     "tls_unknown_name": "hellos for a name that is not served",

@@ -222,29 +222,32 @@ class HandshakesTests(SynchronousTestCase):
     def seconds(self) -> float:
         return self.now
 
+    def begins(self, place: int, client: str = A) -> bool:
+        return not self.edges[place].begin(client)
+
     def test_atOnce(self) -> None:
         """A hundred at once, however they fall to the edges; then none, but of other sources."""
-        taken = [self.edges[number % 2].begin(A) for number in range(130)]
+        taken = [self.begins(number % 2) for number in range(130)]
         self.assertEqual(sum(taken), 100)
-        for edge in self.edges:
-            self.assertFalse(edge.begin(A))
-            self.assertTrue(edge.begin(B) and edge.begin("10.0.0.1") and edge.begin(""))
+        for place in range(2):
+            self.assertEqual(self.edges[place].begin(A), "tls_source_full")
+            self.assertTrue(all(self.begins(place, each) for each in (B, "10.0.0.1", "")))
 
     def test_rate(self) -> None:
         """Later as many as the rate says: 30 a second."""
-        while self.edges[0].begin(A):
+        while self.begins(0):
             pass
         taken = 0
         for _ in range(1000):
             self.now += 0.01
-            taken += self.edges[taken % 2].begin(A)
+            taken += self.begins(taken % 2)
         self.assertLess(abs(taken - 300), 10)
 
     def test_patient(self) -> None:
         """Whoever asks for less is never refused; after a rest the table has forgotten it."""
         for _ in range(400):
             self.now += 0.04
-            self.assertTrue(self.edges[0].begin(A))
+            self.assertTrue(self.begins(0))
         self.now += 60
         fading = Handshakes.FADING
         self.assertLess(self.keeper.shaken(A, range(2), self.now, fading), 0.001)
@@ -252,17 +255,42 @@ class HandshakesTests(SynchronousTestCase):
     def test_resumed(self) -> None:
         """A session that is resumed costs little, and does not count."""
         for _ in range(300):
-            self.assertTrue(self.edges[0].begin(A))
+            self.assertTrue(self.begins(0))
             self.edges[0].resumed(A)
 
     def test_strained(self) -> None:
         """While the edge is slow a source gets a tenth."""
         self.edges[0].strained = True
-        self.assertEqual(sum(self.edges[0].begin(A) for _ in range(50)), 10)
+        self.assertEqual(sum(self.begins(0) for _ in range(50)), 10)
+
+    def test_strainedByMany(self) -> None:
+        """
+        While the edge is slow it begins a hundred a second, from however many addresses they come;
+        sessions that are resumed are none, and proxies have no limit. Then as many as ever.
+        """
+        edge = self.edges[0]
+        edge.strained = True
+        begun = refused = 0
+        for number in range(1000):
+            told = edge.begin(f"192.0.{number >> 8}.{number & 255}")
+            begun += not told
+            refused += told == "tls_strained"
+            self.assertEqual(edge.begin("10.0.0.1"), "")
+        self.assertEqual((begun, refused), (100, 900))
+        for number in range(50):
+            edge.resumed(f"192.0.0.{number}")
+        again = [edge.begin(f"192.0.9.{number}") for number in range(99)]
+        self.assertEqual(again.count(""), 50)
+        self.now += 0.5
+        again = [edge.begin(f"192.0.10.{number}") for number in range(99)]
+        self.assertEqual(again.count(""), 50)
+        edge.strained = False
+        for number in range(200):
+            self.assertEqual(edge.begin(f"192.0.11.{number}"), "")
 
     def test_edgeThatEnded(self) -> None:
         """What a dead edge has begun counts no more."""
-        while self.edges[0].begin(A):
+        while self.begins(0):
             pass
         self.keeper.clear(0)
-        self.assertTrue(self.edges[1].begin(A))
+        self.assertTrue(self.begins(1))
