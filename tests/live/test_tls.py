@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import socket
@@ -21,6 +22,36 @@ from tests.tls.certified import hello_of
 ROOT = Path(__file__).resolve().parent.parent.parent
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PATIENCE = 10
+
+
+def with_early_data(session: str, size: int) -> str:
+    """A session of OpenSSL (PEM), changed to say that the server takes so much early data."""
+    begin, end = "-----BEGIN SSL SESSION PARAMETERS-----", "-----END SSL SESSION PARAMETERS-----"
+    whole = base64.b64decode(session.partition(begin)[2].partition(end)[0])
+    parts: list[tuple[int, bytes]] = []
+    rest = _content(whole)[0]
+    while rest:
+        _, after = _content(rest)
+        parts.append((rest[0], rest[: len(rest) - len(after)]))
+        rest = after
+    # [15] EXPLICIT INTEGER; the optional ones stand in the order of their tags
+    number = size.to_bytes(size.bit_length() // 8 + 1)
+    field = bytes((0xAF, len(number) + 2, 0x02, len(number))) + number
+    before = [part for tag, part in parts if tag < 0xAF]
+    behind = [part for tag, part in parts if tag > 0xAF]
+    content = b"".join((*before, field, *behind))
+    changed = b"\x30\x82" + len(content).to_bytes(2) + content
+    lines = base64.encodebytes(changed).decode()
+    return f"{begin}\n{lines}{end}\n"
+
+
+def _content(data: bytes) -> tuple[bytes, bytes]:
+    """The content of the DER element that this begins with, and what comes after it."""
+    size, at = data[1], 2
+    if size > 0x80:
+        at += size - 0x80
+        size = int.from_bytes(data[2:at])
+    return data[at : at + size], data[at + size :]
 
 
 class TLSTests(SynchronousTestCase):
@@ -127,6 +158,26 @@ class TLSTests(SynchronousTestCase):
         self.assertIn("unrecognized name", unknown)
         protocol = self.openssl(self.ports[0], "-servername", "a.example", "-alpn", "spdy/3")
         self.assertIn("no application protocol", protocol)
+
+    def test_earlyData(self) -> None:
+        """
+        No session offers early data; a client that sends some all the same, with the session
+        changed so that it says so, is told no, and what was in it is never read: it could be
+        somebody's who has recorded it.
+        """
+        early, session = self.folder / "early", self.folder / "session"
+        early.write_bytes(b"POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        common = ("-tls1_3", "-servername", "a.example", "-ign_eof")
+        self.openssl(self.ports[0], *common, "-sess_out", str(session))
+        resuming = (*common, "-sess_in", str(session), "-early_data", str(early))
+        told = self.openssl(self.ports[0], *resuming)
+        self.assertIn("Reused, TLSv1.3", told)
+        self.assertIn("Early data was not sent", told)
+        session.write_text(with_early_data(session.read_text(), 16_384))
+        for port in self.ports:
+            told = self.openssl(port, *resuming)
+            self.assertIn("Early data was rejected", told)
+            self.assertEqual(told.count("HTTP/1.1 "), 1, told)
 
     def test_curl(self) -> None:
         """
