@@ -1,8 +1,6 @@
-"""A client's connection: case files at every split, time, limits, ends."""
+"""A client's connection: order, time, limits, ends; what it must not send is in `test_cases`."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -12,60 +10,7 @@ from hostedge.http.client import LINGER, LINGER_SIZE
 from hostedge.http.exchange import Exchange
 from tests.http.parts import EchoLeaf, Scene, Waiting, split_answers, with_limits
 
-CASES = Path(__file__).parent.parent / "cases" / "http"
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
-
-
-def read_case(path: Path) -> tuple[bytes, list[str]]:
-    """The bytes to send, and a line for each answer: status, cause or body, `close`."""
-    asked, _, wanted = path.read_text().partition("\n==>\n")
-    lines = asked.split("\n")[1:]
-    text = "".join(line[:-1] if line.endswith("\\") else line + "\\r\\n" for line in lines)
-    raw = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
-    return raw, wanted.splitlines()
-
-
-class CaseTests(SynchronousTestCase):
-    """Each file is one input and what has to come of it."""
-
-    def outcome(self, pieces: list[bytes]) -> tuple[list[str], dict[str, int]]:
-        scene = Scene(EchoLeafRouter())
-        protocol, client = scene.connect()
-        for piece in pieces:
-            protocol.dataReceived(piece)
-        out = []
-        text = client.value()
-        if text.startswith(b"HTTP/1.1 100 Continue\r\n\r\n"):
-            out.append("100")
-            text = text.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
-        for status, fields, body in split_answers(text):
-            reason = fields.get(b"x-hostedge-reason", body).decode("latin-1")
-            closing = fields.get(b"connection") == b"close"
-            out.append(f"{status} {reason}" + (" close" if closing else ""))
-        self.assertEqual(client.ended, bool(out) and out[-1].endswith("close"))
-        return out, scene.changed_counters()
-
-    def test_cases(self) -> None:
-        """In one piece and cut at every position, a case has its outcome; a fault counts once."""
-        paths = sorted(CASES.glob("*.case"))
-        self.assertGreater(len(paths), 60)
-        for path in paths:
-            raw, wanted = read_case(path)
-            whole, counters = self.outcome([raw])
-            self.assertEqual(whole, wanted, path.name)
-            refused = [name for name in counters if name.startswith("refused_")]
-            faults = [line for line in wanted if line[0] in "45"]
-            self.assertEqual(sum(counters[name] for name in refused), len(faults), path.name)
-            self.assertLessEqual(
-                set(counters) - set(refused), {"http_connections", "http_requests"}
-            )
-            step = max(1, len(raw) // 150)
-            for cut in range(1, len(raw), step):
-                self.assertEqual(self.outcome([raw[:cut], raw[cut:]])[0], wanted, (path.name, cut))
-            if len(raw) < 1000:
-                bytewise = [raw[i : i + 1] for i in range(len(raw))]
-                self.assertEqual(self.outcome(bytewise)[0], wanted, path.name)
-        self.assertEqual(self.flushLoggedErrors(), [])
 
 
 class EchoLeafRouter(EchoLeaf):

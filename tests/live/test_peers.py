@@ -24,6 +24,7 @@ import h2.events
 from attrs import frozen
 from twisted.trial.unittest import TestCase
 
+from tests.http.casefile import read_cases
 from tests.http.parsers import Facts, check_parsers, in_order
 from tests.live.node import Node, wait_for
 from tests.live.recorder import Arrived, Recorder
@@ -32,7 +33,6 @@ from tests.tls.certified import issue
 NAME = "peers.example"
 PATIENCE = 10
 RANDOM = 200
-CASES = Path(__file__).resolve().parent.parent / "cases" / "http"
 
 NGINX = """
 daemon off;
@@ -302,12 +302,10 @@ class PeerTests(TestCase):
     def test_cases(self) -> None:
         """Whatever gets through of malformed, odd and borderline requests has one meaning."""
         clients = []
-        for path in sorted(CASES.glob("*.case")):
-            raw = path.read_text().partition("\n==>")[0].partition("\n")[2]
-            raw = raw.replace("\n", "\r\n").replace("a.test", NAME)
+        for case in read_cases("http"):
             client = socket.create_connection(("127.0.0.1", self.doors["http/1.1"][1]), PATIENCE)
             self.addCleanup(client.close)
-            client.sendall(raw.encode("latin-1", "replace"))
+            client.sendall(case.asked.replace(b"a.test", NAME.encode()))
             clients.append(client)
         for client in clients:
             with contextlib.suppress(ConnectionResetError):

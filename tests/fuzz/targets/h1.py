@@ -19,7 +19,8 @@ from hostedge.http.h1_reader import (
     read_target,
 )
 from hostedge.settings import Limits
-from tests.fuzz.targets.kind import Target, plain_cases, with_cuts
+from tests.fuzz.targets.kind import Target, with_cuts
+from tests.http.casefile import read_cases
 
 # what is never let through to an upstream in a name or a value
 LIMITS = Limits()
@@ -96,11 +97,9 @@ def stripped(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 
 def seeds() -> Iterator[bytes]:
-    for path in plain_cases("http"):
-        asked = path.read_text().partition("\n==>")[0].partition("\n")[2]
-        if len(asked) < 4096:
-            raw = asked.encode("latin-1", "replace").replace(b"\n", b"\r\n")
-            yield b"\x40\xa0" + raw
+    for case in read_cases("http"):
+        if len(case.asked) < 4096:
+            yield b"\x40\xa0" + case.asked
     yield (
         b"\0\xffPOST /a?b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nabc\r\n0\r\nTrailer: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"
