@@ -327,7 +327,8 @@ class H1(ClientConnection):
                 self._linger()
         elif exchange.complete:
             self._next()
-        if self._events or self._held:
+        if self._events or self._held or not self._reading:
+            # what came after a handshake that was refused may be a part of a request: read on
             self._advance()
 
     def _next(self) -> None:

@@ -231,6 +231,21 @@ class PassageTests(SynchronousTestCase):
         self.assertTrue(received(client).startswith(b"HTTP/1.1 403 "))
         self.assertIn(b"GET /next", received(app))
 
+    def test_partOfARequest(self) -> None:
+        """So is what comes after it in pieces: the connection is read on."""
+        stage = self.start()
+        client = self.say(stage, REQUEST % b"")
+        client.send(b"G")
+        stage.network.turn(6)
+        app = stage.app.accept()
+        received(app)
+        app.send(b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n")
+        stage.network.turn(6)
+        self.assertTrue(received(client).startswith(b"HTTP/1.1 403 "))
+        client.send(b"ET /next HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        stage.network.turn(6)
+        self.assertIn(b"GET /next", received(app))
+
     def test_places(self) -> None:
         """The handshake waits for a place like any request; open, it has given it back."""
         stage = self.start(maxconn=1)
