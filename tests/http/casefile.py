@@ -11,8 +11,9 @@ which may be within another one.
 
 What is set up; all of it may be left out:
 
-    <== routes              the mappings of a.test as in a site file, here for the pools `backend`
-                            and `other` and the folder `files`; else all goes to `backend`
+    <== routes              the mappings of a.test as in a site file, or all that stands there of a
+                            domain, here with the pools `backend` and `other` and the folder
+                            `files`; left out, all goes to `backend`
     <== peer 10.0.0.1       the client's address
     <== trusted 10.0.0.0/8  whom the node believes
     <== proxied             the connection comes to a port for proxies
@@ -23,7 +24,8 @@ What happens, in this order:
 
     <== request             bytes from the client, in one piece and in two, cut anywhere
     <== response            the same from the server behind, on its newest connection; where there
-                            is none in a file, it answers each whole request with 200
+                            is none in a file, it answers each whole request with 200.
+                            `<the answer to the key sent>` is that of a WebSocket
     <== trickle 2           bytes from the client, each of them so many seconds after the one before
     <== wait 10.5           so many seconds pass
     <== end                 the server behind ends its newest connection
@@ -33,10 +35,11 @@ What happens, in this order:
 What has to come of it, however the bytes were cut:
 
     ==>                     a line for each answer: status; the cause of a refusal, where it leads
-                            to, or its body; `close` if it says so. `...`: not all of it came.
+                            to, or its body; `close` if it says so. `...`: not all of it came,
+                            and of a long one only the beginning is told.
                             `length 5` instead of a body: it is to HEAD. Then `closed` if the
                             connection has ended without being announced, `reset`, or `not read`.
-                            After a 101 a line for each frame: opcode and payload
+                            After a 101 a line for each message: opcode and payload
     ==> backend             a line for each request that has reached it: method, target, bytes of
                             body. `cut off` for the last: it has begun and was broken off, or never
                             came; with `spool` it has not come. `closed`: this connection was ended.
@@ -80,22 +83,29 @@ _MARK = re.compile(r"(<==|==>) ?(.*)")
 # the innermost first
 _REPEATED = re.compile(r"<<((?:(?!<<|>>).)+) x (\d+)>>")
 
+# as long as the value that it stands for
+ACCEPT = b"<the answer to the key sent>"
 OURS = "...\r\n"
 # what stands for three dots
 SAID = (
     b"X-Forwarded-For: 192.168.1.1\r\nX-Real-IP: 192.168.1.1\r\nX-Forwarded-Proto: http\r\n"
-    b"X-Forwarded-Port: 12345\r\nVia: 1.1 hostedge\r\nX-Forwarded-Host: a.test\r\n"
-    b"X-Request-ID: the-id\r\ntraceparent: 00-theid--00\r\n"
+    b"X-Forwarded-Port: 12345\r\nVia: 1.1 hostedge\r\nCDN-Loop: hostedge\r\n"
+    b"X-Forwarded-Host: a.test\r\nX-Request-ID: the-id\r\ntraceparent: 00-theid--00\r\n"
 )
 
 
 @frozen
 class Step:
-    """Something that happens."""
+    """Something that happens; `at` is where the bytes of a part begin in the `whole`."""
 
     kind: str
     data: bytes = b""
     seconds: float = 0.0
+    whole: bytes = b""
+    at: int = 0
+
+    def part(self, start: int, end: int | None = None) -> Step:
+        return Step(self.kind, self.data[start:end], self.seconds, self.data, start)
 
 
 @frozen

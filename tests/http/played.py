@@ -52,7 +52,7 @@ from hostedge.store.hosts import Hosts
 from hostedge.wire.networks import parse_networks
 from hostedge.wire.upgrade import accept_for
 from hostedge.ws.passage import Sockets
-from tests.http.casefile import Case, Step
+from tests.http.casefile import ACCEPT, Case, Step
 from tests.http.network import Network, PlayedApp, PlayedKeeper
 from tests.http.parts import DATE, ClientEnd
 from tests.live.recorder import Arrived, read, whole
@@ -65,6 +65,10 @@ PIECE = 65536
 # how much time passes at once
 GRAIN = 0.5
 LAST_TURNS = 20
+# an answer that was broken off is told as a whole up to here
+LONG = 1000
+# what a transport holds before it stops who writes
+ROOM = 65536
 # what is no fault, and told by what the servers behind have seen
 USUAL = ("http_connections", "http_requests", "upstream_connects", "upstream_reused")
 _KEY = re.compile(rb"\r\nSec-WebSocket-Key: ([^\r]+)\r\n")
@@ -133,7 +137,9 @@ class Place:
             {"name": name, "servers": [{"address": each.app.address}], "buffer": buffer}
             for name, each in self.behind.items()
         ]
-        domain = {"name": name, "aliases": aliases, "mappings": yaml.safe_load(case.routes)}
+        told = yaml.safe_load(case.routes)
+        options = told if isinstance(told, dict) else {"mappings": told}
+        domain = {"name": name, "aliases": aliases, **options}
         site = parse_site(
             {"account": "demo", "pools": pools, "domains": [domain]}, case.name, WORDS
         )
@@ -159,12 +165,6 @@ class Behind:
     def serve(self) -> bool:
         """Take what has come, and answer it; False: nothing has."""
         happened = False
-        while True:
-            try:
-                self.connections.append(Served(self.app.accept()))
-            except BlockingIOError:
-                break
-            happened = True
         for connection in self.connections:
             before = len(connection.requests)
             happened = connection.take() or happened
@@ -173,14 +173,17 @@ class Behind:
                     connection.put(echo(arrived))
         return happened
 
+    def accept(self) -> None:
+        """Take whoever has connected."""
+        while not self.app.nobody_waits:
+            self.connections.append(Served(self.app.accept()))
+
     def told(self) -> list[str]:
         """Requests and ends, in the words of case files."""
         return [line for connection in self.connections for line in connection.told()]
 
     def end(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.app.accept()
+        self.accept()
         for connection in self.app.accepted:
             connection.close()
         self.app.accepted.clear()
@@ -191,7 +194,7 @@ class Served:
 
     def __init__(self, accepted: socket.socket) -> None:
         self.socket = accepted
-        self.data = b""
+        self.data = self.unsent = b""
         self.requests: list[Arrived] = []
         self.heads: list[bytes] = []
         # after a 101 it is frames that come
@@ -200,6 +203,8 @@ class Served:
     def take(self) -> bool:
         if self.is_over:
             return False
+        if self.unsent:
+            self.send()
         came = False
         try:
             while data := self.socket.recv(1 << 20):
@@ -218,8 +223,14 @@ class Served:
         return came
 
     def put(self, data: bytes) -> None:
+        self.unsent += data
+        self.send()
+
+    def send(self) -> None:
+        """Send what the kernel takes now."""
         with contextlib.suppress(OSError):
-            self.socket.sendall(data)
+            while self.unsent:
+                self.unsent = self.unsent[self.socket.send(self.unsent) :]
 
     def told(self) -> list[str]:
         lines = [
@@ -272,8 +283,8 @@ class World:
         if "websocket" in case.routes:
             sockets = Sockets(network, wheel, limits, counters)
         parts = EdgeParts(network, place.settings, self.backends, sockets)
-        hosts = Hosts(site, partial(compile_host, kinds=MAPPINGS, parts=parts))
-        sites = Sites(network.seconds)
+        self.hosts = hosts = Hosts(site, partial(compile_host, kinds=MAPPINGS, parts=parts))
+        self.sites = sites = Sites(network.seconds)
         requests = Requests(place.table, 0, 1, limits.source_requests, trusted)
 
         def make_id() -> str:
@@ -292,6 +303,7 @@ class World:
             page=make_pages(hosts),
         )
         self.unsent = b""
+        self._accepted = 0
         self.client: MemoryEnd | SocketEnd
         if case.proxied:
             announcements = Announcements(
@@ -324,14 +336,17 @@ class World:
             self.settle()
 
     def _response(self, step: Step) -> None:
-        served = self._newest()
         data = step.data
-        if b"<accept>" in data:
-            key = _KEY.search(served.heads[-1])
-            assert key is not None, served.heads
-            data = data.replace(b"<accept>", accept_for(key[1]))
-            served.is_switched = True
-        served.put(data)
+        if not step.at:
+            # whatever else comes meanwhile, the rest of it goes there as well
+            self._served = self._newest()
+        if ACCEPT in step.whole or ACCEPT in data:
+            key = _KEY.search(self._served.heads[-1])
+            assert key is not None, self._served.heads
+            text = (step.whole or data).replace(ACCEPT, accept_for(key[1]))
+            data = text[step.at : step.at + len(data)]
+            self._served.is_switched = True
+        self._served.put(data)
         self.settle()
 
     def _wait(self, step: Step) -> None:
@@ -362,15 +377,31 @@ class World:
 
     def settle(self) -> None:
         """Let everybody do what there is to do."""
+        network = self.network
         quiet = 0
-        while quiet < 2:
+        # what the one side has sent, the other one sees in the next round
+        while quiet < (2 if self._accepted or network.readers or network.writers else 1):
             before = self.client.size
             happened = self._feed()
-            self.network.turn(1)
+            if network.readers or network.writers or self._is_due:
+                network.turn(1)
+            if self.counters["upstream_connects"] > self._accepted:
+                self._accept()
+                happened = True
             for each in self.behind.values():
                 happened = each.serve() or happened
             happened = happened or self.client.size != before
             quiet = 0 if happened else quiet + 1
+
+    @property
+    def _is_due(self) -> bool:
+        calls = self.network.calls
+        return bool(calls) and calls[0].getTime() <= self.network.seconds()
+
+    def _accept(self) -> None:
+        for each in self.behind.values():
+            each.accept()
+        self._accepted = sum(len(each.connections) for each in self.behind.values())
 
     def _feed(self) -> bool:
         if not self.unsent or not self.client.is_read:
@@ -412,14 +443,14 @@ class World:
     def close(self) -> None:
         self.client.close()
         self.backends.cut("demo", "")
+        for each in self.behind.values():
+            each.end()
         for _ in range(LAST_TURNS):
             self.network.turn(1)
             if not self.network.readers and not self.network.writers:
                 break
         else:
             raise AssertionError(f"{self.case.name}: a connection is left")
-        for each in self.behind.values():
-            each.end()
 
 
 class MemoryEnd(ClientEnd):
@@ -440,6 +471,11 @@ class MemoryEnd(ClientEnd):
     @property
     def unsent(self) -> int:  # type: ignore[override]
         return 0 if self.reads else self.size
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.producer is not None and self.unsent > ROOM:
+            self.producer.pauseProducing()
 
     @property
     def is_read(self) -> bool:
@@ -537,6 +573,8 @@ def read_answers(text: bytes, heads: Sequence[bool] = ()) -> list[str]:
             body, text = text[:size], text[size:]
         else:
             body, text = text, b""
+        if not is_whole and len(body) > LONG:
+            body = body[:10]
         said = fields.get(b"x-hostedge-reason") or fields.get(b"location") or body
         words = [str(status), said.decode("latin-1"), "" if is_whole else "..."]
         words.append("close" if fields.get(b"connection") == b"close" else "")
@@ -558,14 +596,19 @@ def unchunked(text: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def frames(data: bytes) -> list[str]:
-    """Opcode and payload of short frames."""
+    """Opcode and payload of each message, which may have come in fragments."""
     lines = []
+    said = b""
+    first = 0
     while data:
         opcode, size = data[0] & 0x0F, data[1] & 0x7F
         assert size < 126, data[:20]
         at = 6 if data[1] & 0x80 else 2
         mask = data[2:6] if at == 6 else bytes(4)
-        payload = bytes(byte ^ mask[place % 4] for place, byte in enumerate(data[at : at + size]))
-        lines.append(f"{opcode} {payload.decode('latin-1')}".strip())
+        first = opcode or first
+        said += bytes(byte ^ mask[place % 4] for place, byte in enumerate(data[at : at + size]))
+        if data[0] & 0x80:
+            lines.append(f"{first} {said.decode('latin-1')}".strip())
+            said = b""
         data = data[at + size :]
     return lines
