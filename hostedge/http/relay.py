@@ -499,7 +499,8 @@ class StreamPassage(Passage):
     def send(self, connection: UpstreamConnection) -> None:
         exchange = self.exchange
         to_head = exchange.method == b"HEAD"
-        head = make_head(exchange, exchange.length)
+        # what is whole before any of it was sent is empty, also if chunks were announced
+        head = make_head(exchange, 0 if self.request_whole else exchange.length)
         connection.send(head, self, to_head, self.request_whole, self.relay.limits)
         if not self.request_whole:
             connection.transport.registerProducer(BodyValve(exchange), True)

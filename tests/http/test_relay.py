@@ -412,6 +412,20 @@ class FailureTests(RelayCase):
             self.assertEqual([a[0] for a in stage.answers()], [200, wanted])
             self.assertEqual(stage.taken, 0)
 
+    def test_emptyChunksAgain(self) -> None:
+        """What was announced in chunks and had none is whole when it is sent once more, too."""
+        stage = self.stage("stream")
+        stage.ask(GET)
+        served = stage.app.accept()
+        stage.answer(served, OK)
+        stage.ask(b"PUT /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        self.assertTrue(received(served).endswith(b"\r\n\r\n0\r\n\r\n"))
+        served.close()
+        stage.network.turn()
+        head = received(stage.app.accept())
+        self.assertNotIn(b"Transfer-Encoding", head)
+        self.assertTrue(head.endswith(b"\r\nContent-Length: 0\r\n\r\n"), head)
+
     def test_bodyThatMeansNothing(self) -> None:
         """A GET with a body is not sent again once it was; without one it is, on any connection."""
         for body, wanted in ((b"", 200), (b"x", 502)):
