@@ -76,7 +76,12 @@ def by_llhttp(raw: bytes) -> Facts:
 
 
 def by_gunicorn(raw: bytes) -> Facts:
-    parser = RequestParser(Config(), iter([raw]), ("127.0.0.1", 1))
+    config = Config()
+    # its limits are others than ours
+    for limit in ("limit_request_line", "limit_request_field_size"):
+        config.set(limit, 0)
+    config.set("limit_request_fields", 1000)
+    parser = RequestParser(config, iter([raw]), ("127.0.0.1", 1))
     request = next(parser)
     body = request.body.read()
     fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]

@@ -315,7 +315,7 @@ class PeerTests(TestCase):
         arrived = self.ours.take()
         for each in arrived:
             check_parsers(each.raw, facts(each))
-        self.assertGreater(len(arrived), 8)
+        self.assertGreater(len(arrived), 40)
         self.assertEqual(self.ours.faults, [])
 
 
