@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import re
 import socket
 from collections.abc import Sequence
@@ -32,13 +31,15 @@ from hostedge.edge import EdgeParts, accept_plain, make_pages, make_router
 from hostedge.http.backends import Backends
 from hostedge.http.entrance import Entrance
 from hostedge.http.h1 import H1
+from hostedge.http.spool import Disk
 from hostedge.http.trust import believing
 from hostedge.http.wheel import Wheel
 from hostedge.mappings.known import KINDS as MAPPINGS
 from hostedge.model.parse import Words, parse_site
 from hostedge.model.site import Found
 from hostedge.net.announced import Announcements
-from hostedge.net.sources import _SIZE, Requests, SourceTable
+from hostedge.net.descriptors import Files
+from hostedge.net.sources import Requests, SourceTable
 from hostedge.observe.access_log import format_line
 from hostedge.observe.counters import make_counters
 from hostedge.observe.refused import Refusals
@@ -67,6 +68,8 @@ GRAIN = 0.5
 LAST_TURNS = 20
 # an answer that was broken off is told as a whole up to here
 LONG = 1000
+# room for bodies on the disk
+ENOUGH = 1 << 40
 # what a transport holds before it stops who writes
 ROOM = 65536
 # what is no fault, and told by what the servers behind have seen
@@ -116,10 +119,10 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.behind = {name: Behind() for name in POOLS}
-        self.table = SourceTable(mmap.mmap(-1, _SIZE))
         self.homes = folder / "homes"
         home = self.homes / "demo"
         (home / "files" / ".git").mkdir(parents=True)
+        self.table = SourceTable.create(folder / "sources")
         (home / "files" / "hello.txt").write_text("hello")
         (home / "files" / ".git" / "config").write_text("secret")
         (home / "outside.txt").write_text("secret")
@@ -278,11 +281,14 @@ class World:
         limits = place.settings.limits
         trusted = parse_networks(case.trusted)
         wheel = Wheel(network, network.seconds)
-        self.backends = Backends(network, PlayedKeeper(), wheel, counters, limits, 1, RUNTIMES)
+        files = Files()
+        self.backends = Backends(
+            network, PlayedKeeper(), wheel, counters, limits, 1, RUNTIMES, Disk(ENOUGH, files)
+        )
         sockets = place.sockets
         if "websocket" in case.routes:
             sockets = Sockets(network, wheel, limits, counters)
-        parts = EdgeParts(network, place.settings, self.backends, sockets)
+        parts = EdgeParts(network, place.settings, self.backends, sockets, files)
         self.hosts = hosts = Hosts(site, partial(compile_host, kinds=MAPPINGS, parts=parts))
         self.sites = sites = Sites(network.seconds)
         requests = Requests(place.table, 0, 1, limits.source_requests, trusted)
