@@ -470,6 +470,9 @@ class MemoryEnd(ClientEnd):
         self.protocol = H1(entrance)
         self.protocol.makeConnection(self)
 
+    def keep_alive(self) -> None:
+        """There is no socket."""
+
     @property
     def size(self) -> int:
         return self.io.tell()
