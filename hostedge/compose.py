@@ -54,6 +54,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.links.keeper import KeeperLinks
     from hostedge.net.link import LinkServer
     from hostedge.net.page import SharedPage
+    from hostedge.net.rates import RateTable
     from hostedge.net.sources import SourceTable
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
@@ -64,10 +65,12 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
 
     page = SharedPage.create(settings.run / "connections")
     sources = SourceTable.create(settings.run / "sources")
+    rates = RateTable.create(settings.run / "rates")
 
     def edge_ended(place: int) -> None:
         page.clear(place)
         sources.clear(place)
+        rates.clear(place)
 
     store = KeeperStore(settings.store, WORDS)
     links = KeeperLinks(reactor, store.changed)
@@ -261,6 +264,7 @@ def edge(
     from hostedge.net.handshake import Terms
     from hostedge.net.listener import Share
     from hostedge.net.page import SharedPage
+    from hostedge.net.rates import Rates, RateTable
     from hostedge.net.sources import Handshakes, Requests, Sources, SourceTable
     from hostedge.observe.access_log import AccessLog
     from hostedge.observe.refused import Refusals
@@ -288,6 +292,8 @@ def edge(
     sources = Sources(table, index, edges, limits.source_connections, trusted)
     requests = Requests(table, index, edges, limits.source_requests, trusted)
     handshakes = Handshakes(table, index, edges, limits.source_handshakes, trusted, monotonic)
+    known_rates = RateTable.open(settings.run / "rates")
+    rates = Rates(known_rates, table.slots, index, edges, trusted, monotonic, counters)
     gate = Gate(share, sources, counters)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     refusals = Refusals(seconds)
@@ -298,10 +304,10 @@ def edge(
     disk = Disk(limits.spool_total or disk_for(settings.spool, edges), files)
     backends = Backends(reactor, links, wheel, counters, limits, edges, RUNTIMES, disk)
     sockets = Sockets(reactor, wheel, limits, counters)
-    parts = EdgeParts(reactor, settings, backends, sockets, files)
+    parts = EdgeParts(reactor, settings, backends, sockets, files, rates)
     reader = StoreReader(settings.store, WORDS)
     hosts = Hosts(reader, partial(compile_host, kinds=MAPPINGS, parts=parts))
-    then = EdgeParts(reactor, settings, Retrospect(backends), sockets, files)
+    then = EdgeParts(reactor, settings, Retrospect(backends), sockets, files, rates)
     routes_at = make_past(
         Past(settings.store, WORDS).find, partial(compile_host, kinds=MAPPINGS, parts=then)
     )

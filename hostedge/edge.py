@@ -30,6 +30,7 @@ from hostedge.model.site import App, Found, Pool
 from hostedge.net.descriptors import Files
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
+from hostedge.net.rates import Rates
 from hostedge.net.sources import Requests, Sources
 from hostedge.observe.refused import Refusals
 from hostedge.observe.sites import Sites
@@ -214,9 +215,16 @@ class EdgeParts:
     """What mappings build their leaves of."""
 
     def __init__(
-        self, reactor: Any, settings: Settings, relays: Relays, sockets: Sockets, files: Files
+        self,
+        reactor: Any,
+        settings: Settings,
+        relays: Relays,
+        sockets: Sockets,
+        files: Files,
+        rates: Rates,
     ) -> None:
         self.files = files
+        self.limiter = rates.limiter
         self._reactor = reactor
         self._homes = settings.homes
         self._limits = settings.limits

@@ -67,6 +67,9 @@ CAUSES: dict[str, Cause] = {
     "source_busy": Cause(
         429, "Too many requests at once come from this address.", "http_request_denied", 1
     ),
+    "rate_limited": Cause(
+        429, "This address asks more often than this site allows.", "http_request_denied", 1
+    ),
     "large_head": Cause(431, "The request's header is too large.", "http_request_error"),
     "internal": Cause(500, "The node failed to answer.", "proxy_internal_error"),
     "protocol": Cause(501, "This protocol is not spoken here.", "http_request_error"),

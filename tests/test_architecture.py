@@ -26,6 +26,7 @@ PURE = (
     "hostedge.settings",
     "hostedge.model",
     "hostedge.routes",
+    "hostedge.filters",
     "hostedge.wire",
     "hostedge.balance",
     "hostedge.http.exchange",

@@ -28,6 +28,7 @@ from hostedge.model.site import (
     Certificate,
     Domain,
     Pool,
+    Rate,
     Record,
     Server,
     Site,
@@ -174,7 +175,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         page = (ROOT / "docs" / "site-file.md").read_text()
         described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-        classes = [Account, App, Pool, Domain, Certificate, Zone, Record, MappingLimits]
+        classes = [Account, App, Pool, Domain, Certificate, Zone, Record, MappingLimits, Rate]
         wanted = {attribute.name for each in classes for attribute in fields(each)} - {"run"}
         for shape in (*words().shapes.values(), *words().runs.values()):
             wanted |= shape.fields.keys()

@@ -136,7 +136,13 @@ class Answering(ABC):
         self.write(body)
         self.finish()
 
-    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
+    def refuse(
+        self,
+        cause: str,
+        retry_after: float | None = None,
+        detail: str = "",
+        fields: Fields | None = None,
+    ) -> None:
         if self.over:
             return
         self.entrance.counters[f"refused_{cause}"] += 1
@@ -148,7 +154,8 @@ class Answering(ABC):
         accept = [value for name, value in self.fields if name.lower() == b"accept"]
         # where no host was found nobody has a page of its own
         page = partial(self.entrance.page, self.host) if self.revision else no_page
-        self.respond(*make_refusal(cause, accept, self.id, retry_after, page))
+        status, told, body = make_refusal(cause, accept, self.id, retry_after, page)
+        self.respond(status, told + fields if fields else told, body)
 
     def keep_refusal(self, cause: str, detail: str = "") -> None:
         """Keep the request for whoever asks why it was refused."""

@@ -190,8 +190,20 @@ class Exchange(Protocol):
     def respond(self, status: int, fields: Fields, body: bytes) -> None:
         """The whole answer; `Content-Length` is added."""
 
-    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
-        """Answer with `errors.CAUSES[cause]`: page, `Proxy-Status`, error id; or abort if begun."""
+    def refuse(
+        self,
+        cause: str,
+        retry_after: float | None = None,
+        detail: str = "",
+        fields: Fields | None = None,
+    ) -> None:
+        """
+        Answer with `errors.CAUSES[cause]`: page, `Proxy-Status`, error id; or abort if begun.
+        `fields`: more of them.
+        """
+
+    def keep_refusal(self, cause: str, detail: str = "") -> None:
+        """Keep the request for whoever asks, as if it were refused; it is not."""
 
     def inform(self, status: int, fields: Fields) -> None:
         """An interim answer, before `begin`; it gets lost where the client may not expect one."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from hostedge.filters.rate import Limiter
 from hostedge.http.exchange import Leaf
 from hostedge.model.kind import Kind
 from hostedge.model.limits import MappingLimits
-from hostedge.model.site import App, Found, Pool
+from hostedge.model.site import App, Found, Pool, Rate
 from hostedge.net.descriptors import Files
 from hostedge.settings import Limits
 
@@ -45,6 +46,9 @@ class Parts(Protocol):
 
     def owner(self, account: str) -> int:
         """The uid that files served for this account must belong to."""
+
+    def limiter(self, site: str, rate: Rate) -> Limiter:
+        """Who counts how often each client asks this domain."""
 
     def next_turn(self, call: Callable[[], None]) -> None:
         """Call this in the reactor's next turn: for work that would hold up the others."""

@@ -7,7 +7,9 @@ Out: the store writes them, `routes.compile` and the daemon manager read them.
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from typing import Any
+
+from attrs import Attribute, field, frozen
 
 
 @frozen
@@ -80,6 +82,27 @@ class ErrorPage:
     page: str
 
 
+def _within(least: float, most: float) -> Any:
+    def check(rate: object, attribute: Attribute[Any], value: float) -> None:
+        if not least <= value <= most:
+            raise ValueError(f"want {least:g} to {most:g}, not {value:g}", attribute)
+
+    return check
+
+
+@frozen
+class Rate:
+    """How often one source, an IPv4 address or a /64 of IPv6, may ask a site."""
+
+    requests: int = field(validator=_within(1, 1_000_000))
+    # seconds
+    per: float = field(default=1.0, validator=_within(0.1, 86_400))
+    # at once; 0: as many as `requests`
+    burst: int = field(default=0, validator=_within(0, 1_000_000))
+    # nobody is refused, it is only counted and kept who would be
+    dry_run: bool = False
+
+
 @frozen
 class Domain:
     """A name, its aliases, and what answers under its paths."""
@@ -94,6 +117,8 @@ class Domain:
     # how paths are matched: `//` as one slash; without regard to upper and lower case
     merge_slashes: bool = False
     ignore_case: bool = False
+    # how often one address may ask for anything here; None: as often as it likes
+    rate: Rate | None = None
 
 
 @frozen

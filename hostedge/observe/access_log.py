@@ -36,7 +36,7 @@ FLUSH_EVERY = 0.2
 # who asks for names that nobody has, or for more than he may, could fill a disk with it: of each of
 # these one a second is written, with how many were not. All are counted, and the last are kept by
 # `observe.refused`
-SAMPLED = frozenset(("unknown_host", "misdirected", "source_busy"))
+SAMPLED = frozenset(("unknown_host", "misdirected", "source_busy", "rate_limited"))
 SAMPLE_EVERY = 1.0
 FLUSH_SIZE = 65536
 LOOK_EVERY = 5.0  # seconds after which the file may have been renamed by a rotation

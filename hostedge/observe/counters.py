@@ -19,6 +19,7 @@ NAMES: dict[str, str] = {
     "accept_paused": "times that no connection was accepted, since the edge was at its end",
     "idle_shortened": "times that idle connections got less time, since the edge was hard pressed",
     "http_requests": "requests with a valid head",
+    "rate_dry_run": "requests that a site's rate would refuse, were it no dry run",
     "fields_dropped": "fields of requests kept from apps: they could be taken for others",
     "http_client_gone": "requests whose client left before the whole answer was sent",
     "http_aborted": "answers that were broken off because what answers had failed",

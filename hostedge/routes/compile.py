@@ -15,6 +15,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from hostedge.errors import BadRequest
+from hostedge.filters.rate import Rated
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.model.keys import account_key, domain_key, keys_named_by, named_by
 from hostedge.model.limits import told
@@ -142,6 +143,8 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
             except KeyError as missing:
                 reason = f"account {account.name} has no app or pool named {missing.args[0]}"
                 leaf = Refusing("not_configured", reason)
+            if domain.rate is not None:
+                leaf = Rated(leaf, domain.rate, parts.limiter(domain.name, domain.rate))
             plant(root, prefix, leaf)
             own = getattr(mapping.to, "limits", None)
             if own is not None:

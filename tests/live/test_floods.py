@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import socket
@@ -9,6 +10,7 @@ import ssl
 import time
 from http.client import HTTPResponse
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -238,3 +240,55 @@ class FailureTests(FloodCase):
         self.assertEqual(get(), (200, "", ""))
         self.assertEqual(self.counted("failures"), 0)
         self.assertNotIn("Traceback", (self.node.state / "log" / "edge.log").read_text())
+
+
+class RateTests(SynchronousTestCase):
+    """A site that wants to be asked so often, on two edges."""
+
+    def setUp(self) -> None:
+        self.node = Node(settings='[trust]\nproxies = ["127.0.0.9"]\n')
+        self.addCleanup(self.node.stop)
+        self.node.start()
+        self.node.write("one/site/small.txt", "small")
+
+    def site(self, **rate: object) -> None:
+        mapping = {"path": "/", "static": "site"}
+        domains = [
+            {"name": "one.test", "aliases": ["www.one.test"], "mappings": [mapping], "rate": rate},
+            {"name": "two.test", "mappings": [mapping]},
+        ]
+        self.node.apply({"account": "one", "domains": domains})
+
+    def ask(self, count: int, name: str = "one.test", **fields: str) -> list[Any]:
+        """So many requests, each on a connection of its own: both edges have some."""
+        return [self.node.get(name, "/small.txt", headers=fields) for _ in range(count)]
+
+    def test_rate(self) -> None:
+        """What is more at once gets 429 and is told when to come; other sites are as ever."""
+        self.site(requests=2, per="1m", burst=10)
+        answers = self.ask(40)
+        statuses = [each.status for each in answers]
+        self.assertTrue(10 <= statuses.count(200) <= 15, statuses)
+        self.assertEqual(statuses.count(429), 40 - statuses.count(200))
+        told = answers[-1].headers
+        self.assertEqual(told["X-Hostedge-Reason"], "rate_limited")
+        self.assertTrue(1 <= int(told["Retry-After"]) <= 60, told["Retry-After"])
+        self.assertEqual(told["RateLimit-Policy"], '"site";q=10;w=300')
+        self.assertEqual(told["RateLimit"], f'"site";r=0;t={told["Retry-After"]}')
+        self.assertEqual(self.ask(1, "www.one.test")[0].status, 429)
+        self.assertEqual([each.status for each in self.ask(20, "two.test")], [200] * 20)
+        explained = self.node.command("explain", "http://one.test/small.txt").stdout
+        self.assertIn("2 times in 1m, 10 times at once", explained)
+        self.assertNotIn("times in", self.node.command("explain", "http://two.test/").stdout)
+        refused = self.node.command("refused", "--cause", "rate_limited").stdout
+        self.assertIn("rate_limited", refused)
+
+    def test_dryRun(self) -> None:
+        """In a dry run all are answered, and it shows who would not be."""
+        self.site(requests=2, per="1m", dry_run=True)
+        self.assertEqual([each.status for each in self.ask(20)], [200] * 20)
+        edges = self.node.status()["edges"]
+        counted = sum(edge["counters"].get("rate_dry_run", 0) for edge in edges)
+        self.assertGreaterEqual(counted, 16)
+        refused = json.loads(self.node.command("refused", "--json").stdout)["refused"]
+        self.assertIn("dry run", refused[0]["detail"])

@@ -42,6 +42,8 @@ class KeptExchange:
     writes: int = 0
     promised: int | None = None
     cause: str = ""
+    retry_after: float | None = None
+    kept_refusals: list[tuple[str, str]] = field(factory=list)
     over: str = ""
     receiver: BodyReceiver | None = None
     producer: Producer | None = None
@@ -76,9 +78,19 @@ class KeptExchange:
         self.write(body)
         self.finish()
 
-    def refuse(self, cause: str, retry_after: float | None = None, detail: str = "") -> None:
+    def refuse(
+        self,
+        cause: str,
+        retry_after: float | None = None,
+        detail: str = "",
+        fields: Fields | None = None,
+    ) -> None:
         self.cause = cause
-        self.respond(CAUSES[cause].status, [], b"")
+        self.retry_after = retry_after
+        self.respond(CAUSES[cause].status, fields or [], b"")
+
+    def keep_refusal(self, cause: str, detail: str = "") -> None:
+        self.kept_refusals.append((cause, detail))
 
     def inform(self, status: int, fields: Fields) -> None:
         assert not self.status, "begun"

@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.mappings.parts import Parts
 from hostedge.model.limits import MappingLimits, limits_of
-from hostedge.model.site import Account, App, Domain, Found, Mapping, Pool
+from hostedge.model.site import Account, App, Domain, Found, Mapping, Pool, Rate
 from hostedge.net.descriptors import Files
 from hostedge.settings import Limits
 
@@ -75,6 +75,19 @@ class UseAppKind:
         return parts.relay_to_app(found.account.name, found.apps[value.app], None)
 
 
+@define(eq=False)
+class Counting:
+    """Lets come as many of each client as the rate says, and no more ever."""
+
+    site: str
+    rate: Rate
+    asked: dict[str, int] = field(factory=dict)
+
+    def ask(self, client: str) -> float:
+        self.asked[client] = self.asked.get(client, 0) + 1
+        return 0.0 if self.asked[client] <= self.rate.requests else 2.5
+
+
 class TestParts:
     """Apps that say their own name."""
 
@@ -98,6 +111,9 @@ class TestParts:
 
     def owner(self, account: str) -> int:
         return 1000
+
+    def limiter(self, site: str, rate: Rate) -> Counting:
+        return Counting(site, rate)
 
     def next_turn(self, call: Callable[[], None]) -> None:
         raise AssertionError("nothing here takes long")

@@ -1,0 +1,1 @@
+A domain can have a `rate`: so many requests of one address in a time, and so many at once, over all edges; more get 429 with `Retry-After` and `RateLimit` fields. `dry_run: true` only shows whom it would concern.
