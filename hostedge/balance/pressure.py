@@ -9,6 +9,11 @@ Out: a step of the ladder; each step's measure stays in force on all steps above
     0.98   no connection is accepted
 
 A step is left again only a good way below where it was entered, so that it does not flutter.
+
+Requests that wait are compared with what an edge can bear, not with what apps allow. Were it the
+sum of their `queue`s, an edge with one app in use would accept nobody because that app is slow, and
+one with ten thousand would never notice. One that waits takes 7 KiB (measured, with its connection,
+of HTTP/1), so all of them together have some 70 MB; how many wait for an app is bounded by `queue`.
 """
 
 from __future__ import annotations
@@ -33,7 +38,7 @@ HYSTERESIS = 0.05
 
 # an edge whose reactor comes so much too late has all it can do
 FULL_LAG = 0.1
-# requests that wait for a place on an edge: each may hold some kibibytes
+# requests that wait for a place on an edge; why it is no sum of limits stands above
 FULL_LINES = 10_000
 
 # seconds of idleness that are granted at least, and from where on it is no more than that
