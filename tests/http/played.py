@@ -39,6 +39,7 @@ from hostedge.model.parse import Words, parse_site
 from hostedge.model.site import Found
 from hostedge.net.announced import Announcements
 from hostedge.net.descriptors import Files
+from hostedge.net.rates import Rates, RateTable
 from hostedge.net.sources import Requests, SourceTable
 from hostedge.observe.access_log import format_line
 from hostedge.observe.counters import make_counters
@@ -123,6 +124,7 @@ class Place:
         home = self.homes / "demo"
         (home / "files" / ".git").mkdir(parents=True)
         self.table = SourceTable.create(folder / "sources")
+        self.rates = RateTable.create(folder / "rates")
         (home / "files" / "hello.txt").write_text("hello")
         (home / "files" / ".git" / "config").write_text("secret")
         (home / "outside.txt").write_text("secret")
@@ -288,7 +290,9 @@ class World:
         sockets = place.sockets
         if "websocket" in case.routes:
             sockets = Sockets(network, wheel, limits, counters)
-        parts = EdgeParts(network, place.settings, self.backends, sockets, files)
+        slots = place.table.slots
+        rates = Rates(place.rates, slots, 0, 1, trusted, network.seconds, counters)
+        parts = EdgeParts(network, place.settings, self.backends, sockets, files, rates)
         self.hosts = hosts = Hosts(site, partial(compile_host, kinds=MAPPINGS, parts=parts))
         self.sites = sites = Sites(network.seconds)
         requests = Requests(place.table, 0, 1, limits.source_requests, trusted)
