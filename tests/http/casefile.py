@@ -39,7 +39,8 @@ What has to come of it, however the bytes were cut:
                             and of a long one only the beginning is told.
                             `length 5` instead of a body: it is to HEAD. Then `closed` if the
                             connection has ended without being announced, `reset`, or `not read`.
-                            After a 101 a line for each message: opcode and payload
+                            After a 101 a line for each message: opcode, payload, and of
+                            a close its code before that
     ==> backend             a line for each request that has reached it: method, target, bytes of
                             body. `cut off` for the last: it has begun and was broken off, or never
                             came; with `spool` it has not come. `closed`: this connection was ended.

@@ -71,6 +71,8 @@ LAST_TURNS = 20
 LONG = 1000
 # room for bodies on the disk
 ENOUGH = 1 << 40
+# the opcode of the last frame
+CLOSE = 8
 # what a transport holds before it stops who writes
 ROOM = 65536
 # what is no fault, and told by what the servers behind have seen
@@ -609,7 +611,7 @@ def unchunked(text: bytes) -> tuple[bytes, bytes, bool]:
 
 
 def frames(data: bytes) -> list[str]:
-    """Opcode and payload of each message, which may have come in fragments."""
+    """Opcode, a code to close with, and payload of each message; it may have come in fragments."""
     lines = []
     said = b""
     first = 0
@@ -621,7 +623,9 @@ def frames(data: bytes) -> list[str]:
         first = opcode or first
         said += bytes(byte ^ mask[place % 4] for place, byte in enumerate(data[at : at + size]))
         if data[0] & 0x80:
-            lines.append(f"{first} {said.decode('latin-1')}".strip())
+            code = f" {int.from_bytes(said[:2])}" if first == CLOSE else ""
+            text = said[2:] if code else said
+            lines.append(f"{first}{code} {text.decode('latin-1')}".strip())
             said = b""
         data = data[at + size :]
     return lines
