@@ -272,7 +272,8 @@ class RateTests(SynchronousTestCase):
         self.assertEqual(statuses.count(429), 40 - statuses.count(200))
         told = answers[-1].headers
         self.assertEqual(told["X-Hostedge-Reason"], "rate_limited")
-        self.assertTrue(1 <= int(told["Retry-After"]) <= 60, told["Retry-After"])
+        # an edge that knows of the others' half more makes it wait until that has faded as well
+        self.assertTrue(1 <= int(told["Retry-After"]) <= 140, told["Retry-After"])
         self.assertEqual(told["RateLimit-Policy"], '"site";q=10;w=300')
         self.assertEqual(told["RateLimit"], f'"site";r=0;t={told["Retry-After"]}')
         self.assertEqual(self.ask(1, "www.one.test")[0].status, 429)
