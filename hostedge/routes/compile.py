@@ -53,6 +53,8 @@ class HostRoutes:
     # what stands behind each mapping, by its prefix, where a path read otherwise could reach what
     # it must not; empty: all readings are one
     behind: Mapping[bytes, object] = field(factory=dict)
+    # the mappings as somebody else may read their own paths
+    read: Node = field(factory=Node)
     # the site's own pages, by status or class of it
     pages: Mapping[str, str] = field(factory=dict)
 
@@ -91,7 +93,7 @@ class HostRoutes:
             return None
         mine = self.behind[chosen.prefix]
         for reading in readings(path)[1:]:
-            node = self.node(reading)
+            node = match(self.read, reading.lower() if self.folds else reading)
             if node is not None and self.behind[node.prefix] != mine:
                 return reading, node
         return None
@@ -168,10 +170,24 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
         folds=domain.ignore_case,
         rejects=rejects,
         behind=behind,
+        read=_read(behind),
         limits=limits,
         # why an account is suspended is not its own to say
         pages={} if account.suspended else {p.status: p.page for p in domain.errors},
     )
+
+
+def _read(behind: dict[bytes, object]) -> Node:
+    """A tree of the mappings' paths and of what they may be read as, which `behind` then has too."""
+    root = Node()
+    # each by its own path first: what somebody reads another one as must not hide it
+    for prefix in behind:
+        plant(root, prefix, AMBIGUOUS)
+    for prefix in [each for each in behind if each]:
+        for other in readings(prefix)[1:]:
+            plant(root, other.rstrip(b"/"), AMBIGUOUS)
+            behind.setdefault(other.rstrip(b"/"), behind[prefix])
+    return root
 
 
 def _behind(to: object) -> object:

@@ -83,6 +83,17 @@ class CompileTests(SynchronousTestCase):
         ):
             self.assertEqual(word(routes.leaf(path)), answered, path)
 
+    def test_prefixesThatAreRead(self) -> None:
+        """A mapping whose own path has capitals or escapes answers below it, and no other does."""
+        routes = self.compiled(("/", Say("root")), ("/API", Say("api")), ("/é b", Say("e")))
+        for path, answered in (
+            *((b"/API/x", "api"), (b"/API", "api"), (b"/api/x", "root"), (b"/API/a%2Fb", "api")),
+            *((b"/%C3%A9%20b/x", "e"), (b"/%C3%A8/x", "root"), (b"/a", "root")),
+        ):
+            self.assertEqual(word(routes.leaf(path)), answered, path)
+        for path in (b"/Api/x", b"/x%2F..%2FAPI", b"/API/..;/x", b"//API"):
+            self.assertEqual(self.cause(routes.leaf(path)), "bad_path", path)
+
     def test_oneBackend(self) -> None:
         """Where everything is one app's, no reading can reach what it must not."""
         routes = self.compiled(("/", UseApp("hello")), ("/admin", UseApp("hello")))
