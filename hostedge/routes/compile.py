@@ -178,7 +178,7 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
 
 
 def _read(behind: dict[bytes, object]) -> Node:
-    """A tree of the mappings' paths and of what they may be read as, which `behind` then has too."""
+    """A tree of the mappings' paths and of what they may be read as; `behind` then has both."""
     root = Node()
     # each by its own path first: what somebody reads another one as must not hide it
     for prefix in behind:
