@@ -18,6 +18,46 @@ _FORMAT = struct.Struct(f"{PLACES}i")
 _ONE = struct.Struct("i")
 
 
+def create_shared(path: Path, size: int, start: bytes = b"") -> mmap.mmap:
+    """
+    Map a file of this size that several processes share: the one that is there, with what it has,
+    or a new one that begins with `start`, the rest a hole until it is written. It takes the place
+    of one of another size; whoever has mapped that keeps it.
+    """
+    try:
+        memory = open_shared(path)
+    except (FileNotFoundError, ValueError):
+        # none, or one that a keeper had no time to fill
+        pass
+    else:
+        if len(memory) == size:
+            return memory
+        memory.close()
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o660)
+    try:
+        os.ftruncate(descriptor, size)
+        os.pwrite(descriptor, start, 0)
+        os.rename(fresh, path)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def open_shared(path: Path) -> mmap.mmap:
+    """
+    Map all of such a file.
+
+    Raises:
+        FileNotFoundError: no keeper has made it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return mmap.mmap(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
 class SharedPage:
     """
     `PLACES` numbers, -1 where no edge is. Each place has one writer, so nothing is locked.
@@ -29,16 +69,8 @@ class SharedPage:
     @classmethod
     def create(cls, path: Path) -> SharedPage:
         """Make or take over the page; counts of edges that live on are kept."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-        try:
-            fresh = os.fstat(descriptor).st_size != _FORMAT.size
-            os.ftruncate(descriptor, _FORMAT.size)
-            page = cls(mmap.mmap(descriptor, _FORMAT.size))
-        finally:
-            os.close(descriptor)
-        if fresh:
-            page._memory[:] = _FORMAT.pack(*[_ABSENT] * PLACES)
-        return page
+        absent = _FORMAT.pack(*[_ABSENT] * PLACES)
+        return cls(create_shared(path, _FORMAT.size, absent))
 
     @classmethod
     def open(cls, path: Path) -> SharedPage:
@@ -46,11 +78,7 @@ class SharedPage:
         Raises:
             FileNotFoundError: no keeper has made it.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return cls(mmap.mmap(descriptor, _FORMAT.size))
-        finally:
-            os.close(descriptor)
+        return cls(open_shared(path))
 
     def put(self, place: int, connections: int) -> None:
         _ONE.pack_into(self._memory, place * _ONE.size, connections)

@@ -16,14 +16,13 @@ done with buckets that leak.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from collections.abc import Callable, Iterable
 from math import exp, log
 from pathlib import Path
 
 from hostedge.model.site import Rate
-from hostedge.net.page import PLACES
+from hostedge.net.page import PLACES, create_shared, open_shared
 from hostedge.net.sources import SLOTS, source_of
 from hostedge.wire.networks import Networks
 
@@ -51,13 +50,7 @@ class RateTable:
     @classmethod
     def create(cls, path: Path) -> RateTable:
         """Make or take over the table; what edges that live on have told is kept."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-        try:
-            # a hole in the file until it is written
-            os.ftruncate(descriptor, _SIZE)
-            return cls(mmap.mmap(descriptor, _SIZE))
-        finally:
-            os.close(descriptor)
+        return cls(create_shared(path, _SIZE))
 
     @classmethod
     def open(cls, path: Path) -> RateTable:
@@ -65,11 +58,7 @@ class RateTable:
         Raises:
             FileNotFoundError: no keeper has made it.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return cls(mmap.mmap(descriptor, _SIZE))
-        finally:
-            os.close(descriptor)
+        return cls(open_shared(path))
 
     def clear(self, place: int) -> None:
         """The edge at this place has been asked nothing."""

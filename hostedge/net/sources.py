@@ -22,7 +22,7 @@ from ipaddress import IPv6Address, ip_address
 from math import exp, inf
 from pathlib import Path
 
-from hostedge.net.page import PLACES
+from hostedge.net.page import PLACES, create_shared, open_shared
 from hostedge.wire.networks import Networks
 
 SLOTS = 4096
@@ -64,16 +64,7 @@ class SourceTable:
     @classmethod
     def create(cls, path: Path) -> SourceTable:
         """Make or take over the table; counts of edges that live on are kept."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-        try:
-            if os.fstat(descriptor).st_size != _SIZE:
-                # the rest is a hole in the file until it is written
-                os.ftruncate(descriptor, 0)
-                os.ftruncate(descriptor, _SIZE)
-                os.pwrite(descriptor, os.urandom(_KEY), 0)
-            return cls(mmap.mmap(descriptor, _SIZE))
-        finally:
-            os.close(descriptor)
+        return cls(create_shared(path, _SIZE, os.urandom(_KEY)))
 
     @classmethod
     def open(cls, path: Path) -> SourceTable:
@@ -81,11 +72,7 @@ class SourceTable:
         Raises:
             FileNotFoundError: no keeper has made it.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            return cls(mmap.mmap(descriptor, _SIZE))
-        finally:
-            os.close(descriptor)
+        return cls(open_shared(path))
 
     def clear(self, place: int) -> None:
         """The edge at this place holds nothing."""

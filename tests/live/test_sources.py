@@ -18,11 +18,13 @@ BUSY = "[limits]\nsource_connections = 100\nsource_requests = 10\nsource_handsha
 PATIENCE = 10
 
 
-class SourceTests(SynchronousTestCase):
-    """Addresses of the loopback are sources like others."""
+class NodeTests(SynchronousTestCase):
+    """A node with these settings, and clients at addresses of the loopback."""
+
+    settings = ""
 
     def setUp(self) -> None:
-        self.node = Node(settings=SETTINGS)
+        self.node = Node(settings=self.settings)
         self.addCleanup(self.node.stop)
         self.node.start()
 
@@ -31,6 +33,16 @@ class SourceTests(SynchronousTestCase):
         self.addCleanup(connected.close)
         return connected
 
+    def counted(self, name: str) -> int:
+        edges = self.node.status()["edges"]
+        return sum(edge.get("counters", {}).get(name, 0) for edge in edges)
+
+
+class SourceTests(NodeTests):
+    """Addresses of the loopback are sources like others."""
+
+    settings = SETTINGS
+
     def is_served(self, connected: socket.socket) -> bool:
         """Whether it is taken in: a request is answered."""
         try:
@@ -38,10 +50,6 @@ class SourceTests(SynchronousTestCase):
             return connected.recv(65536).startswith(b"HTTP/1.1 404")
         except OSError:
             return False
-
-    def counted(self, name: str) -> int:
-        edges = self.node.status()["edges"]
-        return sum(edge.get("counters", {}).get(name, 0) for edge in edges)
 
     def test_limit(self) -> None:
         """What is too much for one source is closed and counted; others are served."""
@@ -78,22 +86,10 @@ class SourceTests(SynchronousTestCase):
         wait_for("there is room", lambda: self.is_served(self.connect("127.0.0.1")))
 
 
-class BusySourceTests(SynchronousTestCase):
+class BusySourceTests(NodeTests):
     """One source asks for much at once; others do not notice."""
 
-    def setUp(self) -> None:
-        self.node = Node(settings=BUSY)
-        self.addCleanup(self.node.stop)
-        self.node.start()
-
-    def connect(self, source: str, to: str = "http") -> socket.socket:
-        connected = socket.create_connection(self.node.address(to), PATIENCE, (source, 0))
-        self.addCleanup(connected.close)
-        return connected
-
-    def counted(self, name: str) -> int:
-        edges = self.node.status()["edges"]
-        return sum(edge.get("counters", {}).get(name, 0) for edge in edges)
+    settings = BUSY
 
     def test_requestsAtOnce(self) -> None:
         """What is too much is answered 429; when the others are over there is room again."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.net.page import PLACES, SharedPage
+from hostedge.net.page import PLACES, SharedPage, create_shared
 
 
 class SharedPageTests(SynchronousTestCase):
@@ -33,6 +33,17 @@ class SharedPageTests(SynchronousTestCase):
         self.assertEqual(keeper.counts(), [12, 3])
         keeper.clear(0)
         self.assertEqual(edge.counts(), [3])
+
+    def test_anotherSize(self) -> None:
+        """
+        A file of another size, or an empty one, is replaced; who has mapped it keeps what it has.
+        """
+        before = create_shared(self.path, 8, b"abc")
+        self.assertEqual(create_shared(self.path, 8, b"xyz")[:], b"abc" + bytes(5))
+        after = create_shared(self.path, 16, b"xyz")
+        self.assertEqual((before[:3], after[:]), (b"abc", b"xyz" + bytes(13)))
+        self.path.write_bytes(b"")
+        self.assertEqual(create_shared(self.path, 4, b"q")[:], b"q" + bytes(3))
 
     def test_nextKeeperKeepsTheCounts(self) -> None:
         """
