@@ -6,12 +6,12 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
      travel in pieces or not at all.
 
     edge, control, template -> keeper   Hello once after every (re)connect
-    edge     -> keeper    Wake, Ready, Failed, Activity
-    keeper   -> edge      Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
+    edge     -> keeper    Wake, Unwake, Ready, Failed, Activity
+    keeper   -> edge      Expect, Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
     control  -> edge      Changed, Explain, Report, Refused, Sites, Evaluate
-    control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart
+    control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Events, Journey, Restart
 """
 
 from __future__ import annotations
@@ -74,6 +74,18 @@ class Woken:
     retry: float = 0.0
 
 
+class Unwake(Command):
+    """Nobody waits for this app on this edge any more: its `Wake` is answered as refused."""
+
+    arguments = [(b"app", Unicode())]
+
+
+class Expect(Command):
+    """A start of this app has begun that, as its last ones say, takes this many seconds."""
+
+    arguments = [(b"app", Unicode()), (b"seconds", Float())]
+
+
 class Probe(Command):
     """Find out when this generation answers; `Ready` or `Failed` follows."""
 
@@ -118,10 +130,27 @@ class Activity(Command):
                     (b"in_flight", Integer()),
                     # seconds since the last request began or ended
                     (b"age", Float()),
+                    # of those in flight, WebSockets
+                    (b"sockets", Integer()),
+                    # responses that were complete since the last report
+                    (b"served", Integer()),
                 ]
             ),
         )
     ]
+
+
+@frozen
+class Use:
+    """One line of `Activity`."""
+
+    # `account/name`
+    app: str
+    generation: int
+    in_flight: int
+    age: float
+    sockets: int = 0
+    served: int = 0
 
 
 class Moved(Command):
@@ -281,3 +310,23 @@ class Restart(Command):
     arguments = [(b"app", Unicode())]
     # empty, or why not
     response = [(b"refusal", Unicode())]
+
+
+class Events(Command):
+    """
+    What has happened to apps after event number `after`, oldest first; answered at once if there
+    is something, else when there is, at the latest after 20 seconds.
+
+    `app` is one app or `account/` for all of an account; empty: every app.
+    """
+
+    arguments = [(b"after", Integer()), (b"app", Unicode())]
+    # JSON: a list of `supervise.events.Event.tell`, as many as there is room for
+    response = [(b"events", String())]
+
+
+class Journey(Command):
+    """The last start of an app that failed: JSON of `supervise.journey`, null if there is none."""
+
+    arguments = [(b"app", Unicode())]
+    response = [(b"journey", String())]

@@ -20,6 +20,11 @@ Settings file::
     proxy_http = ["10.0.0.5:8081"]     # like http and https, but for proxies before this node:
     proxy_https = ["10.0.0.5:8444"]    # each connection begins with a PROXY header, v1 or v2
 
+    [accounts]
+    users = "own"                  # each account has a user of its own; default: "shared"
+    first = 20000                  # the range of their uids and gids
+    last = 59999
+
     [trust]
     proxies = ["10.0.0.0/8"]       # who may say who the client is: there, and by X-Forwarded-*
     depth = 2                      # so many proxies, whatever their addresses; default: those named
@@ -58,6 +63,8 @@ from hostedge.wire.forwarded import MAX_HOPS
 MAX_STATE = 107 - 36
 # sites that an edge counts by name: observe.sites
 MAX_SITE_SERIES = 4096
+# users of the system itself lie below; above, uids are reserved or mean nobody
+LEAST_UID, MAX_UID = 1000, 2**31
 
 
 @frozen
@@ -81,6 +88,17 @@ class Listen:
             *(("proxy-http", address) for address in self.proxy_http),
             *(("proxy-https", address) for address in self.proxy_https),
         )
+
+
+@frozen
+class Accounts:
+    """Whether customers are separate users of the machine."""
+
+    # "shared": all apps run as one user; "own": each account has a uid, which needs root
+    users: str = "shared"
+    # uids, and gids of the same numbers, that accounts are given; never one twice
+    first: int = 20_000
+    last: int = 59_999
 
 
 @frozen
@@ -211,6 +229,7 @@ class Settings:
     listen: Listen = Listen()
     limits: Limits = Limits()
     dns: Dns = Dns()
+    accounts: Accounts = Accounts()
     trust: Trust = Trust()
     console: Console = Console()
     metrics: Metrics = Metrics()
@@ -274,6 +293,11 @@ class Settings:
     @property
     def journal(self) -> Path:
         return self.state / "journal"
+
+    @property
+    def users(self) -> Path:
+        """Which account has which uid."""
+        return self.state / "users"
 
     @property
     def ca_certificate(self) -> Path:
@@ -381,7 +405,7 @@ def _host(text: str, where: str) -> str:
     return name
 
 
-_TABLES = (Listen, Limits, Dns, Trust, Console, Metrics)
+_TABLES = (Listen, Limits, Dns, Accounts, Trust, Console, Metrics)
 _ENDPOINTS = (_endpoint, '["127.0.0.1:8080"]')
 # how the items of a list are read, and what one looks like; the others are endpoints
 _LISTS: dict[str, tuple[Callable[[str, str], str], str]] = {
@@ -426,6 +450,13 @@ def _bounded(settings: Settings, file: Path) -> None:
             f"{file}: state",
             f"the path is over {MAX_STATE} bytes: UNIX sockets below it could not be bound",
         )
+    accounts = settings.accounts
+    if accounts.users not in ("shared", "own"):
+        problem = f"want shared or own, not {accounts.users!r}"
+        raise ConfigError(f"{file}: accounts: users", problem)
+    if not LEAST_UID <= accounts.first <= accounts.last < MAX_UID:
+        problem = f"want a range within {LEAST_UID} to {MAX_UID - 1}"
+        raise ConfigError(f"{file}: accounts: first", problem)
     listen = settings.listen
     if (listen.proxy_http or listen.proxy_https) and not settings.trust.proxies:
         problem = "is missing: want the proxies that may use the listeners for them"

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
-from hostedge.settings import Limits, Trust, parse_address, read_settings
+from hostedge.settings import Accounts, Limits, Trust, parse_address, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,9 +55,11 @@ class ReadSettingsTests(SynchronousTestCase):
             '[dns]\naddresses = ["192.0.2.1", "2001:DB8::1"]\nnameservers = ["NS1.example."]\n'
             '[console]\nssh = "127.0.0.1:0"\nkeys = "node.toml"\n'
             '[trust]\nproxies = ["10.0.0.0/8", "192.0.2.1"]\ndepth = 2\n'
+            '[accounts]\nusers = "own"\nfirst = 30000\n'
         )
         self.assertEqual(settings.trust, Trust(("10.0.0.0/8", "192.0.2.1/32"), 2))
         self.assertEqual(settings.dns.addresses, ("192.0.2.1", "2001:db8::1"))
+        self.assertEqual(settings.accounts, Accounts("own", 30_000))
         self.assertEqual(settings.dns.nameservers, ("ns1.example",))
         self.assertEqual(settings.console.ssh, "127.0.0.1:0")
         self.assertEqual(settings.console.keys, self.file.resolve())
@@ -86,6 +88,11 @@ class ReadSettingsTests(SynchronousTestCase):
             "proxies that may use the listeners for them",
             good + "[trust]\ndepth = 1": ": trust: proxies: is missing: want the proxies of which"
             " there are so many",
+            good + '[accounts]\nusers = "x"': ": accounts: users: want shared or own, not 'x'",
+            good + "[accounts]\nfirst = 999": ": accounts: first: want a range within 1000 to "
+            "2147483647",
+            good + "[accounts]\nlast = 1999": ": accounts: first: want a range within 1000 to "
+            "2147483647",
             good + "[trust]\ndepth = 33": ": trust: depth: want 0 to 32, not 33",
             good + "[trust]\ndepth = -1": ": trust: depth: want 0 to 32, not -1",
             good + "[limits]\nheader_timeout = 61": ": limits: header_timeout: want at most 60, "

@@ -26,7 +26,7 @@ from hostedge.balance.retry import pause
 from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
-from hostedge.ipc import Woken
+from hostedge.ipc import Use, Woken
 from hostedge.model.site import App
 
 # seconds without a request after which an edge does not keep an app in mind
@@ -91,6 +91,11 @@ class AppBackend(Waiting):
             self._wait(deadline)
             if self.lane is None:
                 self._wake(passage.exchange.host)
+
+    def leave(self, passage: Passage) -> None:
+        super().leave(passage)
+        if self._waking is not None and not len(self.places):
+            self._waking.cancel()
 
     def unreachable(self, lane: LanePort) -> None:
         if lane is not self.lane:
@@ -188,7 +193,7 @@ class AppBackend(Waiting):
             self.means.clock.callLater(woken.retry, self._wake_again)
 
     def _wake_failed(self, failure: Failure) -> None:
-        """The link is lost: `keeper_back` asks again, or patience ends."""
+        """The link is lost: `keeper_back` asks again, or patience ends; or nobody waits."""
         self._waking = None
 
     def _is_doubtful(self, generation: int) -> bool:
@@ -272,16 +277,19 @@ class AppBackend(Waiting):
 
     # what it is doing
 
-    def activity(self) -> list[tuple[str, int, int, float]]:
+    def activity(self) -> list[Use]:
         """A line for each generation with requests, or with news since the last report."""
-        lines = [(self.name, o.generation, o.in_flight + o.sockets, 0.0) for o in self.old]
+        lines = [self._use(lane, 0, 0.0) for lane in self.old]
         lane = self.lane
         if lane is not None and (self.changed or lane.is_used):
             self.changed = False
             age = 0.0 if lane.is_used else self.means.wheel.now - self.used_at
-            busy = lane.in_flight + lane.sockets + len(self.places)
-            lines.append((self.name, lane.generation, busy, age))
+            lines.append(self._use(lane, len(self.places), age))
         return lines
+
+    def _use(self, lane: Lane, waiting: int, age: float) -> Use:
+        busy = lane.in_flight + lane.sockets + waiting
+        return Use(self.name, lane.generation, busy, age, lane.sockets)
 
     @property
     def is_forgettable(self) -> bool:

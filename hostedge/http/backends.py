@@ -24,6 +24,7 @@ from hostedge.http.probe import Probe
 from hostedge.http.relay import Relay
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
+from hostedge.ipc import Use
 from hostedge.model.site import App, Pool
 from hostedge.settings import Limits
 
@@ -228,8 +229,8 @@ class Backends:
 
     # what the keeper is told
 
-    def activity(self) -> list[tuple[str, int, int, float]]:
-        """App, generation, requests in flight, seconds since the last began or ended."""
+    def activity(self) -> list[Use]:
+        """What every app that is in use, or was since the last report, is doing."""
         self._until_sweep -= 1
         if not self._until_sweep:
             self._sweep()

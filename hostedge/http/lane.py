@@ -38,7 +38,10 @@ class Keeper(Protocol):
     """Who starts apps."""
 
     def wake(self, app: str, host: str) -> Deferred[Woken]:
-        """Start it or say where it is; fails when the link is lost meanwhile."""
+        """
+        Start it or say where it is; fails when the link is lost meanwhile. Cancelled: nobody
+        waits any more.
+        """
 
 
 @frozen

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from typing import Any, Protocol
 
+from attrs import asdict
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
@@ -43,6 +44,8 @@ from hostedge.ipc import (
     Sites,
     StopProbe,
     TakeListener,
+    Unwake,
+    Use,
     Wake,
     Woken,
 )
@@ -72,7 +75,7 @@ class Apps(Protocol):
 
     def stop_probe(self, app: str) -> None: ...
 
-    def activity(self) -> list[tuple[str, int, int, float]]: ...
+    def activity(self) -> list[Use]: ...
 
     def keeper_lost(self) -> None: ...
 
@@ -246,20 +249,32 @@ class EdgeLinks:
             return
         apps = self.apps.activity()
         for start in range(0, len(apps), ACTIVITY_PIECE):
-            piece = [
-                {"app": app, "generation": generation, "in_flight": in_flight, "age": age}
-                for app, generation, in_flight, age in apps[start : start + ACTIVITY_PIECE]
-            ]
+            piece = [asdict(use) for use in apps[start : start + ACTIVITY_PIECE]]
             self._keeper.call(Activity, apps=piece).addErrback(forget)
 
     def wake(self, app: str, host: str) -> Deferred[Woken]:
         """
         Have the keeper start the app or say where it is.
 
-        Fails with ConnectionLost when the keeper goes away; ask again when it is back.
+        Fails with ConnectionLost when the keeper goes away; ask again when it is back. Cancel it
+        when nobody waits any more.
         """
-        asked: Deferred[Any] = self._keeper.call(Wake, app=app, host=host)
-        return asked.addCallback(lambda answer: Woken(**answer))
+
+        def unwake(_: Deferred[Woken]) -> None:
+            self._keeper.call(Unwake, app=app).addErrback(forget)
+
+        waking: Deferred[Woken] = Deferred(unwake)
+
+        def answered(answer: dict[str, Any] | Failure) -> None:
+            if waking.called:
+                return
+            if isinstance(answer, Failure):
+                waking.errback(answer)
+            else:
+                waking.callback(Woken(**answer))
+
+        self._keeper.call(Wake, app=app, host=host).addBoth(answered)
+        return waking
 
     def probe(self, app: str, generation: int, address: str, host: str, held: bool) -> None:
         """Find out when a new generation answers and tell the keeper."""

@@ -5,7 +5,7 @@ In:  edges wake apps and tell what they do; control tells what changed; the temp
 Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges.
 
     <- Hello                        every role, once a connection; whoever is not of the family goes
-    <- Wake      / address          edge
+    <- Wake      / address          edge; <- Unwake when nobody waits there any more
     -> Probe, Moved, Quiesce, Retire, Cut, Drain
     <- Changed, Edges, Replace, Daemons, Daemon, Restart    control
     -> Fork      / pid              template
@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import asdict
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.logger import Logger
 from twisted.protocols.amp import MAX_VALUE_LENGTH
@@ -48,6 +48,8 @@ from hostedge.ipc import (
     Retire,
     StopProbe,
     TakeListener,
+    Unwake,
+    Use,
     Wake,
     Woken,
 )
@@ -70,7 +72,7 @@ class AppDaemons(Protocol):
 
     def failed(self, app: str, generation: int, cause: str) -> None: ...
 
-    def activity(self, edge: int, apps: list[tuple[str, int, int, float]]) -> None: ...
+    def activity(self, edge: int, apps: list[Use]) -> None: ...
 
     def edge_came(self, edge: int) -> None: ...
 
@@ -92,6 +94,8 @@ class KeeperPeer(LinkPeer):
         self.pid = pid
         self.role = ""
         self.index = -1
+        # who waits there for an app, until it is answered
+        self._waking: dict[str, Deferred[Woken]] = {}
 
     @Hello.responder
     def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
@@ -106,7 +110,28 @@ class KeeperPeer(LinkPeer):
 
     @Wake.responder
     def wake(self, app: str, host: str) -> Deferred[dict[str, Any]]:
-        return self._links.daemons.wake(app, host).addCallback(asdict)
+        self._stop_waking(app)
+        woken = self._waking[app] = self._links.daemons.wake(app, host)
+
+        def answered(result: Woken | Failure) -> dict[str, Any]:
+            if self._waking.get(app) is woken:
+                del self._waking[app]
+            if isinstance(result, Failure):
+                result.trap(CancelledError)
+                result = Woken(refusal="start_slow")
+            return asdict(result)
+
+        return woken.addBoth(answered)
+
+    @Unwake.responder
+    def unwake(self, app: str) -> dict[str, Any]:
+        self._stop_waking(app)
+        return {}
+
+    def _stop_waking(self, app: str) -> None:
+        woken = self._waking.get(app)
+        if woken is not None:
+            woken.cancel()
 
     @Ready.responder
     def ready(self, app: str, generation: int) -> dict[str, Any]:
@@ -120,9 +145,7 @@ class KeeperPeer(LinkPeer):
 
     @Activity.responder
     def activity(self, apps: list[dict[str, Any]]) -> dict[str, Any]:
-        self._links.daemons.activity(
-            self.index, [(a["app"], a["generation"], a["in_flight"], a["age"]) for a in apps]
-        )
+        self._links.daemons.activity(self.index, [Use(**use) for use in apps])
         return {}
 
     @TakeListener.responder
@@ -161,6 +184,8 @@ class KeeperPeer(LinkPeer):
 
     def connectionLost(self, reason: Failure = LinkPeer.ENDED) -> None:
         super().connectionLost(reason)
+        for app in list(self._waking):
+            self._stop_waking(app)
         self._links.gone(self)
 
 

@@ -65,7 +65,18 @@ _VALUE_CHECKS: dict[str, Check] = {
 }
 _BUFFER = one_of("spool", "stream")
 
-_ACCOUNT = shape_of(Account, {"name": object_name})
+_ACCOUNT = shape_of(
+    Account,
+    {
+        "name": object_name,
+        "pids": between(1, 4_194_304),
+        "weight": between(1, 10_000),
+        "cpu_percent": between(0, 1_000_000),
+        "starts": between(1, 64),
+        "queue": between(0, 65_536),
+        "view": one_of("all", "own"),
+    },
+)
 _APP = shape_of(
     App,
     {
@@ -76,6 +87,8 @@ _APP = shape_of(
         "start_timeout": above_zero,
         "stop_timeout": above_zero,
         "buffer": _BUFFER,
+        "reload": one_of("swap", "hold", "HUP", "USR1", "USR2"),
+        "restart_file": relative_path,
     },
     skip="run",
 )

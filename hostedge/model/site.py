@@ -11,6 +11,8 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from hostedge.model.names import Size
+
 
 @frozen
 class Account:
@@ -18,6 +20,21 @@ class Account:
 
     name: str
     suspended: bool = False
+    # what its daemons may take together, in bytes; 0: as much as there is
+    memory: Size = Size(0)
+    # processes and threads
+    pids: int = 256
+    # its share of the CPUs beside other accounts, of disks as well
+    weight: int = 100
+    # time on the CPUs, 100 is one of them; 0: no bound
+    cpu_percent: int = 0
+    # bytes that one file may have; 0: no bound
+    file_size: Size = Size(0)
+    # apps that may start at the same time, and requests that may wait for its apps on each edge
+    starts: int = 1
+    queue: int = 300
+    # what its daemons see of the file system: "all", or with "own" nothing of other accounts
+    view: str = "all"
 
 
 @frozen
@@ -37,6 +54,21 @@ class App:
     stop_timeout: float = 10.0
     # "spool": a request is complete before it takes a place; "stream": bytes pass as they come
     buffer: str = "spool"
+    # False: it answers nobody until its owner wants it again
+    enabled: bool = True
+    # it runs without having been asked for
+    always_on: bool = False
+    # seconds without a request after which its processes stand still; 0 = never
+    freeze: float = 0.0
+    # how a new one takes over: "swap" starts it beside the old one, "hold" after it, while
+    # requests wait; HUP, USR1 or USR2: the daemon is told to do it by itself
+    reload: str = "swap"
+    # bytes above which it is replaced; 0: never
+    memory: Size = Size(0)
+    # a file whose change replaces it, below the home; empty: none
+    restart_file: str = ""
+    # browsers see a page that waits for it, not a page that loads
+    waiting_page: bool = False
 
 
 @frozen

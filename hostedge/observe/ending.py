@@ -37,6 +37,7 @@ _OF_CAUSE = {
     "websockets_full": "RU",
     "spool_full": "R?",
     "descriptors": "RR",
+    **dict.fromkeys(("disabled", "not_woken", "squatted"), "DC"),
     "keeper_down": "IC",
     "internal": "I?",
     "suspended": "K?",

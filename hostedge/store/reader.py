@@ -41,7 +41,7 @@ BUSY_TIMEOUT = 1.0  # a reader waits only while a crashed writer's log is recove
 
 # the newest of `store.migrations`: an edge may start before control has upgraded an older store,
 # and would take what it finds there for other things
-SCHEMA = "0003"
+SCHEMA = "0004"
 
 _SCHEMA = "SELECT version_num FROM alembic_version"
 _REVISION = "SELECT coalesce(max(revision), 0) FROM changes"
@@ -52,6 +52,11 @@ _DOMAIN = (
 )
 _OWNER = "SELECT d.account FROM names n JOIN domains d ON d.name = n.domain WHERE n.name = ?"
 _APP = "SELECT body FROM apps WHERE account = ? AND name = ?"
+# the words of the index's condition, or SQLite does not use it
+_ALWAYS_ON = (
+    "SELECT account, name FROM apps INDEXED BY apps_always_on"
+    " WHERE json_extract(body, '$.always_on')"
+)
 _POOL = "SELECT body FROM pools WHERE account = ? AND name = ?"
 _ACCOUNT = "SELECT body FROM accounts WHERE name = ?"
 _SERVED = "SELECT 1 FROM names WHERE name IN (?, ?) LIMIT 1"
@@ -192,6 +197,11 @@ class StoreReader:
             self._made(account_key(account), owner[0]),
             self._made(owned_key("app", account, name), app[0]),
         )
+
+    def always_on(self) -> list[str]:
+        """The keys `account/name` of the apps that run without having been asked for."""
+        rows = self._connection.execute(_ALWAYS_ON)
+        return [f"{account}/{name}" for account, name in rows]
 
     def is_suspended(self, account: str) -> bool:
         """Say whether nothing of this account may run."""

@@ -21,7 +21,7 @@ State, outside history, export and undo:
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, Table, Text, text
 
 METADATA = MetaData()
 
@@ -58,17 +58,20 @@ ZONES = Table(
 )
 
 
-def _owned(name: str) -> Table:
+def _owned(name: str, *more: Index) -> Table:
     return Table(
         name,
         METADATA,
         Column("account", Text, primary_key=True),
         Column("name", Text, primary_key=True),
         Column("body", Text, nullable=False),
+        *more,
     )
 
 
-APPS = _owned("apps")
+# a keeper that begins looks for the few that run without having been asked for
+ALWAYS_ON = text("json_extract(body, '$.always_on')")
+APPS = _owned("apps", Index("apps_always_on", "account", "name", sqlite_where=ALWAYS_ON))
 POOLS = _owned("pools")
 CERTIFICATES = _owned("certificates")
 

@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from hostedge.ipc import Woken
+from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
@@ -102,11 +102,11 @@ class Daemons:
         if app in self._supervised:
             self._supervised[app].failed(generation, cause)
 
-    def activity(self, edge: int, apps: list[tuple[str, int, int, float]]) -> None:
-        """App, generation, requests in flight, seconds since one began or ended."""
-        for app, _, in_flight, age in apps:
-            if app in self._supervised:
-                self._supervised[app].active(edge, in_flight, age)
+    def activity(self, edge: int, apps: list[Use]) -> None:
+        """What an edge's apps do."""
+        for use in apps:
+            if use.app in self._supervised:
+                self._supervised[use.app].active(edge, use)
 
     def edge_came(self, edge: int) -> None:
         for supervised in list(self._supervised.values()):

@@ -18,7 +18,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hostedge.ipc import Woken
+from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
@@ -157,13 +157,13 @@ class Supervised:
             self.why = f"no probe was answered: {cause}"
         self._daemon.unready(generation)
 
-    def active(self, edge: int, in_flight: int, age: float) -> None:
+    def active(self, edge: int, use: Use) -> None:
         """What one edge does with it."""
-        if in_flight:
-            self.in_flight[edge] = in_flight
+        if use.in_flight:
+            self.in_flight[edge] = use.in_flight
         else:
             self.in_flight.pop(edge, None)
-        self.last_use = max(self.last_use, self._reactor.seconds() - age)
+        self.last_use = max(self.last_use, self._reactor.seconds() - use.age)
 
     def edge_came(self) -> None:
         lasting = self.core.lasting

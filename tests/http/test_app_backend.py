@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.app_backend import AppBackend
 from hostedge.http.relay import Relay
+from hostedge.ipc import Use
 from hostedge.model.site import App
 from tests.http.network import Network, PlayedApp, PlayedKeeper, is_ended, make_means, received
 from tests.http.parts import ClientEnd, Scene, split_answers
@@ -83,6 +84,19 @@ class WakingTests(AppCase):
             connection.sendall(OK)
         self.network.turn()
         self.assertEqual([self.reason(c)[0] for c in clients if c.value()].count(200), 3)
+
+    def test_nobodyWaits(self) -> None:
+        """When the last who waits has gone, the keeper hears of it; the next one wakes anew."""
+        first, second = (self.scene.connect()[0] for _ in range(2))
+        first.dataReceived(GET)
+        second.dataReceived(GET)
+        waking = self.keeper.waiting[0]
+        first.connectionLost(Failure(ConnectionLost()))
+        self.assertNoResult(waking)
+        second.connectionLost(Failure(ConnectionLost()))
+        self.assertTrue(waking.called)
+        self.ask()
+        self.assertEqual(len(self.keeper.asked), 2)
 
     def test_lineIsFull(self) -> None:
         """More than may wait are refused at once."""
@@ -353,14 +367,14 @@ class RunningTests(AppCase):
 
     def test_activity(self) -> None:
         """News are told once; what is in flight is told each time."""
-        self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 0)])
+        self.assertEqual([use.in_flight for use in self.backend.activity()], [0])
         self.assertEqual(self.backend.activity(), [])
         self.ask()
         for _ in range(2):
-            self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 1)])
+            self.assertEqual([use.in_flight for use in self.backend.activity()], [1])
         self.played.accept()
         self.answer()
-        self.assertEqual([a[:3] for a in self.backend.activity()], [("demo/hello", 1, 0)])
+        self.assertEqual([use.in_flight for use in self.backend.activity()], [0])
 
     def test_upgraded(self) -> None:
         """What is upgraded needs no place; the app is not idle, and its lane stays, under it."""
@@ -372,7 +386,7 @@ class RunningTests(AppCase):
         self.assertEqual((self.backend.places.taken, self.backend.sockets), (0, 1))
         self.assertFalse(self.backend.quiesce(1))
         self.network.pass_time(5)
-        self.assertEqual(self.backend.activity(), [("demo/hello", 1, 1, 0.0)])
+        self.assertEqual(self.backend.activity(), [Use("demo/hello", 1, 1, 0.0)])
         self.backend.used_at -= 3600
         self.assertFalse(self.backend.is_forgettable)
         self.assertIn("1 WebSockets open", self.backend.explain()[0])

@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart, Woken
+from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart, Use, Woken
 from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
@@ -90,7 +90,7 @@ class RecordedApps:
         self.idle = True
         self.broken = False
         self.probed: Deferred[None] = succeed(None)
-        self.busy: list[tuple[str, int, int, float]] = []
+        self.busy: list[Use] = []
 
     def moved(self, *told: Any) -> None:
         self.told.append(("moved", *told))
@@ -111,7 +111,7 @@ class RecordedApps:
         self.told.append(("probe", *told))
         return self.probed
 
-    def activity(self) -> list[tuple[str, int, int, float]]:
+    def activity(self) -> list[Use]:
         return self.busy
 
     def stop_probe(self, *told: Any) -> None:
@@ -212,6 +212,23 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.daemons.wakes[0].callback(Woken(3, "unix:/x", "", 0.0))
         self.pump.flush()
         self.assertEqual(self.successResultOf(woken), Woken(3, "unix:/x", "", 0.0))
+
+    def test_nobodyWaits(self) -> None:
+        """
+        A wake that is cancelled, or whose edge is gone, is none for the daemon manager either.
+        """
+        woken = self.links.wake("one/hello", "one.localhost")
+        self.pump.flush()
+        woken.cancel()
+        self.pump.flush()
+        self.failureResultOf(woken, CancelledError)
+        self.assertTrue(self.daemons.wakes[0].called)
+        self.links.wake("one/hello", "one.localhost").addErrback(lambda _: None)
+        self.pump.flush()
+        self.assertFalse(self.daemons.wakes[1].called)
+        self.peer.transport.loseConnection()
+        self.pump.flush()
+        self.assertTrue(self.daemons.wakes[1].called)
 
     def test_probe(self) -> None:
         """
@@ -337,7 +354,9 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         """
         What thousands of apps do travels in messages that AMP can carry.
         """
-        self.apps.busy = [(f"account-{n}/hello", 1, n, 0.5) for n in range(2 * ACTIVITY_PIECE + 1)]
+        self.apps.busy = [
+            Use(f"account-{n}/hello", 1, n, 0.5) for n in range(2 * ACTIVITY_PIECE + 1)
+        ]
         self.links._tell_activity()
         self.pump.flush()
         told = [told for told in self.daemons.told if told[0] == "activity"]

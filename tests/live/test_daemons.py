@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from hostedge.ipc import Woken
+from hostedge.ipc import Use, Woken
 from hostedge.keeper import become_subreaper
 from hostedge.model.site import Account, App
 from hostedge.net.identity import process_started
@@ -343,9 +343,9 @@ class DaemonsTests(TestCase):
         while ("quiesce", name, first.generation) not in self.edges.told:
             await deferLater(reactor, 0.05)
         self.assertEqual(self.row(name)["state"], "READY")
-        self.daemons.activity(0, [(name, first.generation, 1, 0.0)])
+        self.daemons.activity(0, [Use(name, first.generation, 1, 0.0)])
         self.edges.idle = True
-        self.daemons.activity(0, [(name, first.generation, 0, 0.0)])
+        self.daemons.activity(0, [Use(name, first.generation, 0, 0.0)])
         await self.until(name, "COLD")
         await self.dead(pid)
         self.assertFalse(Path(first.address[5:]).exists())

@@ -20,7 +20,16 @@ from tests.store.stores import StoreTestCase
 
 
 class FindTests(StoreTestCase):
-    """`find`, `served`, `gap` and `app`."""
+    """`find`, `served`, `gap`, `app` and `always_on`."""
+
+    def test_alwaysOn(self) -> None:
+        """
+        The few apps that run without having been asked for are found by their index.
+        """
+        whole = site("demo", a_example=())
+        lasting = evolve(whole.apps[0], name="lasting", always_on=True)
+        self.store.apply([evolve(whole, apps=(*whole.apps, lasting))], "me")
+        self.assertEqual(self.reader.always_on(), ["demo/lasting"])
 
     def test_exactThenWildcard(self) -> None:
         """

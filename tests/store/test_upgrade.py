@@ -55,6 +55,7 @@ class UpgradeTests(SynchronousTestCase):
             self.assertEqual(
                 written[1:3], [("example!b", 2, "a.example"), ("example!b", 3, "d.example")]
             )
+            connection.execute(text("DROP INDEX apps_always_on"))
             connection.execute(text("DROP TABLE names_lost"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
         upgrade(self.path)

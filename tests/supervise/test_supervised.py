@@ -12,7 +12,7 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.ipc import Woken
+from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
@@ -142,7 +142,7 @@ class DaemonsTests(Case):
         """
         self.daemons.ready("a/x", 1)
         self.daemons.failed("a/x", 1, "why")
-        self.daemons.activity(0, [("a/x", 1, 3, 0.0)])
+        self.daemons.activity(0, [Use("a/x", 1, 3, 0.0)])
         self.daemons.changed(None)
         self.daemons.edge_came(0)
         self.daemons.edge_gone(0)
