@@ -386,7 +386,7 @@ class RunningTests(AppCase):
         self.assertEqual((self.backend.places.taken, self.backend.sockets), (0, 1))
         self.assertFalse(self.backend.quiesce(1))
         self.network.pass_time(5)
-        self.assertEqual(self.backend.activity(), [Use("demo/hello", 1, 1, 0.0)])
+        self.assertEqual(self.backend.activity(), [Use("demo/hello", 1, 1, 0.0, sockets=1)])
         self.backend.used_at -= 3600
         self.assertFalse(self.backend.is_forgettable)
         self.assertIn("1 WebSockets open", self.backend.explain()[0])
