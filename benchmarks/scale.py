@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
 import os
 import signal
 import subprocess
@@ -18,14 +17,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks import cpu
+from benchmarks.bounds import Bounds, table, write_bounds
 from benchmarks.generator import quantile
-from benchmarks.machine import describe
 from benchmarks.node import Node, await_up, launch, prepare_node
 from benchmarks.origin import SIZE, start_origin
 from benchmarks.probe import OneName
@@ -42,37 +39,11 @@ IMPORT_AT_MOST = 300.0
 MEGA = 1e6
 
 
-@frozen
-class Bound:
-    """One thing measured; `most` is what is asked for, None: only told."""
-
-    what: str
-    unit: str
-    measured: float
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        return self.most is None or self.measured <= self.most
-
-
-def table(bounds: Sequence[Bound]) -> list[str]:
-    """Give the lines of the table."""
-    head = f"{'':<44} {'asked':>9} {'measured':>11}   {'':<6}"
-    lines = [head, "-" * len(head)]
-    for bound in bounds:
-        asked = "" if bound.most is None else f"≤ {bound.most:g}"
-        word = "" if bound.most is None else "met" if bound.met else "MISSED"
-        measured = f"{bound.measured:.1f} {bound.unit:<2}"
-        lines.append(f"{bound.what:<44} {asked:>9} {measured:>11}   {word:<6}")
-    return lines
-
-
 class Scale:
     """One node with a crowd of sites, measured step by step."""
 
     def __init__(self, stage: Stage, crowd: Crowd) -> None:
-        self.bounds: list[Bound] = []
+        self.bounds = Bounds()
         self._stage = stage
         self._crowd = crowd
         self._http, self._https = free_ports(2)
@@ -83,10 +54,10 @@ class Scale:
         key = ec.generate_private_key(ec.SECP256R1())
         begun = monotonic()
         file = write_sites(self._crowd, origin, key, self._stage.folder)
-        self._tell("site file written", "s", monotonic() - begun)
-        self._tell("site file", "MB", file.stat().st_size / MEGA)
+        self.bounds.tell("site file written", "s", monotonic() - begun)
+        self.bounds.tell("site file", "MB", file.stat().st_size / MEGA)
         self._with_node(EDGES, lambda node, keeper: self._import(node, keeper, file))
-        self._tell("route store", "MB", self._store_size() / MEGA)
+        self.bounds.tell("route store", "MB", self._store_size() / MEGA)
         self._with_node(1, self._memory, first_answer=True)
         self._with_node(EDGES, self._changes, first_answer=True)
 
@@ -102,7 +73,7 @@ class Scale:
         if first_answer:
             self._await_answer(keeper)
             took = monotonic() - begun
-            self._bound(f"start to first answer, {_edges(edges)}", "s", took, 2.0)
+            self.bounds.bound(f"start to first answer, {_edges(edges)}", "s", took, 2.0)
         await_up(self._stage, node, keeper)
         step(node, keeper)
         self._stage.stop(keeper)
@@ -131,9 +102,9 @@ class Scale:
         took, after = monotonic() - begun, os.times()
         command = after.children_user + after.children_system
         command -= children.children_user + children.children_system
-        self._bound(f"bulk import, {self._crowd.domains:,} domains", "s", took, 60.0)
-        self._tell("  CPU of the command", "s", command)
-        self._tell("  CPU of the node", "s", cpu.between(before, meter.read()))
+        self.bounds.bound(f"bulk import, {self._crowd.domains:,} domains", "s", took, 60.0)
+        self.bounds.tell("  CPU of the command", "s", command)
+        self.bounds.tell("  CPU of the node", "s", cpu.between(before, meter.read()))
 
     def _store_size(self) -> int:
         state = prepare_node(self._stage, EDGES, self._http, self._https).state
@@ -141,7 +112,7 @@ class Scale:
 
     def _memory(self, node: Node, keeper: subprocess.Popen[bytes]) -> None:
         (edge,) = node.pids("edge")
-        self._tell("edge, before", "MB", cpu.proportional_size(edge) / MEGA)
+        self.bounds.tell("edge, before", "MB", cpu.proportional_size(edge) / MEGA)
         served = min(SERVED, self._crowd.domains)
         step = self._crowd.domains // served
         slowest, begun = 0.0, monotonic()
@@ -157,11 +128,11 @@ class Scale:
             if connection.certified != [name]:
                 raise NotMeasured(f"https://{name}/ has a certificate for {connection.certified}")
         took = monotonic() - begun
-        self._bound(
+        self.bounds.bound(
             f"edge, after {served:,} of them", "MB", cpu.proportional_size(edge) / MEGA, 120.0
         )
-        self._tell("  first visit of a domain, mean", "ms", took / served * 1000)
-        self._tell("  first visit of a domain, slowest", "ms", slowest * 1000)
+        self.bounds.tell("  first visit of a domain, mean", "ms", took / served * 1000)
+        self.bounds.tell("  first visit of a domain, slowest", "ms", slowest * 1000)
 
     def _changes(self, node: Node, keeper: subprocess.Popen[bytes]) -> None:
         api = node.api()
@@ -187,22 +158,14 @@ class Scale:
                 self._look(connection, name, wanted)
         api.close()
         took.sort()
-        self._bound(f"{len(took)} changes, p50", "ms", quantile(took, 0.5) * 1000, 100.0)
-        self._bound(f"{len(took)} changes, p99", "ms", quantile(took, 0.99) * 1000, 100.0)
-        self._tell("  live when the call returned, on edges", "", len(edges))
+        self.bounds.bound(f"{len(took)} changes, p50", "ms", quantile(took, 0.5) * 1000, 100.0)
+        self.bounds.bound(f"{len(took)} changes, p99", "ms", quantile(took, 0.99) * 1000, 100.0)
+        self.bounds.tell("  live when the call returned, on edges", "", len(edges))
 
     def _look(self, connection: OneName, name: str, wanted: str) -> None:
         location = connection.redirect(name, "/old")
         if location != wanted:
             raise NotMeasured(f"{name}/old leads to {location}, not to {wanted}")
-
-    def _bound(self, what: str, unit: str, measured: float, most: float | None) -> None:
-        bound = Bound(what, unit, measured, most)
-        self.bounds.append(bound)
-        print(table([bound])[2].rstrip(), flush=True)
-
-    def _tell(self, what: str, unit: str, measured: float) -> None:
-        self._bound(what, unit, measured, None)
 
 
 def _edges(count: int) -> str:
@@ -228,25 +191,12 @@ def main(arguments: Sequence[str]) -> int:
             failure = str(error) or type(error).__name__
         except KeyboardInterrupt:
             return 130
-    document: dict[str, Any] = {
+    facts = {
         "accounts": options.accounts,
         "domains": options.accounts * options.domains_each,
-        "measured": [
-            {
-                "what": each.what.strip(),
-                "unit": each.unit,
-                "asked": each.most,
-                "measured": round(each.measured, 3),
-                "met": each.met,
-            }
-            for each in scale.bounds
-        ],
-        "failure": failure,
-        "meta": describe([]),
     }
-    options.output.mkdir(parents=True, exist_ok=True)
     file = options.output / "bench-scale.json"
-    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_bounds(file, scale.bounds, facts, failure)
     print("", *table(scale.bounds), "", file, sep="\n")
     if failure:
         print(f"not all was measured: {failure}", file=sys.stderr)

@@ -25,6 +25,7 @@ from benchmarks import cpu, dnsperf, frames, report, sink, zone
 from benchmarks.__main__ import empty_log
 from benchmarks.body_generator import GULP, PIECE, Download, Upload, trickle
 from benchmarks.body_generator import flood as flood_bodies
+from benchmarks.bounds import Bound, table
 from benchmarks.cases.kind import Goal, Unit
 from benchmarks.cases.known import CASES
 from benchmarks.echo import SAMPLE, Echo
@@ -33,7 +34,6 @@ from benchmarks.load import Drive, answered, at_rate
 from benchmarks.origin import LARGE_SIZE
 from benchmarks.peers.known import PEERS
 from benchmarks.probe import names_in
-from benchmarks.scale import Bound, table
 from benchmarks.scale_site import Crowd, text_of
 from benchmarks.sockets import find_inode
 from benchmarks.stage import NotMeasured, key_text, make_certificate
