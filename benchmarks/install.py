@@ -21,6 +21,9 @@ PACKAGES = {
     "knotd": "knot",
     "h2load": "nghttp2-client",
     "dnsperf": "dnsperf",
+    "uwsgi": "uwsgi-core",
+    "uwsgi_python3": "uwsgi-plugin-python3",
+    "passenger": "passenger",
 }
 
 if __name__ == "__main__":

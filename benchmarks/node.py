@@ -129,9 +129,11 @@ class Node:
         return done.stdout
 
 
-def prepare_node(stage: Stage, edges: int, http: int = 0, https: int = 0) -> Node:
+def prepare_node(
+    stage: Stage, edges: int, http: int = 0, https: int = 0, name: str = "node"
+) -> Node:
     """Write a node's settings below the stage's folder; a second call changes them."""
-    folder = stage.folder / "node"
+    folder = stage.folder / name
     homes, state = folder / "homes", folder / "state"
     homes.mkdir(parents=True, exist_ok=True)
     settings = folder / "hostedge.toml"

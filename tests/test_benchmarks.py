@@ -28,6 +28,7 @@ from benchmarks.body_generator import flood as flood_bodies
 from benchmarks.bounds import Bound, table
 from benchmarks.cases.kind import Goal, Unit
 from benchmarks.cases.known import CASES
+from benchmarks.daemons import at_once
 from benchmarks.echo import SAMPLE, Echo
 from benchmarks.generator import missing, quantile, schedule
 from benchmarks.load import Drive, answered, at_rate
@@ -532,3 +533,13 @@ class ScaleTests(SynchronousTestCase):
         lines = table([Bound("a", "s", 2.0, 2.0), Bound("b", "MB", 3.0, 2.0), Bound("c", "s", 9.0)])
         self.assertEqual([line.split()[-1] for line in lines[2:]], ["met", "MISSED", "s"])
         self.assertLessEqual(max(len(line) for line in lines), 80)
+
+
+class DaemonsTests(SynchronousTestCase):
+    """How many starts there are at once."""
+
+    def test_atOnce(self) -> None:
+        """Spans that overlap are counted; one that begins when another ends does not overlap it."""
+        self.assertEqual(at_once([(0, 10), (2, 4), (3, 12), (10, 11)]), 3)
+        self.assertEqual(at_once([(0, 1), (1, 2), (2, 3)]), 1)
+        self.assertEqual(at_once([]), 0)
