@@ -51,6 +51,8 @@ class EagerConnection(tcp.Connection):
     """
 
     _is_late = False
+    # where a reactor of turns takes what was read
+    _shelf = "received"
     # the port that the client has connected to, where a proxy before us has said it
     reached_port = 0
     # seconds that a handshake took, from the accept on
@@ -160,7 +162,7 @@ class EagerConnection(tcp.Connection):
         except OSError:
             return main.CONNECTION_LOST
         if data:
-            received = getattr(self.reactor, "received", None)
+            received = getattr(self.reactor, self._shelf, None)
             if received is None:
                 self.protocol.dataReceived(data)
             else:
@@ -170,7 +172,7 @@ class EagerConnection(tcp.Connection):
 
     def deliver(self, data: bytes) -> None:
         """
-        From the reactor to whose `received` it was added; others have had their part meanwhile.
+        From the reactor to whose list it was added; others have had their part meanwhile.
 
         It is not held back when one of them has paused this transport.
         """
@@ -200,6 +202,7 @@ class EagerClient(EagerConnection):
     """
 
     connecting = False
+    _shelf = "answered"
 
     def __init__(self, address: str, protocol: ClientProtocol, reactor: IReactorFDSet) -> None:
         family, self.peer = parse_endpoint(address)

@@ -5,6 +5,7 @@ In:  an edge installs it before anything imports the global reactor.
 Out: `doRead` and `doWrite` of whatever is ready; `deliver` and `turn_ends` of eager transports.
 
     ready: a b c              ->    doRead a, doRead b, doRead c
+    answered: from b          ->    deliver b
     received: from a, c       ->    deliver a, deliver c
     written: to b, a          ->    turn_ends b, turn_ends a
 
@@ -13,12 +14,17 @@ ours there for what is between them; and many sends wake a peer on another core 
 a proxied request costs up to a quarter less than when each event is read, dealt with and answered
 by itself. With one connection ready nothing waits.
 
+What our own connections have brought comes before what clients ask, for the same reason: to end
+one request and to begin another has little code in common, and to take turns at both costs an
+eighth more than one after the other. It also frees places and connections for what is asked.
+
 There is no logging context around an event: it only puts the transport's name into lines of
 `twisted.python.log`, and costs seven calls. Errors are logged as ever.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from select import EPOLLEXCLUSIVE, EPOLLIN
 from typing import Any, Protocol
 
@@ -35,7 +41,7 @@ class Late(Protocol):
     """A transport for which a turn has parts."""
 
     def deliver(self, data: bytes) -> None:
-        """What it has put into `received`."""
+        """What it has put into `answered` or `received`."""
 
     def turn_ends(self) -> None:
         """It is in `written`."""
@@ -45,12 +51,14 @@ class EdgeReactor(EPollReactor):
     """
     Everything but the turn itself is Twisted's.
 
-    `received` and `written` are there only in the parts of a turn in which something may be
-    added: else a transport delivers and sends at once.
+    `answered`, `received` and `written` are there only in the parts of a turn in which something
+    may be added: else a transport delivers and sends at once.
     """
 
     _log = Logger()
 
+    # from whom we have connected to, and from who has connected to us
+    answered: list[tuple[Late, bytes]] | None = None
     received: list[tuple[Late, bytes]] | None = None
     written: list[Late] | None = None
 
@@ -95,6 +103,7 @@ class EdgeReactor(EPollReactor):
 
     def _read(self, ready: list[int]) -> None:
         selectables = self._selectables
+        answered = self.answered = []
         received = self.received = []
         try:
             for fd in ready:
@@ -110,8 +119,8 @@ class EdgeReactor(EPollReactor):
                     if why:
                         self._disconnectSelectable(selectable, why, True)
         finally:
-            self.received = None
-        for transport, data in received:
+            self.answered = self.received = None
+        for transport, data in chain(answered, received):
             try:
                 transport.deliver(data)
             except Exception as error:  # noqa: BLE001 - as above

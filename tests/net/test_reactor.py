@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hostedge.net.eager import EagerServer
+from hostedge.net.eager import ClientProtocol, EagerClient, EagerServer
 from hostedge.net.reactor import EdgeReactor
 
 
@@ -26,6 +26,18 @@ class Ended(AccumulatingProtocol):
 
     def connectionMade(self) -> None:
         self.made = 1
+
+
+class Played(ClientProtocol):
+    """Of a connection of our own."""
+
+    made = False
+
+    def connectionMade(self) -> None:
+        self.made = True
+
+    def connection_failed(self, error: OSError) -> None:
+        raise error
 
 
 class ReactorTests(SynchronousTestCase):
@@ -115,6 +127,31 @@ class ReactorTests(SynchronousTestCase):
         self.reactor.doIteration(0)
         self.assertEqual(waiting, [0, 0, 0])
         self.assertEqual([protocol.data for protocol, _, _ in connections], [b"x"] * 3)
+
+    def test_ourOwnConnectionsFirst(self) -> None:
+        """What servers have answered is heard before what clients ask, whoever was ready first."""
+        heard: list[bytes] = []
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        client = Played()
+        transport = EagerClient(
+            f"127.0.0.1:{listener.getsockname()[1]}",
+            client,
+            self.reactor,  # type: ignore[arg-type]
+        )
+        transport.connect()
+        self.addCleanup(lambda: transport.disconnected or transport.connectionLost(_done()))
+        server, _ = listener.accept()
+        self.addCleanup(server.close)
+        while not client.made:
+            self.reactor.doIteration(0)
+        asking, _, peer = self.connect()
+        asking.dataReceived = client.dataReceived = heard.append  # type: ignore[method-assign]
+        peer.send(b"asked")
+        server.send(b"answered")
+        select.select([transport], [], [])
+        self.reactor.doIteration(0)
+        self.assertEqual(heard, [b"answered", b"asked"])
 
     def test_dataBeforeAFailingWrite(self) -> None:
         """What a peer said before it went away is heard, even while we were still sending."""
