@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from twisted.internet.defer import Deferred
@@ -28,11 +27,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
-from hostedge.http.exchange import Exchange, Fields, Successor
+from hostedge.http.calling import Caller, Continuing, Reply, Switching
+from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life_told
+from hostedge.wire.plain_response import Whole, read_whole
 from hostedge.wire.response_head import MAX_FIELDS, examine
 from hostedge.wire.upgrade import Opening, opens
 
@@ -47,53 +48,6 @@ EARLY_HINTS = 103
 
 _USUAL = b"HTTP/1.1 "
 _is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
-
-
-class Reply(Protocol):
-    """Who sent a request hears of its response here."""
-
-    def informed(self, fields: Fields) -> None:
-        """Early hints, before the response begins; `fields` are those that travel on."""
-
-    def response_begins(
-        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
-    ) -> None:
-        """
-        Head and what came of the body with it; `fields` are those that travel on.
-
-        `length` is what the head says, None when it says nothing. `whole`: that was all.
-        """
-
-    def response_data(self, data: bytes, whole: bool) -> None:
-        """More of the body."""
-
-    def upstream_failed(self, cause: str, answered: bool) -> None:
-        """There will be no (more) response; `answered`: at least a byte of it had come."""
-
-
-class Switching(Reply, Protocol):
-    """A reply to a request for an upgrade."""
-
-    def switched(self, fields: Fields, data: bytes) -> None:
-        """The upgrade was granted, by a head with these fields; bytes that came after it."""
-
-
-class Continuing(Successor, Protocol):
-    """A successor that can be told to end."""
-
-    def cut(self, cause: str) -> None:
-        """Everything to this address ends now."""
-
-
-class Caller(Protocol):
-    """Who wants a connection hears of it here."""
-
-    def connected_to(self, connection: UpstreamConnection) -> None: ...
-
-    def connect_failed(self, cause: str) -> None: ...
-
-    def upstream_failed(self, cause: str, answered: bool) -> None:
-        """It was cut before it was made."""
 
 
 class UpstreamConnection(ClientProtocol):
@@ -122,7 +76,7 @@ class UpstreamConnection(ClientProtocol):
         # heads of early hints that nobody has heard of yet
         self._hints: list[Fields] = []
         # of the request that is being served
-        self._to_head = self._sent = False
+        self._to_head = self._sent = self._is_simple = False
         # of its response
         self._fed = self._status = 0
         self._begun = self._head = self._told = self._whole = False
@@ -195,6 +149,7 @@ class UpstreamConnection(ClientProtocol):
         self._reply = reply
         self._limits = limits
         self._to_head = to_head
+        self._is_simple = not to_head and self._opening is None
         self._sent = whole
         self.served += 1
         upstream = self.upstream
@@ -247,6 +202,11 @@ class UpstreamConnection(ClientProtocol):
             self._end(True)
             return
         if not self._begun:
+            if self._is_simple:
+                whole = read_whole(data, self._limits.response_head_size)
+                if whole is not None:
+                    self._take_whole(reply, whole)
+                    return
             self._begun = True
             self._usual = data[:9] == _USUAL
             if not self._usual and data[0] != _USUAL[0]:
@@ -279,6 +239,19 @@ class UpstreamConnection(ClientProtocol):
             self._fed += len(data)
             if self._fed > self._limits.response_head_size or len(self._fields) > MAX_FIELDS:
                 self._fail("bad_response")
+
+    def _take_whole(self, reply: Reply, whole: Whole) -> None:
+        """All of the response is here, and the parser need not see it."""
+        status, fields, data, keep_alive = whole
+        if keep_alive:
+            self.upstream.learn(keep_alive)
+        self._reply = None
+        if self._sent:
+            self.upstream.give(self)
+        else:
+            # as in `_finish`
+            self._end(True)
+        reply.response_begins(status, fields, len(data), data, True)
 
     def on_message_begin(self) -> None:
         if self._whole:

@@ -35,6 +35,11 @@ def _kind(name: bytes) -> int:
 _watched: Memo[bytes, int] = Memo(_kind)
 
 
+def stays(name: bytes) -> bool:
+    """Whether a field does not travel back, whatever it says."""
+    return _watched[name] != 0
+
+
 def examine(fields: Fields, version: str) -> tuple[Fields, int | None, bool, bytes]:
     """
     Give what travels on, the length, whether the end is seen without the connection's, and what
