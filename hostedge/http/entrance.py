@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from hostedge.http.exchange import Exchange, Leaf
+from hostedge.http.known_heads import KnownHeads
 from hostedge.http.wheel import Wheel
 from hostedge.settings import Limits
 
@@ -90,6 +91,7 @@ class Entrance:
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout
         self.narrow = False
         self.draining = False
+        self.known_heads = KnownHeads()
         self.connections: set[Connection] = set()
         self._drained: Deferred[None] | None = None
 

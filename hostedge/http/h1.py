@@ -30,6 +30,7 @@ from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Leaf, Successor
 from hostedge.http.h1_exchange import H1Exchange
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
+from hostedge.http.known_heads import Facts
 from hostedge.http.pace import Pace
 from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.http.wheel import NEVER
@@ -63,6 +64,7 @@ class H1(ClientConnection):
         self._state = IDLE
         self._exchange: H1Exchange | None = None
         self._successor: Successor | None = None
+        self._known = entrance.known_heads
         self._reader = RequestReader(entrance.limits)
         self._events = self._reader.events
         self._held = b""
@@ -81,8 +83,15 @@ class H1(ClientConnection):
         self._meet(self.entrance.idle)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._state >= LINGERING:
-            if self._state == LINGERING:
+        state = self._state
+        if state == IDLE:
+            facts = self._known.get(data)
+            if facts is not None and not self._reader.empty:
+                # the reader need not see what it would only say again
+                self._take_up(facts)
+                return
+        elif state >= LINGERING:
+            if state == LINGERING:
                 self._linger_on(len(data))
             return
         if self._held or len(data) > FEED:
@@ -93,11 +102,12 @@ class H1(ClientConnection):
         if events or self._held:
             if self._exchange is None and len(events) == 2 and not self._held:
                 # nearly always: one request without a body, and nothing else
-                self._begin(events.pop(0))
+                alone = state == IDLE and events[1] is END and self._reader.is_between
+                self._begin(events.pop(0), data if alone else b"")
                 if not events:
                     return
             self._advance()
-        elif self._state == IDLE:
+        elif state == IDLE:
             self._state = HEAD
             self._head_since = monotonic()
             self.deadline = self._wheel.now + self.entrance.limits.header_timeout
@@ -195,7 +205,8 @@ class H1(ClientConnection):
             self._break_off(exchange, cast(str, event))
         return True
 
-    def _begin(self, event: object) -> None:
+    def _begin(self, event: object, data: bytes = b"") -> None:
+        """Deal with a head; `data`: the bytes in which it has come, nothing else among them."""
         # nearly always a head comes at once
         in_pieces = self._state == HEAD
         self._state = BUSY
@@ -203,9 +214,9 @@ class H1(ClientConnection):
         if type(event) is not tuple:
             self._reject(cast(str, event))
             return
-        head = cast(Head, event)
+        head: Head = event
         try:
-            exchange = self._admit(head)
+            exchange = self._admit(head, data)
         except BadRequest as bad:
             self._reject(bad.cause, head, bad.detail)
             return
@@ -225,12 +236,25 @@ class H1(ClientConnection):
             return
         else:
             self._coming = Pace(self._wheel.now, grace=BODY_GRACE)
+        self._pass_on(exchange)
+
+    def _take_up(self, facts: Facts) -> None:
+        """As `_begin`, for a whole request that has come before in the same bytes."""
+        self._state = BUSY
+        self.deadline = self._wheel.now + CHECK
+        self._exchange = exchange = H1Exchange(self, *facts)
+        self._asked += 1
+        self.entrance.counters["http_requests"] += 1
+        self._pass_on(exchange)
+
+    def _pass_on(self, exchange: H1Exchange) -> None:
+        """To whatever answers it."""
         try:
             leaf = ASTERISK if exchange.path == b"*" else self.entrance.router(exchange)
             if type(leaf) is str:
                 self._limits = self.entrance.limits
                 exchange.refuse(leaf)
-            elif self._is_bounded(exchange, cast(Leaf, leaf)):
+            elif self._is_bounded(exchange, leaf):  # type: ignore[arg-type]
                 leaf.answer(exchange)  # type: ignore[union-attr]
             else:
                 self._break_off(exchange, "too_large")
@@ -238,7 +262,7 @@ class H1(ClientConnection):
             self._log.failure("request {id} failed", id=exchange.id)
             exchange.refuse("internal")
 
-    def _admit(self, head: Head) -> H1Exchange:
+    def _admit(self, head: Head, data: bytes) -> H1Exchange:
         """
         Make an exchange of a head.
 
@@ -250,7 +274,8 @@ class H1(ClientConnection):
         method, target, fields, version, keep_alive = head
         host = _hosts[authority]
         target, path, query = read_target(method, target, entrance.scheme, authority)
-        exchange = H1Exchange(self, method, target, path, query, fields, length, host, authority)
+        facts = (method, target, path, query, fields, length, host, authority)
+        exchange = H1Exchange(self, *facts)
         if expects:
             exchange.expects = True
         if limited:
@@ -262,6 +287,8 @@ class H1(ClientConnection):
             exchange.close = True
         if version == "1.0":
             exchange.old = True
+        elif data and keep_alive and length == 0 and not (expects or limited or upgrade):
+            self._known.learn(data, facts)
         return exchange
 
     def _is_bounded(self, exchange: H1Exchange, leaf: Leaf) -> bool:

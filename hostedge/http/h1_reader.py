@@ -98,7 +98,7 @@ class RequestReader:
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._place = _BEFORE
         # bytes of an empty line that have come before a request
-        self._empty = 0
+        self.empty = 0
         # of the head that is coming: what its first line is in, and where; its last bytes
         self._line = self._tail = self._url = b""
         self._at = 0
@@ -114,6 +114,11 @@ class RequestReader:
     def begun(self) -> bool:
         """Whether a part of a request has come that is in no event yet."""
         return self._quiet > 0 or self._place == _HEAD
+
+    @property
+    def is_between(self) -> bool:
+        """Whether nothing has come since a request, not even an empty line."""
+        return self._place == _BEFORE and not self.empty
 
     def feed(self, data: bytes) -> None:
         """Parse a piece."""
@@ -154,7 +159,7 @@ class RequestReader:
         To look for the end of each before it is parsed would cost a fifth more.
         """
         parser = self._parser
-        if parser is None or self._empty:
+        if parser is None or self.empty:
             return False
         before = len(self.events)
         self._hasty = True
@@ -194,7 +199,7 @@ class RequestReader:
     # each gives what is left
 
     def _begin_head(self, data: bytes) -> bytes:
-        if data[0] <= _BLANK or self._empty:
+        if data[0] <= _BLANK or self.empty:
             return self._take_empty(data)
         self._place = _HEAD
         self._line = data
@@ -207,13 +212,13 @@ class RequestReader:
 
     def _take_empty(self, data: bytes) -> bytes:
         """Let one empty line pass before a request: RFC 9112 section 2.2."""
-        if self._empty == 2 and data[0] > _BLANK:
-            self._empty = 0
+        if self.empty == 2 and data[0] > _BLANK:
+            self.empty = 0
             return self._begin_head(data)
-        if data[:1] != _EMPTY[self._empty : self._empty + 1]:
+        if data[:1] != _EMPTY[self.empty : self.empty + 1]:
             self._see(data)
             self._fault("bad_request")
-        self._empty += 1
+        self.empty += 1
         return data[1:]
 
     def _take_head(self, data: bytes) -> bytes:

@@ -1,0 +1,32 @@
+"""
+Heads of requests that have come before: who polls, checks or loads again sends the same bytes.
+
+In:  `http.h1`, when a head was read, checked and found to need no care.
+Out: what was found.
+
+It holds for one entrance: limits and scheme are parts of what a head is judged by.
+"""
+
+from __future__ import annotations
+
+from hostedge.http.exchange import Fields
+
+# so many heads of so many bytes are kept, at most: a megabyte with all that was found in them
+MOST = 256
+LONGEST = 1024
+# begins of what makes a head one client's alone, which would only crowd out what many send
+_OWN = (b"ookie: ", b"uthorization: ")
+
+# method, target, path, query, fields, length, host, authority: as exchanges have them
+Facts = tuple[bytes, bytes, bytes, bytes | None, Fields, int | None, str, bytes]
+
+
+class KnownHeads(dict[bytes, Facts]):
+    """Facts by the bytes of a head that is a whole request; when it is full it starts anew."""
+
+    def learn(self, data: bytes, facts: Facts) -> None:
+        if len(data) > LONGEST or _OWN[0] in data or _OWN[1] in data:
+            return
+        if len(self) >= MOST:
+            self.clear()
+        self[data] = facts
