@@ -27,17 +27,18 @@ from hostedge.wire.networks import Networks
 
 SLOTS = 4096
 _KEY = 32
-# one of connections or requests
-_COUNT = struct.Struct("H")
+# bytes of one count of connections or requests, and what it can be at most
+_COUNT = 2
+_MOST = 0xFFFF
 # how many handshakes have not faded yet, and when that was, in hundredths of a second
 _FADING = struct.Struct("fI")
 _TICK = 0.01
 _TICKS = 1 << 32
 
-# rows of each kind, one for each edge, from this place in the file on
-CONNECTIONS = _KEY
-REQUESTS = CONNECTIONS + PLACES * SLOTS * _COUNT.size
-_HANDSHAKES = REQUESTS + PLACES * SLOTS * _COUNT.size
+# rows of each kind, one for each edge: behind so many counts, and from this byte of the file on
+CONNECTIONS = 0
+REQUESTS = PLACES * SLOTS
+_HANDSHAKES = _KEY + 2 * PLACES * SLOTS * _COUNT
 _SIZE = _HANDSHAKES + PLACES * SLOTS * _FADING.size
 
 # requests in flight of one source that an edge takes in without telling the others, and by which
@@ -52,6 +53,7 @@ class SourceTable:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
+        self._counts = memoryview(memory)[_KEY:_HANDSHAKES].cast("H")
         key = memory[:_KEY]
 
         @lru_cache(maxsize=4096)
@@ -76,33 +78,31 @@ class SourceTable:
 
     def clear(self, place: int) -> None:
         """The edge at this place holds nothing."""
-        for rows, size in (
-            (CONNECTIONS, _COUNT.size),
-            (REQUESTS, _COUNT.size),
-            (_HANDSHAKES, _FADING.size),
+        for start, size in (
+            (_KEY + (CONNECTIONS + place * SLOTS) * _COUNT, SLOTS * _COUNT),
+            (_KEY + (REQUESTS + place * SLOTS) * _COUNT, SLOTS * _COUNT),
+            (_HANDSHAKES + place * SLOTS * _FADING.size, SLOTS * _FADING.size),
         ):
-            start = rows + place * SLOTS * size
-            self._memory[start : start + SLOTS * size] = bytes(SLOTS * size)
+            self._memory[start : start + size] = bytes(size)
 
     # what is there until it ends
 
     def add(self, rows: int, place: int, source: str, count: int) -> None:
         """Change what this edge holds of a source; `rows`: CONNECTIONS or REQUESTS."""
+        counts, start = self._counts, rows + place * SLOTS
         for slot in set(self.slots(source)):
-            at = rows + (place * SLOTS + slot) * _COUNT.size
-            (before,) = _COUNT.unpack_from(self._memory, at)
-            _COUNT.pack_into(self._memory, at, min(max(before + count, 0), 0xFFFF))
+            counts[start + slot] = min(max(counts[start + slot] + count, 0), _MOST)
 
     def most(self, rows: int, source: str, places: Iterable[int]) -> int:
         """What the edges at these places hold of a source at most."""
-        return min(
-            sum(self._held(rows, place, slot) for place in places) for slot in self.slots(source)
-        )
-
-    def _held(self, rows: int, place: int, slot: int) -> int:
-        at = rows + (place * SLOTS + slot) * _COUNT.size
-        held: int = _COUNT.unpack_from(self._memory, at)[0]
-        return held
+        counts = self._counts
+        one, other = self.slots(source)
+        in_one = in_other = 0
+        for place in places:
+            start = rows + place * SLOTS
+            in_one += counts[start + one]
+            in_other += counts[start + other]
+        return min(in_one, in_other)
 
     # what fades
 
