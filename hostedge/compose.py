@@ -245,6 +245,7 @@ def edge(
         EdgeParts,
         Gate,
         accept_plain,
+        make_claim,
         make_pages,
         make_past,
         make_router,
@@ -316,7 +317,9 @@ def edge(
     )
     hosts.subscribe(certificates.changed)
     make_id = RequestIds(seconds).make
-    router = believing(make_router(hosts, sites, requests), trusted, make_id, settings.trust.depth)
+    depth = settings.trust.depth
+    router = believing(make_router(hosts, sites, requests), trusted, make_id, depth)
+    claim = believing(make_claim(hosts, sites), trusted, make_id, depth)
     entrances = {
         scheme: CountedEntrance(
             gate.ended,
@@ -330,6 +333,7 @@ def edge(
             make_id=make_id,
             date=DateLine(seconds).now,
             page=make_pages(hosts),
+            claim=claim,
         )
         for scheme in ("http", "https")
     }

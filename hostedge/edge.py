@@ -91,6 +91,31 @@ def make_router(
     return route
 
 
+def make_claim(hosts: Hosts[HostRoutes], sites: Sites) -> Callable[[Any], Leaf | str]:
+    """
+    Whose a request is that is refused for its head: it counts for that site, which has the page.
+
+    No leaf is looked for, and nothing is counted for its source, as nobody is kept busy by it.
+    """
+    lookup = hosts.lookup
+
+    def claim(exchange: Any) -> str:
+        host, shaken = exchange.host, exchange.server_name
+        routes = lookup(host) if host else None
+        if routes is not None and shaken and shaken != host and not exchange.hops:
+            made_for = lookup(shaken)
+            if made_for is None or made_for.account != routes.account:
+                routes = None
+        if routes is not None:
+            domain = routes.domain
+            exchange.revision = routes.revision
+            exchange.site = site = sites.active.get(domain) or sites.add(domain)
+            site.begun += 1
+        return ""
+
+    return claim
+
+
 def make_pages(hosts: Hosts[HostRoutes]) -> Callable[[str, int], str]:
     """A site's own page for a host and the status of a refusal; empty: it has none."""
 

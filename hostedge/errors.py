@@ -59,6 +59,7 @@ CAUSES: dict[str, Cause] = {
     "precondition": Cause(412, "The file is another one by now.", "http_request_denied"),
     "too_large": Cause(413, "The request's body is too large.", "http_request_error"),
     "long_target": Cause(414, "The request's target is too long.", "http_request_error"),
+    "range": Cause(416, "The file has no such part.", "http_request_error"),
     "expectation": Cause(417, "Only 100-continue can be expected.", "http_request_error"),
     "websocket_version": Cause(426, "Only version 13 of WebSocket is spoken here."),
     "misdirected": Cause(
@@ -76,6 +77,7 @@ CAUSES: dict[str, Cause] = {
     "upgrade": Cause(501, "This transfer coding is not supported.", "http_request_error"),
     "upstream_refused": Cause(502, "The server behind cannot be reached.", "connection_refused"),
     "upstream_died": Cause(502, "The server behind ended early.", "connection_terminated"),
+    "upgrade_failed": Cause(502, "The server behind opened no WebSocket.", "http_upgrade_failed"),
     "bad_response": Cause(502, "The server behind gave no valid answer.", "http_protocol_error"),
     "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached", 5),
     "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached", 5),

@@ -28,6 +28,7 @@ PROXY_ERRORS = {
     "http_request_denied",
     "http_request_error",
     "http_response_timeout",
+    "http_upgrade_failed",
     "proxy_internal_error",
     "proxy_loop_detected",
 }

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields, Part
-from hostedge.http.refusal import make_refusal, no_page
+from hostedge.http.refusal import ALLOW, make_refusal, no_page
 from hostedge.observe.refused import written
 
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
@@ -38,6 +38,10 @@ class Answering(ABC):
     is whole and its receiver knows. `head` waits for the first piece of the answer's body; `left`
     is what is still promised, None when the length is not known.
     """
+
+    # whether it is refused for its head, so that no router has seen it; whether what is kept of it
+    # is as it came
+    turned_away = verbatim = False
 
     # objects of so many attributes would get a dict: 5 % of a request (measured without sockets)
     __slots__ = (
@@ -160,8 +164,13 @@ class Answering(ABC):
     def keep_refusal(self, cause: str, detail: str = "") -> None:
         """Keep the request for whoever asks why it was refused."""
         self.entrance.refusals.keep(
-            cause, self, self.scheme, self.id, self.first_bytes(), self.host, detail
+            cause, self, self.scheme, self.id, self.first_bytes(), self.host, detail, self.verbatim
         )
+
+    def turn_away(self, cause: str, detail: str = "") -> None:
+        """Refuse it for its head: nobody but the node answers, but as one of its site."""
+        self.entrance.claim(self)
+        self.refuse(cause, None, detail, [(b"Allow", ALLOW)] if cause == "method" else None)
 
     def first_bytes(self) -> bytes:
         """How the request begins."""

@@ -73,6 +73,7 @@ class Entrance:
         make_id: Callable[[], str],
         date: Callable[[], bytes],
         page: Callable[[str, int], str] = lambda host, status: "",
+        claim: Callable[[Any], object] = lambda exchange: None,
     ) -> None:
         self.scheme = scheme
         self.router = router
@@ -86,6 +87,8 @@ class Entrance:
         self.date = date
         # a site's own page for a refusal, by host and status; empty: it has none
         self.page = page
+        # finds out for a request that is not routed whose it is
+        self.claim = claim
         # what a connection may have, less while the edge is hard pressed: `http.burden`.
         # Seconds of idleness; whether HTTP/2 has half the streams and small windows
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout

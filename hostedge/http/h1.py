@@ -28,15 +28,14 @@ from hostedge.http.asterisk import ASTERISK
 from hostedge.http.client import BODY_GRACE, BODY_WINDOW, CHECK, ClientConnection
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Leaf, Successor
-from hostedge.http.h1_exchange import H1Exchange
+from hostedge.http.h1_exchange import H1Exchange, H1TurnedAway
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
 from hostedge.http.known_heads import Facts
 from hostedge.http.pace import Pace
-from hostedge.http.refusal import ALLOW, make_refusal, phrase
 from hostedge.http.wheel import NEVER
 from hostedge.memo import Memo
 from hostedge.net.eager import EagerConnection
-from hostedge.observe.refused import written
+from hostedge.wire.broken_head import read_broken, read_refused
 from hostedge.wire.fields import is_plain
 from hostedge.wire.host import request_host
 
@@ -148,7 +147,7 @@ class H1(ClientConnection):
             self._leave()
             self.transport.loseConnection()
         elif self._state == HEAD:
-            self._reject("header_timeout")
+            self._reject("header_timeout", in_pieces=True)
         elif self._state == BUSY:
             self._check_body()
         elif self._state == LINGERING:
@@ -212,13 +211,13 @@ class H1(ClientConnection):
         self._state = BUSY
         self.deadline = self._wheel.now + CHECK
         if type(event) is not tuple:
-            self._reject(cast(str, event))
+            self._reject(cast(str, event), in_pieces=in_pieces)
             return
         head: Head = event
         try:
             exchange = self._admit(head, data)
         except BadRequest as bad:
-            self._reject(bad.cause, head, bad.detail)
+            self._reject(bad.cause, head, bad.detail, in_pieces)
             return
         if in_pieces:
             exchange.spend("header", monotonic() - self._head_since)
@@ -308,11 +307,6 @@ class H1(ClientConnection):
 
     def _break_off(self, exchange: H1Exchange, cause: str) -> None:
         """The rest of this request will not be read: refuse it, or end what is being answered."""
-        if exchange.begun:
-            self.entrance.counters[f"refused_{cause}"] += 1
-            exchange.keep_refusal(cause)
-            exchange.abort()
-            return
         receiver, exchange.receiver = exchange.receiver, None
         exchange.close = True
         if receiver is not None:
@@ -427,27 +421,19 @@ class H1(ClientConnection):
         """What has come where a request is not valid."""
         return self._reader.seen
 
-    def _reject(self, cause: str, head: Head | None = None, detail: str = "") -> None:
-        """Answer what never became an exchange, and end."""
-        self.entrance.counters[f"refused_{cause}"] += 1
-        method, accept = b"GET", []
+    def _reject(
+        self, cause: str, head: Head | None = None, detail: str = "", in_pieces: bool = False
+    ) -> None:
+        """Answer what is not routed, and end."""
         if head is None:
-            error_id = self.keep_refusal(cause, self._reader.seen, detail, True)
+            seen = self._reader.seen
+            exchange = H1TurnedAway(self, read_broken(seen), seen)
         else:
-            method, target, asked, version, _ = head
-            accept = [value for name, value in asked if name.lower() == b"accept"]
-            first_line = b"%b %b HTTP/%b" % (method, target, version.encode())
-            error_id = self.keep_refusal(cause, written(first_line, asked), detail)
-        status, fields, body = make_refusal(cause, accept, error_id)
-        if cause == "method":
-            fields.append((b"Allow", ALLOW))
-        lines = b"".join(b"%b: %b\r\n" % item for item in fields)
-        self.put(
-            b"HTTP/1.1 %d %b\r\n%bDate: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-            % (status, phrase(status).encode(), lines, self.entrance.date(), len(body),
-               b"" if method == b"HEAD" else body)
-        )  # fmt: skip
-        self._linger()
+            method, target, fields, version, _ = head
+            exchange = H1TurnedAway(self, read_refused(method, target, version, fields, cause))
+        if in_pieces:
+            exchange.spend("header", exchange.started - self._head_since)
+        exchange.turn_away(cause, detail)
 
     def _linger(self) -> None:
         """

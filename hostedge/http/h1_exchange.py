@@ -15,6 +15,8 @@ from hostedge.http.answering import Answering
 from hostedge.http.exchange import Fields, Producer, Successor
 from hostedge.http.refusal import phrase
 from hostedge.memo import Memo
+from hostedge.observe.refused import written
+from hostedge.wire.broken_head import Readable
 
 if TYPE_CHECKING:
     from hostedge.http.h1 import H1
@@ -221,3 +223,31 @@ class H1Exchange(Answering):
             self.producing = False
             self.connection.transport.unregisterProducer()
         self.entrance.record(self)
+
+
+class H1TurnedAway(H1Exchange):
+    """
+    A request that is refused for its head, with as much of it as could be read; of one without a
+    method nothing could.
+    """
+
+    turned_away = True
+
+    __slots__ = ("version", "raw", "verbatim")
+
+    def __init__(self, connection: H1, read: Readable, raw: bytes = b"") -> None:
+        """`raw`: as it came, where it is not valid as far as fields can be told apart."""
+        method, target, version, fields, host = read
+        super().__init__(connection, method, target, target, None, fields, None, host, b"")
+        self.version = version
+        self.raw = raw
+        self.verbatim = bool(raw) or not method
+        self.old = version == b"1.0"
+        # what follows could be taken for the next one
+        self.close = True
+
+    def first_bytes(self) -> bytes:
+        if self.verbatim:
+            return self.raw
+        first_line = b"%b %b HTTP/%b" % (self.method, self.target, self.version)
+        return written(first_line, self.fields)

@@ -339,6 +339,8 @@ class RequestReader:
         if self._spanned or len(self._line) > self._small:
             self._spanned = False
             if _is_large(fields, self._limits):
+                if not self.seen:
+                    self._see(self._line[self._at :])
                 self._fault("large_head")
                 return
         self.events.append((method, url, fields, version, parser.should_keep_alive()))

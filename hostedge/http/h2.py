@@ -38,16 +38,14 @@ from hostedge.http.client import (
 from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Fields, Leaf
 from hostedge.http.h2_engine import CONNECTION_WINDOW, FIRST_WINDOW, Engine, Terms
-from hostedge.http.h2_exchange import H2Exchange
+from hostedge.http.h2_exchange import H2Exchange, H2TurnedAway
 from hostedge.http.h2_head import Malformed, is_trailer, read_request
 from hostedge.http.h2_outflow import MOST_WAITING, Stream
 from hostedge.http.h2_tunnel import Tunnel
 from hostedge.http.pace import Pace
-from hostedge.http.refusal import ALLOW, make_refusal
 from hostedge.observe.refused import written
 from hostedge.settings import Limits
 from hostedge.wire.h2_frame import CANCEL, ENHANCE_YOUR_CALM, PROTOCOL_ERROR
-from hostedge.wire.header_block import make_block
 
 # seconds in which a client should have heard the first half of a goodbye
 GOODBYE = 1.0
@@ -168,18 +166,23 @@ class H2(ClientConnection):
             self.keep_refusal("h2_malformed", written(b"", fields), bad.detail)
             self._fault(stream)
         except BadRequest as bad:
-            self._reject(stream, bad, fields)
+            refused = H2TurnedAway(self, stream, fields, bad.cause)
+            self._tell_head(refused)
+            refused.turn_away(bad.cause, bad.detail)
         else:
             exchange = H2Exchange(self, stream, request)
-            if self._head_since:
-                # the first head of what has come now; the others came at once
-                exchange.spend("header", monotonic() - self._head_since)
-                self._head_since = 0.0
+            self._tell_head(exchange)
             stream.exchange = exchange
             entrance.counters["http_requests"] += 1
             if request.odd:
                 entrance.counters["fields_dropped"] += request.odd
             self._arrived.append(exchange)
+
+    def _tell_head(self, exchange: H2Exchange) -> None:
+        if self._head_since:
+            # the first head of what has come now; the others came at once
+            exchange.spend("header", monotonic() - self._head_since)
+            self._head_since = 0.0
 
     def body(self, stream: Stream, data: bytes, last: bool) -> None:
         exchange = cast("H2Exchange | None", stream.exchange)
@@ -291,31 +294,8 @@ class H2(ClientConnection):
         self.entrance.counters["h2_malformed"] += 1
         self.engine.fault(stream, PROTOCOL_ERROR)
 
-    def _reject(self, stream: Stream, bad: BadRequest, asked: Fields) -> None:
-        """Answer what never became an exchange."""
-        cause = bad.cause
-        self.entrance.counters[f"refused_{cause}"] += 1
-        error_id = self.keep_refusal(cause, written(b"", asked), bad.detail)
-        accept = [value for name, value in asked if name == b"accept"]
-        status, fields, body = make_refusal(cause, accept, error_id)
-        if cause == "method":
-            fields.append((b"allow", ALLOW))
-        fields.append((b"date", self.entrance.date()))
-        fields.append((b"content-length", b"%d" % len(body)))
-        stream.answering = True
-        if (b":method", b"HEAD") in asked:
-            body = b""
-        self.engine.answer(stream, make_block(status, fields), not body)
-        if body:
-            self.engine.send(stream, body, True)
-
     def _cut_off(self, exchange: H2Exchange, cause: str) -> None:
         """The rest of this request will not be read: refuse it, or end what is being answered."""
-        if exchange.begun:
-            self.entrance.counters[f"refused_{cause}"] += 1
-            exchange.keep_refusal(cause)
-            exchange.abort()
-            return
         receiver, exchange.receiver = exchange.receiver, None
         if exchange in self._arrived:
             self._arrived.remove(exchange)

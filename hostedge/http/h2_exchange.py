@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hostedge.http.answering import CLIENT_GONE, Answering
 from hostedge.http.exchange import Fields, Producer, Successor
-from hostedge.http.h2_head import Request
+from hostedge.http.h2_head import Request, read_facts
 from hostedge.http.h2_outflow import CROWDED, Stream
 from hostedge.http.h2_tunnel import PIECE, Tunnel
 from hostedge.http.pace import Pace
 from hostedge.http.wheel import NEVER
+from hostedge.observe.refused import written
 from hostedge.wire.h2_frame import INTERNAL_ERROR
 from hostedge.wire.header_block import make_block
 
@@ -153,9 +154,6 @@ class H2Exchange(Answering):
             return
         assert not self.begun, "an answer begins once"  # noqa: S101
         self.begun = True
-        if self.upgrade and status < 300:
-            # it would open what nobody has granted: RFC 8441 section 5
-            status = 502
         self.status = status
         if status in _WITHOUT_BODY:
             self.bodyless = True
@@ -278,3 +276,18 @@ class H2Exchange(Answering):
         if self.began:
             self.spend("answer", now - self.began)
         self.entrance.record(self)
+
+
+class H2TurnedAway(H2Exchange):
+    """A request that is refused for its head, with as much of it as could be read."""
+
+    turned_away = True
+
+    __slots__ = ("asked",)
+
+    def __init__(self, connection: H2, stream: Stream, asked: Fields, cause: str) -> None:
+        super().__init__(connection, stream, read_facts(asked, cause))
+        self.asked = asked
+
+    def first_bytes(self) -> bytes:
+        return written(b"", self.asked)

@@ -16,6 +16,7 @@ from hostedge.http.exchange import Fields
 from hostedge.http.h1_reader import read_target
 from hostedge.memo import Memo
 from hostedge.settings import Limits
+from hostedge.wire.broken_head import read_refused
 from hostedge.wire.fields import goes_in_circles, is_plain, is_token
 from hostedge.wire.host import request_host, split_authority
 from hostedge.wire.upgrade import asks_by_connect
@@ -47,6 +48,7 @@ _WATCHED = {
 _DIGITS = re.compile(rb"[0-9]{1,18}").fullmatch
 _is_bad_value = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _USUAL = Limits()
+MAX_METHOD = 32  # bytes of a method that is not known, for the log
 _PORTS = {b"http": 80, b"https": 443}
 
 
@@ -142,6 +144,24 @@ def read_request(
         raise BadRequest("expectation")
     facts = (method, target, path, query, host, authority, fields, length)
     return Request(*facts, bool(expectation) and length != 0, upgrade, odd)
+
+
+def read_facts(block: Fields, cause: str) -> Request:
+    """What can be told of a head that `read_request` has refused for this cause."""
+    pseudo: dict[bytes, bytes] = {}
+    fields: Fields = []
+    for name, value in block:
+        if name[:1] == b":":
+            pseudo.setdefault(name, value)
+        else:
+            fields.append((name, value))
+    # a longer one is none, and is kept in `refused`
+    method = pseudo.get(b":method", b"")[:MAX_METHOD]
+    authority = pseudo.get(b":authority", b"")
+    target = pseudo.get(b":path", authority)
+    named = [(b"host", authority)] if authority else fields
+    host = read_refused(method, target, "", named, cause).host
+    return Request(method, target, target, None, host, authority, fields, None, False, "")
 
 
 def _read_pseudo(block: Fields) -> dict[bytes, bytes]:

@@ -259,7 +259,7 @@ class StaticLeaf:
             self._send_parts(exchange, found, 200, fields, [Part(0, found.size)])
         elif not spans:
             found.file.close()
-            exchange.respond(416, [(b"Content-Range", b"bytes */%d" % found.size)], b"")
+            exchange.refuse("range", fields=[(b"Content-Range", b"bytes */%d" % found.size)])
         else:
             self._send_spans(exchange, found, fields, spans)
 

@@ -33,9 +33,9 @@ from hostedge.memo import Memo
 from hostedge.observe.ending import WHOLE, ending
 
 FLUSH_EVERY = 0.2
-# who asks for names that nobody has, or for more than he may, could fill a disk with it: of each of
-# these one a second is written, with how many were not. All are counted, and the last are kept by
-# `observe.refused`
+# who asks for names that nobody has, or for more than he may, could fill a disk with it, as could
+# who sends heads that are refused as such: of each cause of these one a second is written, with how
+# many were not. All are counted, and the last are kept by `observe.refused`
 SAMPLED = frozenset(("unknown_host", "misdirected", "source_busy", "rate_limited"))
 SAMPLE_EVERY = 1.0
 FLUSH_SIZE = 65536
@@ -76,6 +76,8 @@ class Answered(Protocol):
     whole: bool
     # lines of the head that continue a trace; empty: it has begun here, with the id
     trace: bytes
+    # whether it was refused for its head; without a method, that was not to be read
+    turned_away: bool
 
 
 def format_line(answered: Answered, moment: float, omitted: int = 0) -> str:
@@ -131,7 +133,7 @@ def _about(facts: tuple[str, str, bytes, str, str, int, int, str]) -> str:
 
 # what is the same for many requests is written once
 _lasting: Memo[tuple[str, str, bytes, str, str, int, int, str], str] = Memo(_about)
-_methods: Memo[bytes, str] = Memo(lambda method: method.decode("ascii", "replace"))
+_methods: Memo[bytes, str] = Memo(lambda method: quoted(method))
 _seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
 
 
@@ -181,7 +183,10 @@ class AccessLog:
     def record(self, answered: Answered) -> None:
         """Note an exchange that has ended."""
         now, omitted, cause = self._seconds(), 0, answered.cause
-        if cause in SAMPLED:
+        if cause and (answered.turned_away or cause in SAMPLED):
+            if not answered.method:
+                # there is no line to be had of what is not HTTP
+                return
             then, omitted = self._sampled.get(cause, (-SAMPLE_EVERY, 0))
             if 0 <= now - then < SAMPLE_EVERY:
                 self._sampled[cause] = then, omitted + 1

@@ -27,7 +27,7 @@ _OF_CAUSE = {
         ("bad_request", "bad_host", "bad_path", "websocket_handshake", "websocket_version")
         + ("forbidden", "not_found", "unknown_host", "no_mapping", "method", "precondition")
         + ("too_large", "long_target", "expectation", "large_head", "upgrade", "version", "loop")
-        + ("protocol", "misdirected", "rate_limited"),
+        + ("protocol", "misdirected", "rate_limited", "range"),
         "PR",
     ),
     **dict.fromkeys(("header_timeout", "body_timeout"), "cR"),
@@ -48,6 +48,7 @@ _OF_CAUSE = {
     "response_timeout": "s?",
     "upstream_died": "S?",
     "bad_response": "PH",
+    "upgrade_failed": "SH",
     # of WebSockets
     "client_broke": "CU",
     "app_broke": "SU",

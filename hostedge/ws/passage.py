@@ -9,7 +9,7 @@ Spec: RFC 6455 sections 4.1 and 4.2, RFC 7692 section 5.
     asks in a way that is not valid   ->   400, or 426 for another version
     asks for a WebSocket              ->   a place, a connection of its own, our own handshake
     app answers with a valid 101      <-   101 to the client; frames from now on
-    app answers with something else   <-   the client gets that answer
+    app answers with something else   <-   the client gets that answer; by HTTP/2 no 2xx
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from hostedge.wire.upgrade import WEBSOCKET, Opening, accept_for, key_of, protoc
 from hostedge.ws.bridge import Bridge, Bridges
 from hostedge.ws.shaken import OFFER, Shaken
 
+SUCCESS_ENDS = 300
 RETRY = 5.0  # seconds after which a client that found no room may come again
 
 # each side's own: RFC 6455 section 4.1
@@ -118,6 +119,17 @@ class UpgradePassage(StreamPassage):
         opening = Opening(key, protocols_of(exchange.fields))
         request = b"%b%b\r\n" % (head[:-2], b"".join(lines))
         connection.ask(request, opening, self, self.relay.limits)
+
+    def response_begins(
+        self, status: int, fields: Fields, length: int | None, data: bytes, whole: bool
+    ) -> None:
+        exchange = self.exchange
+        if status < SUCCESS_ENDS and exchange.protocol == "HTTP/2":
+            # it would open what nobody has granted: RFC 8441 section 5
+            exchange.first_byte = monotonic() - self.sent_at
+            self._break_off("upgrade_failed")
+        else:
+            super().response_begins(status, fields, length, data, whole)
 
     def switched(self, fields: Fields, data: bytes) -> None:
         """From the connection: the app has granted it."""

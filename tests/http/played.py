@@ -27,7 +27,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from hostedge.edge import EdgeParts, accept_plain, make_pages, make_router
+from hostedge.edge import EdgeParts, accept_plain, make_claim, make_pages, make_router
+from hostedge.http.answering import CLIENT_GONE
 from hostedge.http.backends import Backends
 from hostedge.http.entrance import Entrance
 from hostedge.http.h1 import H1
@@ -92,6 +93,8 @@ class Outcome:
     port: int
     answer: bytes
     counters: dict[str, int]
+    # the status of each line of the log but of those whom nobody waited for, and the causes
+    logged: list[str]
 
 
 class OneSite:
@@ -281,7 +284,8 @@ class World:
         # deadlines before a connection is anybody's are by the system's clock
         network.rightNow = monotonic()
         self.counters = counters = make_counters()
-        self.lines: list[str] = []
+        # of all that have ended, also of what is not HTTP and gets none
+        self.lines: list[dict[str, Any]] = []
         limits = place.settings.limits
         trusted = parse_networks(case.trusted)
         wheel = Wheel(network, network.seconds)
@@ -313,6 +317,7 @@ class World:
             make_id=make_id,
             date=lambda: DATE,
             page=make_pages(hosts),
+            claim=believing(make_claim(hosts, sites), trusted, make_id),
         )
         self.unsent = b""
         self._accepted = 0
@@ -329,7 +334,7 @@ class World:
         line = format_line(ended, 0.0)
         # one line of JSON, whatever was asked
         assert line.count("\n") == 1 and line.isascii(), line
-        json.loads(line)
+        self.lines.append(json.loads(line))
 
     # what happens
 
@@ -438,6 +443,11 @@ class World:
             counters={
                 name: count for name, count in self.counters.items() if count and name not in USUAL
             },
+            logged=[
+                f"{each['status']} {each.get('cause', '')}"
+                for each in self.lines
+                if each["status"] != CLIENT_GONE
+            ],
         )
 
     def _state(self, text: bytes) -> list[str]:

@@ -79,3 +79,49 @@ class AnsweringTests(SynchronousTestCase):
             exchange.begin(200, [], None)
             exchange.lose_client()
             self.assertEqual((scene.recorded[0].status, scene.recorded[0].whole), (200, False))
+
+    def test_turnedAway(self) -> None:
+        """
+        Who is refused for the head has one line that says what was asked for, and where the host is
+        somebody's his page; no router has seen it.
+        """
+
+        def claim(exchange: Answering) -> None:
+            self.assertEqual(exchange.client, "192.168.1.1")
+            exchange.revision = 7
+
+        first, second = Scene(self.fail), H2Scene(self.fail)
+        for scene in (first, second):
+            scene.entrance.claim = claim
+            scene.entrance.page = lambda host, status: f"<p>{host} {{{{status}}}}"
+        client = first.connect()[1]
+        client.protocol.dataReceived(POST.replace(b"POST / ", b"TRACE /a?b "))
+        self.assertIn(b"\r\nAllow: GET, ", client.value())
+        self.assertTrue(client.value().endswith(b"\r\n\r\n<p>a.test 405"), client.value())
+        protocol, client, heard = second.meet()
+        protocol.dataReceived(request(1, "TRACE", "/a?b", ("accept", "text/html")))
+        second.hear(client, heard)
+        self.assertEqual(heard.bodies[1], b"<p>a.test 405")
+        self.assertIn(b"allow", dict(heard.fields[1]))
+        for scene in (first, second):
+            (line,) = scene.recorded
+            self.assertEqual((line.method, line.target, line.host), (b"TRACE", b"/a?b", "a.test"))
+            self.assertEqual((line.status, line.cause, line.whole), (405, "method", True))
+            self.assertEqual((line.revision, line.sent), (7, 13))
+            self.assertIs(line.turned_away, True)
+            self.assertEqual(scene.counters["refused_method"], 1)
+            self.assertEqual(scene.counters["http_requests"], 0)
+            (kept,) = scene.refusals.newest()
+            self.assertEqual((kept.cause, kept.host, kept.verbatim), ("method", "a.test", False))
+
+    def test_notARequest(self) -> None:
+        """What has no line that can be read is kept as it came, and has no method for the log."""
+        scene = Scene(self.fail)
+        for number, raw in enumerate(
+            (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nHost a\r\n")
+        ):
+            scene.connect()[0].dataReceived(raw)
+            line = scene.recorded[number]
+            self.assertEqual((line.method, line.status), ((b"", b"GET")[number], 400))
+            kept = next(scene.refusals.newest())
+            self.assertEqual((kept.request, kept.verbatim), (raw, True))

@@ -34,6 +34,7 @@ PATIENCE = 5.0
 WAIT = 0.001
 
 _RELAYED = re.compile(r"200 ([A-Z]+ \S+ \d+)(?: close)?")
+_FINAL = re.compile(r"(?:[2-5]\d\d|101)(?: |$)")
 _TO_HEAD = re.compile(r"\d+ length ")
 
 
@@ -139,6 +140,9 @@ def misfit(wanted: Wanted, got: Outcome, buffer: str, way: str) -> list[object]:
     ):
         if mine is not None and mine != its:
             return [name, mine, its]
+    wrong = unlogged(got)
+    if wrong:
+        return ["logged", *wrong]
     for name, lines in wanted.arrived.items():
         without = [line for line in lines if not line.endswith(" cut off")]
         possible = [lines]
@@ -149,6 +153,19 @@ def misfit(wanted: Wanted, got: Outcome, buffer: str, way: str) -> list[object]:
             possible = [lines, without]
         if got.arrived[name] not in possible:
             return [name, lines, got.arrived[name]]
+    return []
+
+
+def unlogged(got: Outcome) -> list[object]:
+    """Answers and lines of the log, where there is not one of these for each of those."""
+    answers = [f"{line} ".split(" ")[:2] for line in got.answers if _FINAL.match(line)]
+    logged = [line.split(" ") for line in got.logged]
+    if [status for status, _ in answers] != [status for status, _ in logged]:
+        # the line of a WebSocket comes when it is closed
+        return [] if answers[-1:] and answers[-1][0] == "101" else [answers, logged]
+    for (status, said), (_, cause) in zip(answers, logged, strict=True):
+        if cause_of(f"{status} {said}") not in ("", cause):
+            return [answers, logged]
     return []
 
 

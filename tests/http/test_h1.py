@@ -249,6 +249,10 @@ class TimeTests(SynchronousTestCase):
                 protocol.dataReceived(b"x")
             self.assertEqual(client.aborted, answered)
             self.assertEqual(client.value()[:12], b"HTTP/1.1 200" if answered else b"HTTP/1.1 504")
+            line = self.scene.recorded[-1]
+            self.assertEqual((line.cause, line.whole), ("request_timeout", not answered))  # type: ignore[attr-defined]
+            # also whoever was answering
+            self.assertEqual(self.leaf.heard[-1], "gone")
         self.assertEqual(self.scene.counters["refused_request_timeout"], 3)
 
     def test_requestsInTime(self) -> None:

@@ -61,6 +61,10 @@ class CaseTests(SynchronousTestCase):
             protocol.dataReceived(piece)
         scene.hear(client, heard)
         self.assertEqual(client.ended, bool(heard.goodbyes))
+        # a line for each answer, also to what is refused for its head
+        statuses = [each[-1] for each in heard.statuses.values() if each[-1] >= 200]
+        logged = [each for each in scene.recorded if each.begun]  # type: ignore[attr-defined]
+        self.assertEqual(sorted(each.status for each in logged), sorted(statuses))  # type: ignore[attr-defined]
         counters = scene.changed_counters()
         del counters["http_connections"], counters["h2_connections"]
         return heard.words(), counters, router.reached

@@ -230,7 +230,18 @@ class TunnelTests(SynchronousTestCase):
         accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage")
         self.stage.turn()
         self.client.tell()
-        self.assertEqual(self.client.heard.statuses, {1: [502]})
+        self.assertEqual(self.client.heard.words(), ["1 502 upgrade_failed", "1 reset NO_ERROR"])
+        (logged,) = self.stage.recorded
+        self.assertEqual((logged.cause, logged.upstream != ""), ("upgrade_failed", True))
+        self.assertGreater(logged.first_byte, 0)
+        # what else it has to say is nobody's
+        self.client.open(3)
+        accepted = self.stage.app.accept()
+        accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\npa")
+        self.stage.turn()
+        self.client.tell()
+        self.assertEqual(self.client.heard.statuses[3], [502])
+        self.assertEqual(self.stage.backend.places.taken, 0)
 
     def test_early(self) -> None:
         """What the client sends before it has the answer waits for it."""

@@ -57,6 +57,7 @@ class Ended:
     complete: bool = True
     whole: bool = True
     trace: bytes = b""
+    turned_away: bool = False
 
 
 class LineTests(SynchronousTestCase):
@@ -248,6 +249,35 @@ class AccessLogTests(SynchronousTestCase):
         )
         self.assertEqual([line.get("omitted", 0) for line in lines], [0] * (len(lines) - 1) + [999])
         self.assertEqual(self.counters["access_log_omitted"], 999 * len(SAMPLED))
+
+    def test_headsThatAreRefused(self) -> None:
+        """
+        Heads that are refused as such are sampled like that, by their cause; the same cause of a
+        request that got further has all its lines. What has no request line has none here.
+        """
+        refused = Ended(status=400, cause="bad_path", turned_away=True)
+        for _ in range(10):
+            self.log.record(refused)
+            self.log.record(evolve(refused, cause="method"))
+            self.log.record(evolve(refused, method=b"", cause="bad_request"))
+        for _ in range(2):
+            self.log.record(evolve(refused, turned_away=False))
+        self.clock.advance(SAMPLE_EVERY)
+        self.log.record(refused)
+        self.log.flush()
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        self.assertEqual(
+            [(line["cause"], line.get("omitted", 0)) for line in lines],
+            [("bad_path", 0), ("method", 0), *[("bad_path", 0)] * 2, ("bad_path", 9)],
+        )
+        self.assertEqual(self.counters["access_log_omitted"], 18)
+
+    @given(st.binary(min_size=1, max_size=40))
+    def test_anyMethod(self, method: bytes) -> None:
+        """A method that nobody knows is told as one string of valid JSON."""
+        line = format_line(Ended(method=method, turned_away=True), 0.0)
+        self.assertEqual(json.loads(line)["method"].encode("latin-1"), method)
+        self.assertEqual(line.count("\n"), 1)
 
     def test_clockThatIsSetBack(self) -> None:
         """A clock that goes back silences nobody."""

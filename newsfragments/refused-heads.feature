@@ -1,0 +1,1 @@
+Every answered request has one line in the access log, also where its head was refused (bad path, method, sizes, too slow), with method, path and host as far as they could be read; such answers have the error page of the site that is asked for. Floods of them are bounded to one line a second for each cause.
