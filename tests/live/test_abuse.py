@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.errors import CAUSES
 from hostedge.net.identity import process_started
 from tests.live.node import ROOT, Node, wait_for
 from tests.live.test_node import COUNTED, hello_site
@@ -82,7 +83,8 @@ class AbuseTests(SynchronousTestCase):
 
     def test_malformedRequests(self) -> None:
         """
-        Malformed requests are answered 4xx or 505 and counted; no log has a line about them.
+        Malformed requests are answered 4xx or 505 and counted; each has its line of the access log or
+        is counted there, but for what has no request line, and no other log has a word of them.
         """
         before = self.logged("edge.log")
         for request in MALFORMED:
@@ -98,7 +100,34 @@ class AbuseTests(SynchronousTestCase):
         )
         self.assertEqual(refused, len(MALFORMED))
         self.assertEqual(self.logged("edge.log"), before)
-        self.assertEqual(self.node.access_log(), [])
+
+        def lines() -> int:
+            return len(self.node.access_log()) + self.counted("access_log_omitted")
+
+        wait_for("all is written", lambda: lines() == len(MALFORMED) - 1)
+        for line in self.node.access_log():
+            self.assertIn(line["cause"], CAUSES)
+            self.assertEqual(line["status"], CAUSES[line["cause"]].status)
+            self.assertEqual((line["state"], line["attempts"]), ("PR", 0))
+
+    def test_pageOfTheSite(self) -> None:
+        """What is refused for its head has the site's page, and wakes no app."""
+        site = hello_site()
+        site["domains"][0]["errors"] = [{"status": "4xx", "page": "<p>ours {{status}}"}]
+        self.node.write("one/hello.py", COUNTED)
+        self.node.apply(site)
+        for asked in (
+            b"TRACE / HTTP/1.1\r\n%b",
+            b"GET /.. HTTP/1.1\r\n%b",
+            b"GET / HTTP/1.1\r\n%bbad\r\n",
+        ):
+            with self.node.connect() as client:
+                client.sendall(asked % (HOST + b"Accept: text/html\r\n") + b"\r\n")
+                answer = b"".join(iter(lambda c=client: c.recv(65536), b""))
+            self.assertRegex(answer, rb"\r\n\r\n<p>ours 40[05]$")
+        self.assertFalse((self.node.home("one") / "starts").exists())
+        wait_for("the lines", lambda: len(self.node.access_log()) == 3)
+        self.assertEqual({line["host"] for line in self.node.access_log()}, {"one.localhost"})
 
     def test_halfAHello(self) -> None:
         """
