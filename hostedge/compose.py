@@ -334,6 +334,7 @@ def edge(
             date=DateLine(seconds).now,
             page=make_pages(hosts),
             claim=claim,
+            h2_answers=tally.h2,
         )
         for scheme in ("http", "https")
     }

@@ -217,6 +217,8 @@ class Draining(Protocol):
     @property
     def in_flight(self) -> int: ...
 
+    def stages(self) -> Counter[str]: ...
+
     def drain(self) -> Deferred[None]: ...
 
     def end(self) -> None: ...
@@ -386,6 +388,7 @@ class Edge(Service):
         """What this edge is doing."""
         return {
             "connections": self._share.connections,
+            "stages": self._stages(),
             "in_flight": sum(each.in_flight for each in self._entrances),
             "uptime": self._reactor.seconds() - self._since,
             "revision": self._hosts.revision,
@@ -394,6 +397,13 @@ class Edge(Service):
             **self._tally.report(),
             "counters": {name: count for name, count in self._counters.items() if count},
         }
+
+    def _stages(self) -> dict[str, int]:
+        """Connections by where they stand; `handshake`: they speak no protocol yet."""
+        stages: Counter[str] = Counter()
+        for entrance in self._entrances:
+            stages += entrance.stages()
+        return {"handshake": self._share.connections - stages.total(), **stages}
 
     def refused(self, before: int, cause: str, site: str, id: str) -> bytes:
         """A page of what was refused, as `observe.refused.Refusals` gives it."""

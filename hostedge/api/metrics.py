@@ -23,15 +23,15 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from hostedge.api import counter_series
 from hostedge.api.parts import Node
 from hostedge.api.site_series import SiteSeries
 from hostedge.balance.pressure import Step
-from hostedge.observe.counters import NAMES
+from hostedge.http.entrance import STAGES
 from hostedge.observe.sites import BOUNDS
 
 _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 _GAUGES = {
-    "connections": "connections of clients, of every protocol",
     "in_flight": "requests that are being answered",
     "uptime_seconds": "since the edge began",
     "store_revision": "the newest revision of the route store that is in force",
@@ -92,7 +92,8 @@ class _Collector:
         yield living
         yield from _gauges(edges)
         yield from _answers(edges)
-        yield from _counters(edges)
+        yield _connections(edges)
+        yield from counter_series.families(edges)
         yield from self._of_sites
 
 
@@ -112,9 +113,23 @@ def _gauge(edge: dict[str, Any], name: str) -> float:
     return float(edge[_KEYS.get(name, name)])
 
 
+def _connections(edges: list[dict[str, Any]]) -> Metric:
+    family = GaugeMetricFamily(
+        "hostedge_connections",
+        "connections of clients by where they stand: the handshake is of TLS or of a proxy before",
+        labels=["edge", "state"],
+    )
+    for edge in edges:
+        for stage in ("handshake", *STAGES, "dns"):
+            family.add_metric([str(edge["index"]), stage], edge["stages"].get(stage, 0))
+    return family
+
+
 def _answers(edges: list[dict[str, Any]]) -> Iterator[Metric]:
     answers = CounterMetricFamily(
-        "hostedge_answers", "answers by the class of their status", labels=["edge", "class"]
+        "hostedge_requests",
+        "requests that were answered, by protocol and the class of the status",
+        labels=["edge", "protocol", "class"],
     )
     sent = CounterMetricFamily(
         "hostedge_answered_bytes", "bytes of the bodies of answers", labels=["edge"]
@@ -124,19 +139,22 @@ def _answers(edges: list[dict[str, Any]]) -> Iterator[Metric]:
         "from the end of a request's head to the end of its answer",
         labels=["edge"],
     )
+    phases = HistogramMetricFamily(
+        "hostedge_phase_seconds",
+        "what requests have spent their time on, of each those that did, as in the access log",
+        labels=["edge", "phase"],
+    )
     for edge in edges:
         index = str(edge["index"])
-        for kind, count in edge["statuses"].items():
-            answers.add_metric([index, kind], count)
+        for protocol, counts in edge["protocols"].items():
+            for kind, count in counts.items():
+                answers.add_metric([index, protocol, kind], count)
         sent.add_metric([index], edge["bytes"])
-        buckets = list(zip(_LIMITS, accumulate(edge["durations"]), strict=True))
-        durations.add_metric([index], buckets, edge["seconds"])
-    yield from (answers, sent, durations)
+        durations.add_metric([index], _buckets(edge["durations"]), edge["seconds"])
+        for phase, spent in edge["phases"].items():
+            phases.add_metric([index, phase], _buckets(spent["durations"]), spent["seconds"])
+    yield from (answers, sent, durations, phases)
 
 
-def _counters(edges: list[dict[str, Any]]) -> Iterator[Metric]:
-    for name, text in NAMES.items():
-        family = CounterMetricFamily(f"hostedge_{name}", text, labels=["edge"])
-        for edge in edges:
-            family.add_metric([str(edge["index"])], edge["counters"].get(name, 0))
-        yield family
+def _buckets(durations: list[int]) -> list[tuple[str, float]]:
+    return list(zip(_LIMITS, accumulate(durations), strict=True))

@@ -15,6 +15,7 @@ Spec: RFC 1035 section 4.2.2, RFC 7766.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable
 from fcntl import ioctl
 from termios import FIONREAD
@@ -256,6 +257,10 @@ class DnsStreams:
             done.callback(None)
 
     # as `http.entrance.Entrance`
+
+    def stages(self) -> Counter[str]:
+        """All of them speak DNS, and that says all."""
+        return Counter(dns=len(self._connections) + len(self._leaving))
 
     @property
     def in_flight(self) -> int:

@@ -74,6 +74,11 @@ class ClientConnection(Protocol, ABC):
 
     @property
     @abstractmethod
+    def stage(self) -> str:
+        """Where it stands, as `http.entrance.STAGES` has it."""
+
+    @property
+    @abstractmethod
     def is_busy(self) -> bool:
         """Whether a request is being answered."""
 

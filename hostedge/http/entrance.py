@@ -7,6 +7,7 @@ Out: protocols read it; `drain` ends their connections.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,10 @@ from hostedge.http.known_heads import KnownHeads
 from hostedge.http.wheel import Wheel
 from hostedge.settings import Limits
 
+# where a connection stands: without a request, with a part of a head, with a request, switched to a
+# WebSocket (one of HTTP/2 with nothing else), and with our side ended
+STAGES = ("idle", "reading", "active", "websocket", "closing")
+
 # what answers this request, or a cause of `errors.CAUSES`
 Router = Callable[[Exchange], Leaf | str]
 
@@ -26,6 +31,10 @@ class Connection(Protocol):
 
     # the client's address
     client: str
+
+    @property
+    def stage(self) -> str:
+        """Where it stands: one of `STAGES`."""
 
     @property
     def is_busy(self) -> bool:
@@ -74,6 +83,7 @@ class Entrance:
         date: Callable[[], bytes],
         page: Callable[[str, int], str] = lambda host, status: "",
         claim: Callable[[Any], object] = lambda exchange: None,
+        h2_answers: list[int] | None = None,
     ) -> None:
         self.scheme = scheme
         self.router = router
@@ -89,6 +99,8 @@ class Entrance:
         self.page = page
         # finds out for a request that is not routed whose it is
         self.claim = claim
+        # answers by HTTP/2, by the first digit of their status
+        self.h2_answers = [0] * 6 if h2_answers is None else h2_answers
         # what a connection may have, less while the edge is hard pressed: `http.burden`.
         # Seconds of idleness; whether HTTP/2 has half the streams and small windows
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout
@@ -111,6 +123,10 @@ class Entrance:
         """Have every connection look at what it may have by now."""
         for connection in list(self.connections):
             connection.relieve()
+
+    def stages(self) -> Counter[str]:
+        """How many connections stand where."""
+        return Counter([connection.stage for connection in self.connections])
 
     @property
     def in_flight(self) -> int:

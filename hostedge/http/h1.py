@@ -41,6 +41,7 @@ from hostedge.wire.host import request_host
 
 # where a connection stands
 IDLE, HEAD, BUSY, LINGERING, ENDED, SWITCHED = range(6)
+_STAGES = ("idle", "reading", "active", "closing", "closing", "websocket")
 
 _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
@@ -382,6 +383,10 @@ class H1(ClientConnection):
         return self.transport, rest
 
     # how it ends
+
+    @property
+    def stage(self) -> str:
+        return _STAGES[self._state]
 
     @property
     def is_busy(self) -> bool:

@@ -463,6 +463,17 @@ class H2(ClientConnection):
     # how it ends
 
     @property
+    def stage(self) -> str:
+        if self._state != OPEN:
+            return "closing"
+        streams = self.engine.streams.values()
+        if not streams:
+            return "reading" if self.engine.unfinished else "idle"
+        exchanges = [cast("H2Exchange | None", stream.exchange) for stream in streams]
+        tunnels = all(each is not None and each.tunnel is not None for each in exchanges)
+        return "websocket" if tunnels else "active"
+
+    @property
     def is_busy(self) -> bool:
         return bool(self.engine.streams)
 
@@ -509,6 +520,8 @@ class H2(ClientConnection):
             flood = engine.broken_by == ENHANCE_YOUR_CALM
             counter = "h2_floods" if flood else "h2_broken"
             self.entrance.counters[counter] += 1
+            if flood:
+                self.entrance.counters[f"h2_flood_{engine.flood}"] += 1
             # frames are not kept: what is packed in them cannot be masked
             self.keep_refusal(counter, b"", engine.broken)
         # the leaves have nothing more to say

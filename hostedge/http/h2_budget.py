@@ -11,6 +11,8 @@ from __future__ import annotations
 from hostedge.errors import BadRequest
 from hostedge.wire.h2_frame import DATA, PING, PRIORITY, SETTINGS, WINDOW_UPDATE
 
+_KINDS = {PING: "pings", SETTINGS: "settings"}
+
 # streams that were cancelled before we answered, refused, or reset by us for their faults
 RESETS = 200.0
 RESETS_PER_SECOND = 20.0
@@ -30,10 +32,11 @@ FREE_BYTES = 1_048_576
 
 
 class Flood(BadRequest):
-    """Too much of something."""
+    """Too much of something; `kind` is one of `observe.counters.H2_FLOODS`."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, kind: str, detail: str) -> None:
         super().__init__("bad_request", detail)
+        self.kind = kind
 
 
 class Budget:
@@ -59,7 +62,7 @@ class Budget:
         self._resets = min(RESETS, self._resets + earned) - 1
         self._resets_at = now
         if self._resets < 0:
-            raise Flood("resets")
+            raise Flood("resets", "resets")
 
     def spend_frame(self, kind: int, now: float) -> None:
         """
@@ -69,7 +72,7 @@ class Budget:
             Flood: too many of its kind.
         """
         if self._count(kind, now) > PER_PERIOD[kind]:
-            raise Flood(f"frames of type {kind}")
+            raise Flood(_KINDS[kind], f"frames of type {kind}")
 
     def spend_other(self, now: float, streams: int) -> None:
         """
@@ -83,7 +86,7 @@ class Budget:
             self._streams_before = self._streams
         self._streams = streams
         if count > OTHERS + OTHERS_OF_STREAM * (streams - self._streams_before):
-            raise Flood("frames without use")
+            raise Flood("useless", "frames without use")
 
     def _count(self, kind: int, now: float) -> int:
         if now - self._since >= PERIOD:
@@ -101,7 +104,7 @@ class Budget:
         """
         self._updates += 1
         if self._updates > FREE_UPDATES + UPDATES * (streams + 10 * data_frames):
-            raise Flood(f"frames of type {WINDOW_UPDATE}")
+            raise Flood("updates", f"frames of type {WINDOW_UPDATE}")
 
     def spend_empty(self) -> None:
         """
@@ -112,7 +115,7 @@ class Budget:
         """
         self._empty += 1
         if self._empty > EMPTY_IN_A_ROW:
-            raise Flood(f"empty frames of type {DATA}")
+            raise Flood("empty", f"empty frames of type {DATA}")
 
     def earn_data(self) -> None:
         """A frame with data has come."""
@@ -126,4 +129,4 @@ class Budget:
             Flood: nearly all of it is frames around nothing.
         """
         if received > OVERHEAD * (useful + FREE_BYTES):
-            raise Flood("frames around nothing")
+            raise Flood("overhead", "frames around nothing")

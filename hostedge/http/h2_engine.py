@@ -137,6 +137,8 @@ class Engine:
         self.streams: dict[int, Stream] = {}
         self.broken = ""
         self.broken_by: int | None = None
+        # what there was too much of, where that is why: of a block unless something else is said
+        self.flood = "headers"
         # requests that were let in; whole header blocks that came
         self.opened = 0
         self.blocks = 0
@@ -194,6 +196,7 @@ class Engine:
         except BadBlock as fault:
             self._break(COMPRESSION_ERROR, fault.detail)
         except Flood as flood:
+            self.flood = flood.kind
             self._break(ENHANCE_YOUR_CALM, flood.detail)
 
     @property

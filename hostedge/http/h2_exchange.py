@@ -275,6 +275,7 @@ class H2Exchange(Answering):
         self.total = now - self.started
         if self.began:
             self.spend("answer", now - self.began)
+        self.entrance.h2_answers[self.status // 100] += 1
         self.entrance.record(self)
 
 

@@ -44,6 +44,8 @@ from hostedge.wire.client_hello import (
 # overtakes our last word
 _REST = 65_536
 
+# what nearly every client speaks
+NEWEST = "TLSv1.3"
 _PLAIN = CAUSES["bad_request"]
 _PLAIN_TEXT = b"This port speaks HTTPS only: use https:// instead of http://.\n"
 _PLAIN_ANSWER = (
@@ -294,8 +296,13 @@ class Opening(FileDescriptor):
         )
         session.set_context(terms.watching)
         terms.counters["tls_handshakes"] += 1
+        older = facts.version != NEWEST
+        if older:
+            terms.counters["tls_older"] += 1
         if facts.resumed:
             terms.counters["tls_resumed"] += 1
+            if older:
+                terms.counters["tls_older_resumed"] += 1
             terms.resumed(self._client[0])
         protocol = terms.make_protocol(facts.alpn)
         self._leave()

@@ -13,6 +13,18 @@ from hostedge.errors import CAUSES
 
 Counters = dict[str, int]
 
+# what a client of HTTP/2 can send too much of
+H2_FLOODS = {
+    "resets": "streams reset, cancelled or at fault",
+    "pings": "pings",
+    "settings": "changes of settings",
+    "updates": "updates of windows",
+    "empty": "frames of data without any",
+    "useless": "frames that nothing is done for",
+    "overhead": "frames around nothing",
+    "headers": "a header block without an end, or that unfolds to too much",
+}
+
 NAMES: dict[str, str] = {
     "http_connections": "connections of clients that were accepted",
     "source_full": "connections ended because their source held as many as it may",
@@ -29,6 +41,7 @@ NAMES: dict[str, str] = {
     "h2_refused_streams": "requests that were not let in because too many were open",
     "h2_malformed": "requests that were reset because they break the rules of HTTP/2",
     "h2_floods": "connections ended because of what costs us more than the client",
+    **{f"h2_flood_{kind}": f"of these, by {what}" for kind, what in H2_FLOODS.items()},
     "h2_shed": "answers reset because the client left too much of all its answers unread",
     "h2_broken": "connections ended because what came was not HTTP/2",
     "upstream_connects": "connections made to apps and servers",
@@ -52,6 +65,8 @@ NAMES: dict[str, str] = {
     "access_log_omitted": "lines not written of refusals of which one a second is: of a flood",
     "tls_handshakes": "handshakes completed",
     "tls_resumed": "handshakes that resumed a session",
+    "tls_older": "handshakes completed of TLS 1.2",
+    "tls_older_resumed": "handshakes of TLS 1.2 that resumed a session",
     "tls_source_full": "hellos refused because their source has begun too many handshakes",
     "tls_strained": "hellos refused because the edge is late and has begun as many as it can bear",
     "tls_refused": "hellos that were refused as not valid",

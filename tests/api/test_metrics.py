@@ -8,9 +8,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.api.counter_series import PLAIN
 from hostedge.api.metrics import exposition
 from hostedge.api.site_series import SiteSeries
-from hostedge.observe.counters import NAMES
 from hostedge.observe.sites import BOUNDS, Sites
 from hostedge.observe.tally import Tally
 from tests.api.test_site_series import edge as edge_with
@@ -18,15 +18,18 @@ from tests.observe.test_tally import Ended
 
 BUSY = edge_with(0, {"a.test": 3})
 A_TEST = ("site", "a.test")
+H1, H2 = ("protocol", "h1"), ("protocol", "h2")
+QUEUE = ("phase", "queue")
 
 
 def edge(index: int, **counters: int) -> dict[str, Any]:
     tally = Tally(Sites(lambda: 0.0), lambda ended: None)
     for seconds in (0.0001, 0.3, 100.0):
-        tally.record(Ended(200, seconds))
+        tally.record(Ended(200, seconds, spent={"queue": seconds}))
+    tally.h2[2] += 1
     return {
         "index": index,
-        "connections": 3,
+        "stages": {"handshake": 1, "idle": 2},
         "in_flight": 1,
         "uptime": 12.5,
         "revision": 7,
@@ -63,16 +66,19 @@ class ExpositionTests(SynchronousTestCase):
             text, media_type = exposition(status, SiteSeries(5).families([BUSY]), accept)
             self.assertTrue(media_type.startswith(accept.partition(";")[0] or "text/plain"))
             found = self.samples(text, read)
-            for name in NAMES:
+            for name in PLAIN:
                 for index in ("0", "1"):
                     self.assertIn((f"hostedge_{name}_total", ("edge", index)), found)
             duration = "hostedge_request_duration_seconds"
+            phase = "hostedge_phase_seconds"
             for key, value in {
                 ("hostedge_http_requests_total", ("edge", "0")): 5,
                 ("hostedge_http_requests_total", ("edge", "1")): 0,
-                ("hostedge_answers_total", ("class", "2xx"), ("edge", "1")): 3,
+                ("hostedge_requests_total", ("class", "2xx"), ("edge", "1"), H1): 2,
+                ("hostedge_requests_total", ("class", "2xx"), ("edge", "1"), H2): 1,
                 ("hostedge_answered_bytes_total", ("edge", "0")): 30,
-                ("hostedge_connections", ("edge", "0")): 3,
+                ("hostedge_connections", ("edge", "0"), ("state", "idle")): 2,
+                ("hostedge_connections", ("edge", "0"), ("state", "closing")): 0,
                 ("hostedge_hosts", ("edge", "1")): 2,
                 ("hostedge_overload_step", ("edge", "1")): 2,
                 ("hostedge_pressure", ("edge", "0")): 0.25,
@@ -86,6 +92,8 @@ class ExpositionTests(SynchronousTestCase):
                 (f"{duration}_count", ("edge", "0")): 3,
                 (f"{duration}_bucket", ("edge", "0"), ("le", str(BOUNDS[0]))): 1,
                 (f"{duration}_bucket", ("edge", "0"), ("le", "0.5")): 2,
+                (f"{phase}_bucket", ("edge", "0"), ("le", "0.5"), QUEUE): 2,
+                (f"{phase}_count", ("edge", "0"), QUEUE): 3,
                 (f"{duration}_bucket", ("edge", "0"), ("le", "+Inf")): 3,
             }.items():
                 self.assertEqual(found[key], value, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.http.entrance import STAGES
 from hostedge.http.exchange import Exchange
 from tests.http.parts import Scene
 
@@ -38,6 +39,19 @@ class EntranceTests(SynchronousTestCase):
         self.assertEqual(self.scene.entrance.in_flight, 1)
         self.leaf.exchanges[0].respond(200, [], b"")
         self.assertEqual(self.scene.entrance.in_flight, 0)
+
+    def test_stages(self) -> None:
+        """Every connection stands somewhere: with a request, without, with a part of one, ended."""
+        entrance = self.scene.entrance
+        self.assertEqual(entrance.stages(), {"active": 1, "idle": 1})
+        self.idle.dataReceived(b"GET /")
+        self.leaf.exchanges[0].respond(200, [], b"")
+        self.assertEqual(entrance.stages(), {"idle": 1, "reading": 1})
+        self.busy.dataReceived(b"?\r\n\r\n")
+        self.assertEqual(entrance.stages(), {"closing": 1, "reading": 1})
+        self.busy.end()
+        self.assertEqual(entrance.stages(), {"reading": 1})
+        self.assertLessEqual({"closing", "reading", "active", "idle"}, {*STAGES})
 
     def test_drain(self) -> None:
         """Idle connections end now, busy ones with their answer; then it is done."""

@@ -66,6 +66,8 @@ class CaseTests(SynchronousTestCase):
         logged = [each for each in scene.recorded if each.begun]  # type: ignore[attr-defined]
         self.assertEqual(sorted(each.status for each in logged), sorted(statuses))  # type: ignore[attr-defined]
         counters = scene.changed_counters()
+        kinds = [counters.pop(name) for name in list(counters) if name.startswith("h2_flood_")]
+        self.assertEqual(sum(kinds), counters.get("h2_floods", 0))
         del counters["http_connections"], counters["h2_connections"]
         return heard.words(), counters, router.reached
 
@@ -727,6 +729,19 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(len(self.heard.goodbyes), 2)
         self.scene.pass_time(LINGER + 1)
         self.assertIsNone(self.successResultOf(drained))
+
+    def test_stages(self) -> None:
+        """A connection is active while a stream is, and is read from while a head is not whole."""
+        self.assertEqual(self.protocol.stage, "idle")
+        self.tell(request(1))
+        self.assertEqual(self.protocol.stage, "active")
+        self.leaf.exchanges[0].respond(200, [], b"ok")
+        self.assertEqual(self.protocol.stage, "idle")
+        self.tell(request(3)[:12])
+        self.assertEqual(self.protocol.stage, "reading")
+        self.scene.pass_time(12)
+        self.assertEqual(self.protocol.stage, "closing")
+        self.assertEqual(self.scene.entrance.h2_answers, [0, 0, 1, 0, 0, 0])
 
     def test_endOfAnEntrance(self) -> None:
         """What drain still waits for can be broken off."""

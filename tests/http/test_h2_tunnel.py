@@ -126,6 +126,7 @@ class TunnelTests(SynchronousTestCase):
         self.assertEqual(fields.keys() & unwanted, set())
         self.assertEqual(self.stage.backend.places.taken, 0)
         self.assertEqual(self.stage.backend.sockets, 1)
+        self.assertEqual(self.stage.entrance.stages(), {"websocket": 1})
 
     def test_messages(self) -> None:
         """Messages of all sizes pass both ways, beside requests on other streams."""

@@ -83,8 +83,8 @@ class AbuseTests(SynchronousTestCase):
 
     def test_malformedRequests(self) -> None:
         """
-        Malformed requests are answered 4xx or 505 and counted; each has its line of the access log or
-        is counted there, but for what has no request line, and no other log has a word of them.
+        Malformed requests are answered 4xx or 505 and counted; each has its line of the access
+        log or is counted there, but for what has no request line, and no other log has a word.
         """
         before = self.logged("edge.log")
         for request in MALFORMED:

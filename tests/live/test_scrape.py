@@ -55,8 +55,8 @@ class ScrapeTests(SynchronousTestCase):
             self.assertEqual(self.node.get("nowhere.test").status, 404)
         for api in (False, True):
             found = self.samples(self.ask("/metrics", api=api))
-            self.assertEqual(found["hostedge_refused_unknown_host_total"], 4)
-            self.assertEqual(found["hostedge_answers_total"], 4)
+            self.assertEqual(found["hostedge_refused_total"], 4)
+            self.assertEqual(found["hostedge_requests_total"], 4)
             self.assertEqual(found["hostedge_request_duration_seconds_count"], 4)
             self.assertEqual(found["hostedge_edges"], 2)
             self.assertEqual(found["hostedge_keeper_up"], 1)

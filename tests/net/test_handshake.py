@@ -76,7 +76,7 @@ class HandshakeTests(SynchronousTestCase):
         old.set_ciphers("ALL:@SECLEVEL=0")
         error = self.assertRaises(ssl.SSLError, port.open, "a.example", old)
         self.assertIn("PROTOCOL_VERSION", str(error))
-        self.assertEqual(port.counted(), {"tls_handshakes": 1, "tls_failed": 1})
+        self.assertEqual(port.counted(), {"tls_handshakes": 1, "tls_older": 1, "tls_failed": 1})
         self.assertEqual(port.abandoned, 1)
 
     def test_namedNobody(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.observe.access_log import PARTS
 from hostedge.observe.sites import BOUNDS, IDLE, Activity, Sites
-from hostedge.observe.tally import Tally
+from hostedge.observe.tally import PHASES, Tally
 
 
 @frozen
@@ -18,6 +21,8 @@ class Ended:
     total: float
     sent: int = 10
     site: Activity | None = None
+    spent: dict[str, float] | None = None
+    first_byte: float = 0.0
 
 
 class TallyTests(SynchronousTestCase):
@@ -68,6 +73,44 @@ class TallyTests(SynchronousTestCase):
             clock.advance(IDLE)
             sites.page(0, {})
         self.assertEqual(sites.active, {})
+
+    def test_phases(self) -> None:
+        """Each phase counts the requests that spent time on it; a WebSocket's stay is no answer."""
+        tally = Tally(Sites(lambda: 0.0), lambda ended: None)
+        for ended in (
+            Ended(200, 1.0, spent={"queue": 0.5, "answer": 0.0001}, first_byte=0.2),
+            Ended(200, 1.0, spent={"queue": 0.75}),
+            Ended(101, 99.0, spent={"answer": 98.0, "connect": 0.3}, first_byte=0.2),
+            Ended(200, 1.0),
+        ):
+            tally.record(ended)
+        phases: Any = tally.report()["phases"]
+        self.assertEqual(phases.keys(), {"queue", "answer", "connect", "first_byte"})
+        for phase, counts, seconds in (
+            ("queue", {0.5: 1, 1.0: 1}, 1.25),
+            ("answer", {0.001: 1}, 0.0001),
+            ("connect", {0.5: 1}, 0.3),
+            ("first_byte", {0.25: 2}, 0.4),
+        ):
+            told = phases[phase]
+            self.assertEqual(
+                {bound: n for bound, n in zip(BOUNDS, told["durations"], strict=False) if n}, counts
+            )
+            self.assertEqual(len(told["durations"]), len(BOUNDS) + 1)
+            self.assertAlmostEqual(told["seconds"], seconds)
+        self.assertEqual({*PHASES}, {*PARTS, "first_byte"})
+
+    def test_protocols(self) -> None:
+        """WebSockets are apart, by whichever protocol they came; so are both of HTTP."""
+        tally = Tally(Sites(lambda: 0.0), lambda ended: None)
+        for status in (200, 200, 404, 101, 101):
+            tally.record(Ended(status, 0.1))
+        tally.h2[2] += 1
+        tally.h2[1] += 1
+        self.assertEqual(
+            tally.report()["protocols"],
+            {"h1": {"2xx": 1, "4xx": 1}, "h2": {"2xx": 1}, "ws": {"1xx": 2}},
+        )
 
     def test_bounds(self) -> None:
         """They rise."""

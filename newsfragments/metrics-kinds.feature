@@ -1,0 +1,1 @@
+Metrics: requests by protocol (`h1`, `h2`, `ws`) and class of status, a histogram of what requests spend their time on (`hostedge_phase_seconds`), handshakes by version and resumption, what clients of HTTP/2 do too much of, what could not be read, and connections by where they stand. Refusals are one family, `hostedge_refused_total`, by cause.
