@@ -140,8 +140,9 @@ def control(reactor: Any, settings: Settings) -> IService:
     dns = settings.dns
     nameservers = dns.nameservers or (settings.name,)
     zones = ServedZones(settings.store, WORDS, nameservers, dns.addresses)
-    series = settings.metrics.sites
-    api = Api(store, history, zones, links, WORDS, threads, caller_of, settings.state, series)
+    api = Api(
+        store, history, zones, links, WORDS, threads, caller_of, settings.state, settings.metrics
+    )
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
     explain = partial(explanation.explain, links, history, threads.reading)
@@ -405,6 +406,7 @@ def edge(
         refusals,
         sites,
         backends.waiting,
+        backends.page,
         links,
         access_log.close,
     )

@@ -314,6 +314,7 @@ class Edge(Service):
         refusals: Refusals,
         sites: Sites,
         waiting: Callable[[], Iterator[Exchange]],
+        backends: Callable[[int], bytes],
         links: Links,
         last: Callable[[], None],
     ) -> None:
@@ -331,6 +332,8 @@ class Edge(Service):
         self._refusals = refusals
         self._sites = sites
         self._waiting = waiting
+        # a page of them, `http.backends.Backends.page`
+        self.backends = backends
         self._links = links
         self._last = last
         self._acceptors = [

@@ -10,7 +10,7 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
     keeper   -> edge      Expect, Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
-    control  -> edge      Changed, Explain, Report, Refused, Sites, Evaluate
+    control  -> edge      Changed, Explain, Report, Refused, Sites, Backends, Evaluate
     control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Events, Journey, Restart
 """
 
@@ -269,6 +269,14 @@ class Sites(Command):
     arguments = [(b"after", Integer())]
     # JSON: a list of `observe.sites.Activity.tell`, as many as there is room for; empty: no more
     response = [(b"sites", String())]
+
+
+class Backends(Command):
+    """What has gone to the apps and pools that an edge knows, those numbered beyond `after`."""
+
+    arguments = [(b"after", Integer())]
+    # JSON: a list of what `http.backends.Backends.page` says; empty: no more
+    response = [(b"backends", String())]
 
 
 class Edges(Command):

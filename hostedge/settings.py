@@ -40,6 +40,7 @@ Settings file::
     [metrics]
     listen = "127.0.0.1:9100"      # for Prometheus, without a key; default: the API's socket alone
     sites = 200                    # active sites with series of their own
+    backends = 200                 # apps and pools that have
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ from hostedge.wire.forwarded import MAX_HOPS
 # run/d/<12 hex digits>.<generation, to 11 digits>.sock
 MAX_STATE = 107 - 36
 # sites that an edge counts by name: observe.sites
-MAX_SITE_SERIES = 4096
+MAX_SERIES = 4096
 # users of the system itself lie below; above, uids are reserved or mean nobody
 LEAST_UID, MAX_UID = 1000, 2**31
 
@@ -140,6 +141,8 @@ class Metrics:
     listen: str = ""
     # active sites that have series of their own
     sites: int = 200
+    # apps and pools that have
+    backends: int = 200
 
 
 def _limit(default: Any, ceiling: float = inf, zero: bool = False) -> Any:
@@ -467,9 +470,10 @@ def _bounded(settings: Settings, file: Path) -> None:
     if settings.trust.depth and not settings.trust.proxies:
         problem = "is missing: want the proxies of which there are so many"
         raise ConfigError(f"{file}: trust: proxies", problem)
-    if not 0 <= settings.metrics.sites <= MAX_SITE_SERIES:
-        problem = f"want 0 to {MAX_SITE_SERIES}, not {settings.metrics.sites}"
-        raise ConfigError(f"{file}: metrics: sites", problem)
+    for word in ("sites", "backends"):
+        count = getattr(settings.metrics, word)
+        if not 0 <= count <= MAX_SERIES:
+            raise ConfigError(f"{file}: metrics: {word}", f"want 0 to {MAX_SERIES}, not {count}")
     if not settings.homes.is_dir():
         raise ConfigError(f"{file}: homes", f"want a folder; {settings.homes} is none")
     for each in fields(Limits):

@@ -121,6 +121,7 @@ class ReadSettingsTests(SynchronousTestCase):
             good + "[limits]\ndrain = nan": ": limits: drain: want more than 0, and an end",
             good + "[limits]\ndrain = inf": ": limits: drain: want more than 0, and an end",
             good + "[metrics]\nsites = 5000": ": metrics: sites: want 0 to 4096, not 5000",
+            good + "[metrics]\nbackends = 5000": ": metrics: backends: want 0 to 4096, not 5000",
             good + "[metrics]\nsites = -1": ": metrics: sites: want 0 to 4096, not -1",
             good + "name = 'a b'": ": name: want a host name: labels of letters, digits and inner"
             " hyphens, not 'a b'",

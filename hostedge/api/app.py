@@ -49,6 +49,7 @@ from hostedge.model.chain import public_key_of
 from hostedge.model.names import plain_text
 from hostedge.model.parse import Words, parse_site, site_document
 from hostedge.observe.sites import BOUNDS
+from hostedge.settings import Metrics
 
 JSON_LINES = b"application/jsonl"
 
@@ -80,7 +81,7 @@ class Api:
         threads: Threads,
         caller: Caller,
         folder: Path,
-        site_series: int = 0,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._history = past
@@ -91,7 +92,7 @@ class Api:
         self._caller = caller
         # where a backup lies while it is sent
         self._folder = folder
-        self._scrapes = Scrapes(node, site_series)
+        self._scrapes = Scrapes(node, metrics or Metrics())
 
     def resource(self) -> IResource:
         return self.app.resource()

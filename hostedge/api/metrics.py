@@ -1,17 +1,17 @@
 """
 What the node counts, for Prometheus.
 
-In:  what `GET /v1/status` and `GET /v1/sites` are made of.
+In:  what `GET /v1/status` and `GET /v1/sites` are made of, and what has gone to back ends.
 Out: an exposition in the format that the caller accepts: Prometheus text, or OpenMetrics.
 
 Series are labelled by edge: an edge that is replaced begins at zero, which is what a scraper
-expects of a counter. Of sites only some active ones have series: `api.site_series`.
+expects of a counter. Of sites and back ends only the busiest have series: `api.busiest`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -24,11 +24,13 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 
 from hostedge.api import counter_series
+from hostedge.api.backend_series import BackendSeries
 from hostedge.api.parts import Node
 from hostedge.api.site_series import SiteSeries
 from hostedge.balance.pressure import Step
 from hostedge.http.entrance import STAGES
 from hostedge.observe.sites import BOUNDS
+from hostedge.settings import Metrics
 
 _LIMITS = (*(str(bound) for bound in BOUNDS), "+Inf")
 _GAUGES = {
@@ -47,23 +49,23 @@ _KEYS = {"uptime_seconds": "uptime", "store_revision": "revision", "reactor_lag_
 class Scrapes:
     """Whoever asks here again and again."""
 
-    def __init__(self, node: Node, site_series: int) -> None:
+    def __init__(self, node: Node, settings: Metrics) -> None:
         self._node = node
-        self._series = SiteSeries(site_series)
+        self._sites = SiteSeries(settings.sites)
+        self._backends = BackendSeries(settings.backends)
 
     async def answer(self, accept: str) -> tuple[bytes, str]:
         """The text and its media type, as the node is now."""
         status = await self._node.status()
-        edges = await self._node.sites()
-        return exposition(status, self._series.families(edges), accept)
+        sites = self._sites.families(await self._node.sites())
+        backends = self._backends.families(await self._node.backends())
+        return exposition(status, chain(sites, backends), accept)
 
 
-def exposition(
-    status: dict[str, Any], of_sites: Iterable[Metric], accept: str
-) -> tuple[bytes, str]:
-    """Give the text and its media type."""
+def exposition(status: dict[str, Any], chosen: Iterable[Metric], accept: str) -> tuple[bytes, str]:
+    """Give the text and its media type; `chosen`: families of what not all of has series."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(status, of_sites))
+    registry.register(_Collector(status, chosen))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
@@ -71,9 +73,9 @@ def exposition(
 class _Collector:
     """One scrape."""
 
-    def __init__(self, status: dict[str, Any], of_sites: Iterable[Metric]) -> None:
+    def __init__(self, status: dict[str, Any], chosen: Iterable[Metric]) -> None:
         self._status = status
-        self._of_sites = of_sites
+        self._chosen = chosen
 
     def collect(self) -> Iterator[Metric]:
         status = self._status
@@ -94,7 +96,7 @@ class _Collector:
         yield from _answers(edges)
         yield _connections(edges)
         yield from counter_series.families(edges)
-        yield from self._of_sites
+        yield from self._chosen
 
 
 def _gauges(edges: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -158,6 +158,9 @@ class Node(Protocol):
     def sites(self) -> Awaitable[list[dict[str, Any]]]:
         """By edge, with `index`, `pid` and `sites`: `observe.sites.Activity.tell`."""
 
+    def backends(self) -> Awaitable[list[dict[str, Any]]]:
+        """By edge, with `index`, `pid` and `backends`: `http.backends.Backends.page`."""
+
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
 
     def restart(self, app: str) -> Awaitable[str]:

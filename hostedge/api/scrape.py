@@ -87,7 +87,7 @@ class MetricsListener(Service):
     def startService(self) -> None:
         super().startService()
         host, port = parse_address(self._settings.metrics.listen, "metrics: listen")
-        scrapes = Scrapes(self._node, self._settings.metrics.sites)
+        scrapes = Scrapes(self._node, self._settings.metrics)
         site = _Quiet(Metrics(scrapes), reactor=self._reactor, timeout=PATIENCE)
         try:
             self._port = self._reactor.listenTCP(port, site, interface=host)

@@ -3,10 +3,6 @@ The series of sites, for Prometheus: only of active ones, and no more than a num
 
 In:  `api.metrics`, with what `Node.sites` has answered.
 Out: metric families by edge and site.
-
-A site that has series keeps them until it is idle on all edges. So a counter never goes on under
-another site's, and has no holes while a busier site comes and goes. Who gets what is free: the
-busiest.
 """
 
 from __future__ import annotations
@@ -17,6 +13,8 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from hostedge.api.busiest import Busiest
+
 _LABELS = ["edge", "site"]
 
 
@@ -24,8 +22,7 @@ class SiteSeries:
     """Which sites have series; `most` of them, 0: none has."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._named: set[str] = set()
+        self._busiest: Busiest[str] = Busiest(most)
 
     def choose(self, edges: list[dict[str, Any]]) -> frozenset[str]:
         """The sites that have series from now on."""
@@ -34,12 +31,7 @@ class SiteSeries:
             for each in edge["sites"]:
                 # also of one that has only begun
                 requests[each["site"]] += each["requests"] + each["in_flight"]
-        self._named &= requests.keys()
-        for site in self._named:
-            del requests[site]
-        free = self._most - len(self._named)
-        self._named.update(site for site, _ in requests.most_common(free))
-        return frozenset(self._named)
+        return self._busiest.choose(requests)
 
     def families(self, edges: list[dict[str, Any]]) -> Iterator[Metric]:
         active = GaugeMetricFamily(

@@ -106,9 +106,11 @@ class AppBackend(Waiting):
         self._misses = self._misses + 1 if in_a_row else 1
         self._missed, self._missed_at = generation, now
         self._is_doubted = True
+        self.traffic.ejections += 1
         self._forget()
 
     def take_again(self, passage: Passage) -> None:
+        self.traffic.retries += 1
         deadline = self._deadline(passage)
         self.places.come_back(passage, deadline)
         self._wait(deadline)
@@ -228,7 +230,9 @@ class AppBackend(Waiting):
             self._forget()
         # who waited while it was swapped has waited for a place, not for the start
         since = monotonic() if lane is None else lane.since
-        upstream = self.means.upstream(address, kept=self.means.kept(self.app))
+        upstream = self.means.upstream(
+            address, kept=self.means.kept(self.app), traffic=self.traffic
+        )
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
         self._refused_until = 0.0
         self.used_at = self.means.wheel.now
@@ -276,6 +280,17 @@ class AppBackend(Waiting):
                 self.old.append(lane)
 
     # what it is doing
+
+    def in_use(self) -> list[Lane]:
+        return self.old if self.lane is None else [*self.old, self.lane]
+
+    def states(self) -> dict[str, int]:
+        if self.lane is not None:
+            return {"up": 1}
+        if self._waking is not None or self._pause is not None:
+            return {"up": 0, "starting": 1}
+        late = self._refused_until > self.means.wheel.now
+        return {"up": 0, "refused" if late else "stopped": 1}
 
     def activity(self) -> list[Use]:
         """A line for each generation with requests, or with news since the last report."""

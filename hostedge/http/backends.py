@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Protocol
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -26,10 +27,14 @@ from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Use
 from hostedge.model.site import App, Pool
+from hostedge.observe.page import page_of
+from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
 
 # reports of activity between two looks for apps that nobody uses
 SWEEP = 60
+# the number of what is told of those that are no more
+GONE = 1
 
 
 class Runtime(Protocol):
@@ -83,6 +88,12 @@ class Backends:
         # pools as they were before a change, while requests are still on them
         self._former: WeakSet[PoolBackend] = WeakSet()
         self._kept: set[AppBackend] = set()
+        # in the order in which they came to be; what tells that one of them is no more
+        self._numbers: WeakKeyDictionary[AppBackend | PoolBackend, tuple[int, finalize[..., Any]]]
+        self._numbers = WeakKeyDictionary()
+        self._count = GONE
+        # what has gone to those that are no more
+        self._gone = Traffic()
         # where apps are that run, also those that nobody has asked this edge for: a keeper that
         # is away cannot be asked
         self._running: dict[str, tuple[int, str]] = {}
@@ -96,6 +107,7 @@ class Backends:
         backend = self._apps.get(name)
         if backend is None:
             backend = self._apps[name] = AppBackend(name, app, self.means)
+            self._number(backend)
             if self._lost:
                 backend.keeper_lost()
             if name in self._running:
@@ -113,11 +125,22 @@ class Backends:
         # a mapping may want another `buffer`: that is the leaf's
         if backend is not None and evolve(backend.pool, buffer=pool.buffer) == pool:
             return backend
+        traffic = None
         if backend is not None:
             backend.close()
             self._former.add(backend)
-        backend = self._pools[name] = PoolBackend(name, pool, self.means)
+            traffic = backend.traffic
+            self._numbers.pop(backend)[1].detach()
+        backend = self._pools[name] = PoolBackend(name, pool, self.means, traffic)
+        self._number(backend)
         return backend
+
+    def _number(self, backend: AppBackend | PoolBackend) -> None:
+        """What it counts stays when it is gone."""
+        gone = finalize(backend, self._gone.take_in, backend.traffic)
+        gone.atexit = False
+        self._count += 1
+        self._numbers[backend] = self._count, gone
 
     def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
@@ -226,6 +249,25 @@ class Backends:
 
     def _all(self) -> Iterator[AppBackend | PoolBackend]:
         return chain(self._apps.values(), self._pools.values(), self._former)
+
+    def page(self, after: int) -> bytes:
+        """
+        A JSON list of those numbered higher than that, as many as a message holds; empty: no more.
+        The first is none, but all that are no more. What nothing has gone to is not told.
+        """
+        return page_of(self._told(after))
+
+    def _told(self, after: int) -> Iterator[dict[str, Any]]:
+        if after < GONE:
+            yield {"number": GONE, "kind": "", "backend": "", **self._gone.tell([])}
+        numbered = [(number, each) for each, (number, _) in list(self._numbers.items())]
+        for number, each in sorted(numbered, key=itemgetter(0)):
+            if number <= after:
+                continue
+            told = each.tell()
+            if told["connects"] or told["in_flight"] or told["waiting"] or told["ejections"]:
+                kind = "app" if isinstance(each, AppBackend) else "pool"
+                yield {"number": number, "kind": kind, "backend": each.name, **told}
 
     # what the keeper is told
 

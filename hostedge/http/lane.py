@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -27,11 +27,15 @@ from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
 from hostedge.ipc import Woken
 from hostedge.model.site import App
+from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life
 
 # what a refused client is told when nobody knows better, in seconds
 RETRY = 5.0
+# of a server: it takes requests, is left alone for a while, is being started, may not be started
+# for now, or does not run, as nobody has asked for it
+STATES = ("up", "resting", "starting", "refused", "stopped")
 
 
 class Keeper(Protocol):
@@ -69,10 +73,11 @@ class Means:
         address: str,
         announce: Callable[[Exchange], bytes] | None = None,
         kept: float = 0.0,
+        traffic: Traffic | None = None,
     ) -> Upstream:
         """
         Connections to an address; `announce`: what each begins with, `kept`: for how long it is
-        known to be kept there.
+        known to be kept there, `traffic`: what counts them.
         """
         lasting = idle_life(kept) if kept else self.limits.upstream_keepalive
         return Upstream(
@@ -83,6 +88,7 @@ class Means:
             self.counters,
             lasting,
             announce,
+            traffic,
         )
 
 
@@ -148,6 +154,7 @@ class Waiting(ABC):
         # upgraded requests that are open
         self.sockets = 0
         self.places: Places[Passage] = Places(capacity, limit)
+        self.traffic = Traffic()
         self._serving = False
 
     def _wait(self, deadline: float) -> None:
@@ -220,3 +227,25 @@ class Waiting(ABC):
     @abstractmethod
     def cut(self, cause: str) -> None:
         """End everything now: refuse who waits, break off what runs."""
+
+    @abstractmethod
+    def in_use(self) -> list[Lane]:
+        """All lanes, also those that nothing new goes to."""
+
+    @abstractmethod
+    def states(self) -> dict[str, int]:
+        """How many of its servers are in which of `STATES`; an app is one."""
+
+    def tell(self) -> dict[str, Any]:
+        """What has gone to it, and how it is."""
+        lanes = self.in_use()
+        serving = [each.served for lane in lanes for each in lane.upstream.open]
+        return {
+            **self.traffic.tell(serving),
+            "in_flight": sum([lane.in_flight for lane in lanes]),
+            "sockets": self.sockets,
+            "capacity": self.places.capacity,
+            "waiting": len(self.places),
+            "connections": len(serving),
+            "states": self.states(),
+        }

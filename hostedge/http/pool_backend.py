@@ -14,6 +14,7 @@ from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
+from hostedge.observe.traffic import Traffic
 
 REST = 5.0  # seconds without new requests for a server that could not be connected to
 
@@ -21,8 +22,11 @@ REST = 5.0  # seconds without new requests for a server that could not be connec
 class PoolBackend(Waiting):
     """The sum of `in_flight` over all servers is what is taken of `maxconn` times their number."""
 
-    def __init__(self, name: str, pool: Pool, means: Means) -> None:
+    def __init__(self, name: str, pool: Pool, means: Means, traffic: Traffic | None = None) -> None:
+        """`traffic`: of the pool as it was."""
         super().__init__(means, pool.maxconn * len(pool.servers), pool.queue)
+        if traffic is not None:
+            self.traffic = traffic
         self.name = name
         self.pool = pool
         self.lanes = [self._lane(server) for server in pool.servers]
@@ -31,7 +35,8 @@ class PoolBackend(Waiting):
 
     def _lane(self, server: Server) -> Lane:
         announce = announcing(self.pool.proxy_protocol)
-        return Lane(self, self.means.upstream(server.address, announce), server.address)
+        upstream = self.means.upstream(server.address, announce, traffic=self.traffic)
+        return Lane(self, upstream, server.address)
 
     def take(self, passage: Passage) -> None:
         if not self.lanes:
@@ -48,6 +53,7 @@ class PoolBackend(Waiting):
             self._wait(deadline)
 
     def take_again(self, passage: Passage) -> None:
+        self.traffic.retries += 1
         deadline = self._deadline(passage)
         self.places.come_back(passage, deadline)
         self._wait(deadline)
@@ -57,6 +63,7 @@ class PoolBackend(Waiting):
         return self.means.wheel.now + passage.relay.limits.queue_timeout
 
     def unreachable(self, lane: LanePort) -> None:
+        self.traffic.ejections += 1
         for index, mine in enumerate(self.lanes):
             if mine is lane:
                 self._resting[index] = self.means.wheel.now + REST
@@ -105,6 +112,14 @@ class PoolBackend(Waiting):
             passage.refused(cause, None)
         for lane in self.lanes:
             lane.upstream.cut(cause)
+
+    def in_use(self) -> list[Lane]:
+        return self.lanes
+
+    def states(self) -> dict[str, int]:
+        now = self.means.wheel.now
+        resting = sum([until > now for until in self._resting])
+        return {"up": len(self.lanes) - resting, "resting": resting}
 
     def explain(self) -> list[str]:
         now = self.means.wheel.now

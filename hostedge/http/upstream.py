@@ -30,11 +30,12 @@ from hostedge.errors import BadRequest
 from hostedge.http.calling import Caller, Continuing, Reply, Switching
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
-from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
+from hostedge.net.eager import ClientProtocol, EagerClient, is_numeric
+from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life_told
 from hostedge.wire.plain_response import Whole, read_whole
-from hostedge.wire.response_head import MAX_FIELDS, examine
+from hostedge.wire.response_head import MAX_FIELDS, check_size, examine
 from hostedge.wire.upgrade import Opening, opens
 
 # seconds of idleness after which a POST would rather have a new connection than a stale one
@@ -124,6 +125,7 @@ class UpstreamConnection(ClientProtocol):
         self.upstream.lost(self)
         self.upstream.wheel.forget(self)
         self.upstream.counters["upstream_connect_failed"] += 1
+        self.upstream.traffic.connect_errors += 1
         caller, self._caller = self._caller, None
         if caller is not None:
             slow = isinstance(error, TimeoutError)
@@ -310,6 +312,7 @@ class UpstreamConnection(ClientProtocol):
             fields, _, _ = self._examine()
         except BadRequest:
             self._end(True)
+            self.upstream.traffic.errors += 1
             reply.upstream_failed("bad_response", True)
             return
         self._fields = []
@@ -320,7 +323,7 @@ class UpstreamConnection(ClientProtocol):
         hints, self._hints = self._hints, []
         for fields in hints:
             try:
-                self._check_size(fields)
+                check_size(fields, self._limits.response_head_size)
                 kept, _, _, _ = examine(fields, self._parser.get_http_version())
             except BadRequest:
                 self._fail("bad_response")
@@ -346,17 +349,6 @@ class UpstreamConnection(ClientProtocol):
             pieces.clear()
         reply.response_begins(status, fields, length, data, whole)
 
-    def _check_size(self, fields: Fields) -> None:
-        """
-        Check a head that came at once.
-
-        Raises:
-            BadRequest: it is too large.
-        """
-        size = sum([len(name) + len(value) + 4 for name, value in fields])
-        if size > self._limits.response_head_size:
-            raise BadRequest("bad_response", "the head is too large")
-
     def _examine(self) -> tuple[Fields, int | None, bool]:
         """
         As `wire.response_head` says, and learn how long the app keeps a connection.
@@ -366,7 +358,7 @@ class UpstreamConnection(ClientProtocol):
         """
         if self._fed > self._limits.response_head_size:
             # or the body that came with it is
-            self._check_size(self._fields)
+            check_size(self._fields, self._limits.response_head_size)
         version = "1.1" if self._usual else self._parser.get_http_version()
         kept, length, framed, keep_alive = examine(self._fields, version)
         if keep_alive:
@@ -418,6 +410,7 @@ class UpstreamConnection(ClientProtocol):
         if self._told and self._until_close and reason.check(ConnectionDone):
             reply.response_data(b"", True)
         else:
+            upstream.traffic.errors += 1
             reply.upstream_failed("upstream_died", self._begun)
 
     def timed_out(self) -> None:
@@ -450,6 +443,7 @@ class UpstreamConnection(ClientProtocol):
         reply, self._reply = self._reply, None
         self._end(True)
         if reply is not None:
+            self.upstream.traffic.errors += 1
             # a response that is late or not valid may still stand for something that was done
             reply.upstream_failed(cause, True)
 
@@ -480,8 +474,10 @@ class Upstream:
         counters: dict[str, int],
         idle_life: float,
         announce: Callable[[Exchange], bytes] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.address = address
+        self.traffic = traffic or Traffic()
         self.wheel = wheel
         self.counters = counters
         self.idle_life = idle_life
@@ -494,7 +490,7 @@ class Upstream:
         self._resolve = resolve
         self._closed = False
         self._is_local = address.startswith(_LOCAL)
-        self._is_name = not _is_numeric(address)
+        self._is_name = not is_numeric(address)
 
     def take(self, careful: bool) -> UpstreamConnection | None:
         """Give the connection that was used last, if one is idle; `careful`: and surely fresh."""
@@ -512,6 +508,7 @@ class Upstream:
     def connect(self, caller: Caller, limits: Limits) -> UpstreamConnection:
         """Make a new connection for the caller, who may forget about it before it is made."""
         self.counters["upstream_connects"] += 1
+        self.traffic.connects += 1
         connection = UpstreamConnection(self, caller, limits)
         self.open.add(connection)
         patience = limits.connect_timeout
@@ -541,7 +538,9 @@ class Upstream:
 
     def lost(self, connection: UpstreamConnection) -> None:
         """Forget a connection."""
-        self.open.discard(connection)
+        if connection in self.open:
+            self.open.remove(connection)
+            self.traffic.ended(connection.served)
         if connection in self._idle:
             self._idle.remove(connection)
 
@@ -561,11 +560,3 @@ class Upstream:
         for connection in list(self.open):
             if upgraded or not connection.is_upgraded:
                 connection.cut(cause)
-
-
-def _is_numeric(address: str) -> bool:
-    try:
-        parse_endpoint(address)
-    except ValueError:
-        return False
-    return True

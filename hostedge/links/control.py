@@ -21,10 +21,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.protocols.amp import Command
 from twisted.python.failure import Failure
 
 from hostedge.errors import ConfigError
 from hostedge.ipc import (
+    Backends,
     Certify,
     Changed,
     Daemon,
@@ -218,22 +220,32 @@ class ControlLinks:
 
     async def sites(self) -> list[dict[str, Any]]:
         """What each edge's active sites do; an edge that does not answer is not there."""
+        return await self._lists(Sites, "sites")
+
+    async def backends(self) -> list[dict[str, Any]]:
+        """What has gone to each edge's apps and pools; one that does not answer is not there."""
+        return await self._lists(Backends, "backends")
+
+    async def _lists(self, command: type[Command], word: str) -> list[dict[str, Any]]:
+        """What every edge has a list of, which comes in pages."""
         peers = list(self._edges.values())
-        asking = [Deferred.fromCoroutine(self._sites_of(peer)) for peer in peers]
+        asking = [Deferred.fromCoroutine(self._listed(peer, command, word)) for peer in peers]
         return [
-            {"index": peer.index, "pid": peer.pid, "sites": await answer}
+            {"index": peer.index, "pid": peer.pid, word: await answer}
             for peer, answer in zip(peers, asking, strict=True)
         ]
 
-    async def _sites_of(self, peer: EdgePeer) -> list[dict[str, Any]]:
-        sites: list[dict[str, Any]] = []
+    async def _listed(
+        self, peer: EdgePeer, command: type[Command], word: str
+    ) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = []
         while True:
-            after = sites[-1]["number"] if sites else 0
-            answer = await self._ask(peer.callRemote(Sites, after=after)).addErrback(forget)
-            page = json.loads(answer["sites"]) if answer else []
+            after = listed[-1]["number"] if listed else 0
+            answer = await self._ask(peer.callRemote(command, after=after)).addErrback(forget)
+            page = json.loads(answer[word]) if answer else []
             if not page:
-                return sites
-            sites += page
+                return listed
+            listed += page
 
     async def daemons(self) -> list[dict[str, Any]]:
         """

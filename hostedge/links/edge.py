@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from hostedge.errors import PeerError
 from hostedge.ipc import (
     Activity,
+    Backends,
     Certify,
     Changed,
     Cut,
@@ -100,6 +101,8 @@ class Edge(Protocol):
     def refused(self, before: int, cause: str, site: str, id: str) -> bytes: ...
 
     def sites(self, after: int) -> bytes: ...
+
+    def backends(self, after: int) -> bytes: ...
 
     def drain(self, deadline: float) -> None: ...
 
@@ -187,6 +190,10 @@ class ControlPeer(LinkPeer):
     @Sites.responder
     def sites(self, after: int) -> dict[str, Any]:
         return {"sites": self._links.edge.sites(after)}
+
+    @Backends.responder
+    def backends(self, after: int) -> dict[str, Any]:
+        return {"backends": self._links.edge.backends(after)}
 
     @Report.responder
     def report(self) -> dict[str, Any]:

@@ -293,6 +293,15 @@ def parse_endpoint(address: str) -> tuple[socket.AddressFamily, str | tuple[str,
     return family, (host, int(port))
 
 
+def is_numeric(address: str) -> bool:
+    """Whether it leads somewhere without a name being looked up."""
+    try:
+        parse_endpoint(address)
+    except ValueError:
+        return False
+    return True
+
+
 def _address(sockaddr: str | tuple[str, int]) -> IPv4Address | IPv6Address | UNIXAddress:
     if isinstance(sockaddr, str):
         return UNIXAddress(os.fsencode(sockaddr) or None)

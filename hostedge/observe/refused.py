@@ -10,7 +10,6 @@ came, byte for byte.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +18,10 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from hostedge.errors import CAUSES
+from hostedge.observe.page import page_of
 
 KEPT = 1000
 FIRST = 2048  # bytes of a request
-PAGE = 60_000  # bytes: a value of AMP has 64 KiB, and escaped a request has 12
 
 # what a request can be kept for: causes, and counters of what never got as far as those
 REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken", "tls_plain")
@@ -134,17 +133,8 @@ class Refusals:
 
     def page(self, before: int, cause: str, site: str, id: str) -> bytes:
         """A JSON list of those that somebody asks for, as many as a message holds; empty: none."""
-        told: list[str] = []
-        room = PAGE
-        for refused in self.newest(before):
-            if not concerns(refused, cause, site, id):
-                continue
-            text = json.dumps(tell(refused))
-            room -= len(text) + 2
-            if room < 0 and told:
-                break
-            told.append(text)
-        return f"[{', '.join(told)}]".encode()
+        newest = self.newest(before)
+        return page_of(tell(each) for each in newest if concerns(each, cause, site, id))
 
     def newest(self, before: int = 0) -> Iterator[Refused]:
         """All of them, the newest first; `before`: only what came earlier than that number."""

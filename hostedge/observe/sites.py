@@ -11,9 +11,10 @@ was open for five minutes. Beyond `MOST` active ones the others are counted for 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from hostedge.observe.page import page_of
 
 # seconds; the upper end of each bucket but the last
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -24,7 +25,6 @@ PLACES = 6 * BUCKETS
 MOST = 4096  # sites of an edge; each takes a kibibyte
 IDLE = 300.0  # seconds
 LOOK = 30.0  # seconds between two looks for what has fallen idle
-PAGE = 60_000  # bytes: a value of AMP has 64 KiB
 
 
 def by_class(counts: list[int]) -> list[int]:
@@ -127,15 +127,9 @@ class Sites:
         empty: no more. `waiting`: how many requests of a site wait for a place.
         """
         self._look(self._now())
-        told: list[str] = []
-        room = PAGE
         # in the order of their numbers, for that is the order in which they came
-        for activity in self.active.values():
-            if activity.number <= after:
-                continue
-            text = json.dumps(activity.tell(waiting.get(activity.name, 0)))
-            room -= len(text) + 2
-            if room < 0 and told:
-                break
-            told.append(text)
-        return f"[{', '.join(told)}]".encode()
+        return page_of(
+            each.tell(waiting.get(each.name, 0))
+            for each in self.active.values()
+            if each.number > after
+        )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-
 # digits of a random part, and how many parts are drawn at once
 _DIGITS = 12
 _DRAWN = 64

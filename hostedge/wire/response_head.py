@@ -40,6 +40,17 @@ def stays(name: bytes) -> bool:
     return _watched[name] != 0
 
 
+def check_size(fields: Fields, most: int) -> None:
+    """
+    Check a head that came at once.
+
+    Raises:
+        BadRequest: it is larger than so many bytes.
+    """
+    if sum([len(name) + len(value) + 4 for name, value in fields]) > most:
+        raise BadRequest("bad_response", "the head is too large")
+
+
 def examine(fields: Fields, version: str) -> tuple[Fields, int | None, bool, bytes]:
     """
     Give what travels on, the length, whether the end is seen without the connection's, and what

@@ -76,6 +76,7 @@ class RecordedNode:
     report: dict[str, Any] = Factory(dict)
     refusals: list[dict[str, Any]] = Factory(list)
     active: list[dict[str, Any]] = Factory(list)
+    known: list[dict[str, Any]] = Factory(list)
     refusal: str = ""
     error: Exception | None = None
     # what `announce` waits for
@@ -102,6 +103,9 @@ class RecordedNode:
 
     async def sites(self) -> Any:
         return await self._answer(self.active, "sites")
+
+    async def backends(self) -> Any:
+        return await self._answer(self.known, "backends")
 
     async def restart(self, app: str) -> Any:
         return await self._answer(self.refusal, "restart", app)

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.api.metrics import Scrapes
 from hostedge.api.scrape import Metrics
 from hostedge.errors import ConfigError
+from hostedge.settings import Metrics as Shown
 from tests.api.node import RecordedNode
 
 
@@ -17,7 +18,7 @@ class MetricsTests(SynchronousTestCase):
     """One request each."""
 
     def ask(self, node: RecordedNode, path: str = "/metrics") -> tuple[int, bytes, Any]:
-        treq = StubTreq(Metrics(Scrapes(node, 5)))
+        treq = StubTreq(Metrics(Scrapes(node, Shown())))
         response = self.successResultOf(treq.get(f"http://localhost{path}"))
         treq.flush()
         body = self.successResultOf(response.content())

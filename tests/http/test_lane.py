@@ -22,6 +22,12 @@ class OneLane(Waiting):
     def choose(self, passage: Passage) -> Lane | None:
         return self.lane
 
+    def in_use(self) -> list[Lane]:
+        return [] if self.lane is None else [self.lane]
+
+    def states(self) -> dict[str, int]:
+        return {"up": len(self.in_use())}
+
     def released(self, lane: Lane) -> None:
         self.places.give_back()
         self.serve()
@@ -95,3 +101,18 @@ class WaitingTests(SynchronousTestCase):
         line.places.ask(asked, 1.0)
         line.place(asked)
         self.assertEqual((asked.heard, line.places.taken), (["upstream_refused"], 0))
+
+    def test_told(self) -> None:
+        """Who has a place, who waits for one, and what has gone there."""
+        line = OneLane(1)
+        first, second = Asked(lambda asked, lane: None), Asked(end_at_once)
+        for asked in (first, second):
+            line.places.ask(asked, 1.0)
+        line.place(first)
+        line.traffic.ended(3)
+        told = line.tell()
+        self.assertEqual(
+            [told[word] for word in ("in_flight", "waiting", "capacity", "connections", "sockets")],
+            [1, 1, 1, 0, 0],
+        )
+        self.assertEqual((told["requests"], told["reused"], told["states"]), (3, 2, {"up": 1}))

@@ -8,7 +8,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.observe.sites import BUCKETS, IDLE, LOOK, MOST, PAGE, Activity, Sites
+from hostedge.observe.page import PAGE
+from hostedge.observe.sites import BUCKETS, IDLE, LOOK, MOST, Activity, Sites
 
 
 class SitesTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import BadRequest
-from hostedge.wire.response_head import MAX_FIELDS, Fields, examine
+from hostedge.wire.response_head import MAX_FIELDS, Fields, check_size, examine
 
 
 class ExamineTests(SynchronousTestCase):
@@ -21,6 +21,12 @@ class ExamineTests(SynchronousTestCase):
         ):
             kept, length, framed, _ = examine(fields, "1.1")
             self.assertEqual(((length, framed), kept), (wanted, []))
+
+    def test_size(self) -> None:
+        """With the blanks and ends of its lines a head has its whole size."""
+        fields = [(b"a", b"1"), (b"bc", b"")]
+        check_size(fields, 12)
+        self.assertRaises(BadRequest, check_size, fields, 11)
 
     def test_refused(self) -> None:
         """Codings that nobody asked for, chunks where they cannot be, fields without end."""
