@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
+import json
 from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.http.backends import SWEEP, Backends
+from hostedge.http.backends import GONE, SWEEP, Backends
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
+from hostedge.ipc import Woken
 from hostedge.model.site import App, Pool, Server
 from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
@@ -151,3 +153,46 @@ class BackendsTests(SynchronousTestCase):
         backend._wake("a")
         self.assertEqual(self.keeper.asked, [("demo/hello", "a")])
         self.backends.cut("demo", "why")
+
+    def told(self, after: int = 0) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = json.loads(self.backends.page(after))
+        return told
+
+    def test_page(self) -> None:
+        """
+        All that anything has gone to are told in their order, after all that are no more; a pool
+        that was changed has counted what it had before.
+        """
+        app = self.backends.app("demo", HELLO)
+        pool = self.backends.pool("demo", Pool("p", (Server("127.0.0.1:1"),)))
+        self.assertEqual([each["number"] for each in self.told()], [GONE])
+        app.traffic.connects = pool.traffic.connects = 3
+        pool.traffic.ended(5)
+        gone, first, second = self.told()
+        self.assertEqual((first["kind"], first["backend"]), ("app", "demo/hello"))
+        self.assertEqual((second["kind"], second["requests"]), ("pool", 5))
+        self.assertEqual(self.told(first["number"]), [second])
+        self.assertEqual(self.told(second["number"]), [])
+        changed = self.backends.pool("demo", Pool("p", (Server("127.0.0.1:2"),)))
+        changed.traffic.ended(1)
+        _, _, third = self.told()
+        self.assertGreater(third["number"], second["number"])
+        self.assertEqual(third["requests"], 6)
+        del pool, changed
+        gc.collect()
+        gone, first = self.told()
+        self.assertEqual((gone["kind"], gone["requests"], gone["connects"]), ("", 6, 3))
+        self.assertEqual(first["backend"], "demo/hello")
+
+    def test_states(self) -> None:
+        """An app is stopped until it is asked for, then starting, then up."""
+        app = self.backends.app("demo", HELLO)
+        self.assertEqual(app.states(), {"up": 0, "stopped": 1})
+        relay = self.backends.relay_to_app("demo", HELLO, Limits())
+        relay.answer(KeptExchange())
+        self.assertEqual(app.states(), {"up": 0, "starting": 1})
+        self.keeper.waiting.pop().callback(Woken(0, "", "crash_loop", 60.0))
+        self.assertEqual(app.states(), {"up": 0, "refused": 1})
+        self.backends.moved("demo/hello", 1, "unix:/x")
+        self.assertEqual(app.states(), {"up": 1})
+        self.assertEqual(app.in_use(), [app.lane])

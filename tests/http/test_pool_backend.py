@@ -179,3 +179,36 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.backend.refusal(30.0), ("queue_full", 1.0))
         self.build(0)
         self.assertEqual(self.backend.refusal(30.0), ("no_server", 5.0))
+
+    def test_told(self) -> None:
+        """What has gone there, what came of it, and how its servers are."""
+        self.build(2)
+        self.ask()
+        self.servers[0].accept().sendall(OK)
+        self.network.turn()
+        told = self.backend.tell()
+        self.assertEqual((told["requests"], told["connects"], told["connections"]), (1, 1, 1))
+        self.assertEqual((told["errors"], told["states"]), (0, {"up": 2, "resting": 0}))
+        for server in self.servers:
+            server.close()
+        self.servers[0].accepted[0].close()
+        self.network.turn()
+        client = self.ask()
+        self.assertEqual(self.reason(client)[0], 503)
+        told = self.backend.tell()
+        self.assertEqual((told["connect_errors"], told["ejections"], told["retries"]), (2, 2, 2))
+        self.assertEqual((told["requests"], told["connections"]), (1, 0))
+        self.assertEqual(told["states"], {"up": 0, "resting": 2})
+
+    def test_errors(self) -> None:
+        """An answer that is none is an error of whoever gave it, also one that breaks off."""
+        self.build(1)
+        for number, answer in enumerate((b"nonsense", OK[:-1]), 1):
+            self.ask()
+            server = self.servers[0].accept()
+            server.sendall(answer)
+            self.network.turn()
+            server.close()
+            self.network.turn()
+            told = self.backend.tell()
+            self.assertEqual((told["requests"], told["errors"]), (number, number))

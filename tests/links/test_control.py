@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import ConfigError
 from hostedge.ipc import (
+    Backends,
     Certify,
     Changed,
     Daemon,
@@ -39,6 +40,7 @@ from hostedge.links.control import (
     EdgePeer,
 )
 from hostedge.net.link import LinkPeer, hello
+from hostedge.observe.page import page_of
 from hostedge.observe.refused import KEPT, Refusals
 from hostedge.observe.sites import Sites as ActiveSites
 from hostedge.settings import Settings
@@ -73,6 +75,11 @@ class EdgeEnd(LinkPeer):
     @Sites.responder
     def sites_after(self, after: int) -> dict[str, Any]:
         return {"sites": self.active.page(after, {})}
+
+    @Backends.responder
+    def backends_after(self, after: int) -> dict[str, Any]:
+        told = ({"number": number, "backend": "x" * 200} for number in range(after + 1, 1001))
+        return {"backends": page_of(told)}
 
     @Evaluate.responder
     def evaluate(self, source: str) -> Any:
@@ -306,6 +313,13 @@ class ControlLinksTests(SynchronousTestCase):
                 edge.active.add(name).begun += 1
         edges = self.successResultOf(self.run_(self.links.sites()))
         self.assertEqual({e["pid"]: [s["site"] for s in e["sites"]] for e in edges}, names)
+
+    def test_backends(self) -> None:
+        """What has gone to back ends comes like that as well."""
+        self.link_keeper()
+        self.link_edge(10)
+        (edge,) = self.successResultOf(self.run_(self.links.backends()))
+        self.assertEqual([each["number"] for each in edge["backends"]], [*range(1, 1001)])
 
     def test_keeperAnswers(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.cli.running import listeners
 from hostedge.settings import read_settings
 from tests.live.node import Answer, Node, UnixConnection, wait_for
+from tests.live.test_node import COUNTED, hello_site
 
 SETTINGS = '[metrics]\nlisten = "127.0.0.1:0"\n'
 
@@ -73,6 +74,25 @@ class ScrapeTests(SynchronousTestCase):
         for name in ("idle", "nowhere"):
             self.assertNotIn(f"{name}.localhost", answer.text)
         self.assertEqual(self.samples(answer)["hostedge_site_answers_total"], 1)
+
+    def test_backends(self) -> None:
+        """An app that somebody asked for has series, and what its requests have spent time on."""
+        self.node.write("one/hello.py", COUNTED)
+        self.node.apply(hello_site())
+        for _ in range(3):
+            self.assertEqual(self.node.get("one.localhost").status, 200)
+        answer = self.ask("/metrics")
+        found = self.samples(answer)
+        self.assertEqual(found["hostedge_backend_requests_total"], 3)
+        self.assertEqual(found["hostedge_backend_errors_total"], 0)
+        self.assertIn('backend="one/hello"', answer.text)
+        by_phase: Counter[str] = Counter()
+        for family in text_string_to_metric_families(answer.text):
+            for sample in family.samples:
+                if sample.name == "hostedge_phase_seconds_count":
+                    by_phase[sample.labels["phase"]] += int(sample.value)
+        self.assertEqual(by_phase["first_byte"], 3)
+        self.assertGreaterEqual(by_phase["start"], 1)
 
     def test_nothingElse(self) -> None:
         """The port has neither the API nor anything to be written."""
