@@ -23,7 +23,7 @@ from hostedge.observe.traffic import COUNTS
 _LABELS = ["edge", "kind", "backend"]
 OTHER = ("", "other")
 _TEXTS = {
-    "requests": "requests that were sent to a back end, or tried to be",
+    "requests": "requests that were sent to a back end",
     "reused": "of these, on a connection that had served one before",
     "connects": "connections made or tried to a back end",
     "connect_errors": "connections to a back end that could not be made",

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.api.counter_series import PLAIN
+from hostedge.api.backend_series import BackendSeries
+from hostedge.api.counter_series import GROUPS, PLAIN
 from hostedge.api.metrics import exposition
 from hostedge.api.site_series import SiteSeries
+from hostedge.http.entrance import STAGES
+from hostedge.http.lane import STATES
 from hostedge.observe.sites import BOUNDS, Sites
-from hostedge.observe.tally import Tally
+from hostedge.observe.tally import PHASES, Tally
+from tests.api.test_backend_series import backend
+from tests.api.test_backend_series import edge as edge_of
 from tests.api.test_site_series import edge as edge_with
 from tests.observe.test_tally import Ended
 
 BUSY = edge_with(0, {"a.test": 3})
+PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/metrics.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 A_TEST = ("site", "a.test")
 H1, H2 = ("protocol", "h1"), ("protocol", "h2")
 QUEUE = ("phase", "queue")
@@ -40,6 +51,40 @@ def edge(index: int, **counters: int) -> dict[str, Any]:
         "counters": counters,
         **tally.report(),
     }
+
+
+def families() -> list[Metric]:
+    """Every family that a scrape can have, each with every label."""
+    status = {"keeper": True, "revision": 7, "edges": [edge(0)]}
+    chosen = chain(
+        SiteSeries(1).families([BUSY]),
+        BackendSeries(1).families([edge_of(backend(2, "a/b", 1))]),
+    )
+    return list(read_text(exposition(status, chosen, "")[0].decode()))
+
+
+class PageTests(SynchronousTestCase):
+    """What is written of them: `docs/metrics.md`."""
+
+    def test_everyMetric(self) -> None:
+        """The page has each metric with its type, its labels and what it is, and no other."""
+        written = {
+            name: (kind, {*re.findall(r"`(\w+)`", labels)}, text)
+            for name, kind, labels, text in ROW.findall(PAGE)
+        }
+        told = {}
+        for family in families():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            told[name] = (family.type, labels, family.documentation)
+        self.assertEqual(written, told)
+
+    def test_everyValue(self) -> None:
+        """The values of labels that are ours are there, but causes, which the log's page has."""
+        values = {*PHASES, *STAGES, *STATES, "handshake", "dns", "h1", "h2", "ws", "app", "pool"}
+        values |= {word for group in GROUPS[1:] for row in group.rows for word in row}
+        for value in values:
+            self.assertIn(f"`{value}`", PAGE)
 
 
 class ExpositionTests(SynchronousTestCase):

@@ -1,0 +1,1 @@
+Metrics of apps and pools: requests, errors, connections, retries, requests in flight and waiting, and the state of their servers; the busiest have series of their own (`[metrics] backends`), all others are one. `docs/metrics.md` has every metric.
