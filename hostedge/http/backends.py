@@ -13,19 +13,20 @@ from operator import itemgetter
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
-from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hostedge.http.app_backend import AppBackend
 from hostedge.http.exchange import Exchange
 from hostedge.http.lane import Keeper, Means
+from hostedge.http.onward_head import head_writer
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.probe import Probe
 from hostedge.http.relay import Relay
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Use
+from hostedge.model.onward import same_servers
 from hostedge.model.site import App, Pool
 from hostedge.observe.page import page_of
 from hostedge.observe.traffic import Traffic
@@ -113,7 +114,7 @@ class Backends:
             if name in self._running:
                 backend.moved(*self._running[name])
         elif backend.app != app:
-            # a mapping may want another `buffer`: that is the leaf's
+            # so may a mapping want it: that is the leaf's
             backend.update(app)
         self._kept.add(backend)
         return backend
@@ -122,8 +123,8 @@ class Backends:
         """Give the backend of a pool; a changed pool gets a new one."""
         name = f"{account}/{pool.name}"
         backend = self._pools.get(name)
-        # a mapping may want another `buffer`: that is the leaf's
-        if backend is not None and evolve(backend.pool, buffer=pool.buffer) == pool:
+        # what a mapping may want otherwise is the leaf's
+        if backend is not None and same_servers(pool, backend.pool):
             return backend
         traffic = None
         if backend is not None:
@@ -145,12 +146,14 @@ class Backends:
     def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
-        return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name)
+        writer = head_writer(app.forwarded)
+        return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name, writer)
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
         backend, means = self.pool(account, pool), self.means
-        return Relay(backend, pool.buffer, limits, means.counters, means.disk)
+        writer = head_writer(pool.forwarded)
+        return Relay(backend, pool.buffer, limits, means.counters, means.disk, make_head=writer)
 
     def app_now(self, name: str) -> AppBackend | None:
         """The backend of `account/app`, if there is one; none is made."""

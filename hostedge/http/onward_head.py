@@ -1,17 +1,19 @@
 """
 The head of a request as an app or server gets it.
 
-In:  `http.relay` and `ws.passage`, with the exchange.
+In:  `http.relay` and `ws.passage`, with the exchange; `http.backends` for what writes it there.
 Out: bytes; what is only for this hop stays here, what the client claims about itself is replaced.
-Spec: RFC 9110 section 7.6, RFC 9112 section 6.
+Spec: RFC 9110 section 7.6, RFC 9112 section 6, RFC 7239 sections 4 to 6.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from hostedge.http.exchange import Exchange
 from hostedge.memo import Memo
 from hostedge.wire.fields import PSEUDONYM, travels_on
-from hostedge.wire.forwarded import new_trace
+from hostedge.wire.forwarded import forwarded_line, new_trace
 from hostedge.wire.target import onward_target
 
 _NOTHING: frozenset[bytes] = frozenset()
@@ -41,13 +43,29 @@ def _client_lines(facts: tuple[str, tuple[str, ...], bytes, int]) -> bytes:
 _clients: Memo[tuple[str, tuple[str, ...], bytes, int], bytes] = Memo(_client_lines)
 
 
+class Writer(Protocol):
+    """What writes heads for a mapping."""
+
+    def __call__(
+        self,
+        exchange: Exchange,
+        length: int | None,
+        address: str = "",
+        without: frozenset[bytes] = _NOTHING,
+    ) -> bytes: ...
+
+
 def make_head(
-    exchange: Exchange, length: int | None, without: frozenset[bytes] = _NOTHING
+    exchange: Exchange,
+    length: int | None,
+    address: str = "",
+    without: frozenset[bytes] = _NOTHING,
 ) -> bytes:
     """
     Write the head of the request for the upstream; a length of None means chunks.
 
-    Fields `without` stay here, named in lower case.
+    Fields `without` stay here, named in lower case. The address of the upstream is for writers
+    that name it.
     """
     target, authority, fields = exchange.target, exchange.authority, exchange.fields
     if len(target) != len(exchange.path):
@@ -72,3 +90,21 @@ def make_head(
     else:
         parts.append(b"\r\n\r\n")
     return b"".join(parts)
+
+
+def head_writer(forwarded: bool) -> Writer:
+    """What writes the heads of a mapping; with no wishes of its own it is `make_head` itself."""
+    if not forwarded:
+        return make_head
+
+    def write(
+        exchange: Exchange,
+        length: int | None,
+        address: str = "",
+        without: frozenset[bytes] = _NOTHING,
+    ) -> bytes:
+        head = make_head(exchange, length, address, without)
+        said = forwarded_line(exchange.client, exchange.hops, exchange.scheme, exchange.authority)
+        return b"%bForwarded: %b\r\n\r\n" % (head[:-2], said)
+
+    return write

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import MOUTHFUL, Exchange, Fields
-from hostedge.http.onward_head import make_head
+from hostedge.http.onward_head import Writer, make_head
 from hostedge.http.spool import Disk, Spool
 from hostedge.http.upstream import EARLY_HINTS, NO_SOCKET, Upstream, UpstreamConnection
 from hostedge.net.descriptors import NONE_LEFT
@@ -88,8 +88,10 @@ class Relay:
         counters: dict[str, int],
         disk: Disk,
         app: str = "",
+        make_head: Writer = make_head,
     ) -> None:
         self.backend = backend
+        self.make_head = make_head
         # `account/name` of the app behind; empty: a pool
         self.app = app
         self.limits = limits
@@ -425,7 +427,7 @@ class SpoolPassage(Passage):
     def send(self, connection: UpstreamConnection) -> None:
         exchange, body, limits = self.exchange, self.body, self.relay.limits
         size = 0 if body is None else body.size
-        head = make_head(exchange, size)
+        head = self.relay.make_head(exchange, size, connection.upstream.address)
         to_head = exchange.method == b"HEAD"
         if body is None:
             connection.send(head, self, to_head, True, limits)
@@ -500,7 +502,8 @@ class StreamPassage(Passage):
         exchange = self.exchange
         to_head = exchange.method == b"HEAD"
         # what is whole before any of it was sent is empty, also if chunks were announced
-        head = make_head(exchange, 0 if self.request_whole else exchange.length)
+        length = 0 if self.request_whole else exchange.length
+        head = self.relay.make_head(exchange, length, connection.upstream.address)
         connection.send(head, self, to_head, self.request_whole, self.relay.limits)
         if not self.request_whole:
             connection.transport.registerProducer(BodyValve(exchange), True)

@@ -16,20 +16,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from hostedge.http.exchange import Leaf
 from hostedge.mappings.parts import Parts
 from hostedge.model.limits import MappingLimits
+from hostedge.model.onward import as_mapped
 from hostedge.model.site import Found
 
 
 @frozen
 class ToApp:
-    """The app's name; `buffer` overrides what the app says about itself."""
+    """The app's name; what else is said goes before what the app says about itself."""
 
     app: str
     buffer: Literal["spool", "stream"] | None = None
+    # whether `Forwarded` says who the client is as well
+    forwarded: bool | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
     # where they differ from the node's
@@ -44,7 +47,5 @@ class AppKind:
 
     def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
         assert isinstance(value, ToApp)  # noqa: S101
-        app = found.apps[value.app]
-        if value.buffer is not None:
-            app = evolve(app, buffer=value.buffer)
+        app = as_mapped(found.apps[value.app], value)
         return parts.relay_to_app(found.account.name, app, value.limits, value.websocket)

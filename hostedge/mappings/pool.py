@@ -15,20 +15,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from hostedge.http.exchange import Leaf
 from hostedge.mappings.parts import Parts
 from hostedge.model.limits import MappingLimits
+from hostedge.model.onward import as_mapped
 from hostedge.model.site import Found
 
 
 @frozen
 class ToPool:
-    """The pool's name; `buffer` overrides what the pool says about itself."""
+    """The pool's name; what else is said goes before what the pool says about itself."""
 
     pool: str
     buffer: Literal["spool", "stream"] | None = None
+    # whether `Forwarded` says who the client is as well
+    forwarded: bool | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
     # where they differ from the node's
@@ -43,7 +46,5 @@ class PoolKind:
 
     def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
         assert isinstance(value, ToPool)  # noqa: S101
-        pool = found.pools[value.pool]
-        if value.buffer is not None:
-            pool = evolve(pool, buffer=value.buffer)
+        pool = as_mapped(found.pools[value.pool], value)
         return parts.relay_to_pool(found.account.name, pool, value.limits, value.websocket)

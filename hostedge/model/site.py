@@ -54,6 +54,8 @@ class App:
     stop_timeout: float = 10.0
     # "spool": a request is complete before it takes a place; "stream": bytes pass as they come
     buffer: str = "spool"
+    # whether `Forwarded` says who the client is as well
+    forwarded: bool = False
     # False: it answers nobody until its owner wants it again
     enabled: bool = True
     # it runs without having been asked for
@@ -89,6 +91,7 @@ class Pool:
     maxconn: int = 64
     queue: int = 1024
     buffer: str = "stream"
+    forwarded: bool = False
     # whether a connection begins with a header of the PROXY protocol: "off", "v1" or "v2"
     proxy_protocol: str = "off"
 

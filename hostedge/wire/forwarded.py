@@ -1,8 +1,9 @@
 """
-What proxies before this node say about a request: who has sent it, how, and under which name.
+What proxies say about a request: who has sent it, how, and under which name.
 
 In:  the server protocols, for requests of peers that the operator trusts; of no others.
-Out: `Told`; what is not said, or not validly, is empty.
+     `http.onward_head`, where a server behind wants to be told in this way.
+Out: `Told`; what is not said, or not validly, is empty. What this node says in its turn.
 Spec: RFC 7239, W3C Trace Context level 1; the `X-` fields by the custom of proxies.
 """
 
@@ -100,6 +101,25 @@ def new_trace(request_id: str) -> str:
     """
     trace = request_id.replace("-", "")
     return f"00-{trace}-{trace[16:]}-{'01' if request_id[-2:] < SAMPLED else '00'}"
+
+
+def forwarded_line(client: str, hops: Sequence[str], scheme: bytes, authority: bytes) -> bytes:
+    """
+    The value of `Forwarded` that says who has sent a request, by which scheme and to whom, and
+    the trusted proxies since.
+
+    Scheme and host stand once, with the client: readers differ in whether the first or the last
+    one counts. By which of its addresses the node was reached is nobody's affair behind it.
+    """
+    first = b"for=%b;host=%b;proto=%b" % (
+        _node(client), b'"%b"' % authority if b":" in authority else authority, scheme
+    )  # fmt: skip
+    return b", for=".join((first, *map(_node, hops))) if hops else first
+
+
+def _node(address: str) -> bytes:
+    """An address as RFC 7239 section 6 has it: one with colons in brackets, and these in quotes."""
+    return f'"[{address}]"'.encode() if ":" in address else address.encode()
 
 
 def _walk(

@@ -20,7 +20,6 @@ from time import monotonic
 from typing import Any
 
 from hostedge.http.exchange import Exchange, Fields
-from hostedge.http.onward_head import make_head
 from hostedge.http.relay import Relay, StreamPassage
 from hostedge.http.upstream import UpstreamConnection
 from hostedge.http.wheel import Wheel
@@ -112,10 +111,11 @@ class UpgradePassage(StreamPassage):
             b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             b"Sec-WebSocket-Key: %b\r\n" % key,
         ]
-        if not connection.upstream.address.startswith(_LOCAL):
+        address = connection.upstream.address
+        if not address.startswith(_LOCAL):
             self.offer = OFFER
             lines.append(b"Sec-WebSocket-Extensions: %b\r\n" % OFFER)
-        head = make_head(exchange, 0, _OURS)
+        head = self.relay.make_head(exchange, 0, address, _OURS)
         opening = Opening(key, protocols_of(exchange.fields))
         request = b"%b%b\r\n" % (head[:-2], b"".join(lines))
         connection.ask(request, opening, self, self.relay.limits)

@@ -73,10 +73,11 @@ class BackendsTests(SynchronousTestCase):
         self.assertIsNot(self.backends.app("other", HELLO), backend)
 
     def test_pools(self) -> None:
-        """A pool is kept while it is the same; `buffer` is the leaf's affair."""
+        """A pool is kept while it is the same; what a mapping may say is the leaf's affair."""
         pool = Pool("p", (Server("127.0.0.1:1"),))
         backend = self.backends.pool("demo", pool)
-        self.assertIs(self.backends.pool("demo", evolve(pool, buffer="spool")), backend)
+        mapped = evolve(pool, buffer="spool", forwarded=True)
+        self.assertIs(self.backends.pool("demo", mapped), backend)
         self.assertIsNot(self.backends.pool("demo", evolve(pool, maxconn=1)), backend)
 
     def test_formerPools(self) -> None:

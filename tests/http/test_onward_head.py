@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.http.onward_head import make_head
+from hostedge.http.onward_head import Writer, head_writer, make_head
 from tests.http.parsers import check_parsers, in_order
 from tests.http.parts import Scene, Waiting
 
@@ -36,12 +36,14 @@ _TARGETS = st.text("/aZ0%2fF.;?&=~+:@-_!$'()*,", max_size=30).map(lambda rest: f
 class HeadTests(SynchronousTestCase):
     """The head of one request."""
 
-    def head(self, text: bytes, length: int | None = 0, **options: Any) -> list[bytes]:
+    def head(
+        self, text: bytes, length: int | None = 0, write: Writer = make_head, **options: Any
+    ) -> list[bytes]:
         """Its lines."""
         leaf = Waiting()
         protocol, _ = Scene(leaf).connect()
         protocol.dataReceived(text)
-        whole = make_head(leaf.exchanges[0], length, **options)
+        whole = write(leaf.exchanges[0], length, **options)
         self.assertTrue(whole.endswith(b"\r\n\r\n"))
         return whole[:-4].split(b"\r\n")
 
@@ -78,6 +80,24 @@ class HeadTests(SynchronousTestCase):
         ):
             text = b"%b / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello" % method
             self.assertEqual(self.head(text, length)[-1], line)
+
+    def test_plain(self) -> None:
+        """Without wishes there is nothing to look up for a request."""
+        self.assertIs(head_writer(forwarded=False), make_head)
+
+    def test_forwarded(self) -> None:
+        """`Forwarded` stands behind all else, whatever the caller writes itself."""
+        text = b"POST / HTTP/1.1\r\nHost: a:1\r\nX-One: 1\r\nForwarded: for=x\r\n\r\n"
+        write = head_writer(forwarded=True)
+        lines = self.head(text, None, write, without=frozenset((b"x-one",)))
+        self.assertEqual(
+            lines[-2:],
+            [
+                b"Transfer-Encoding: chunked",
+                b'Forwarded: for=192.168.1.1;host="a:1";proto=http',
+            ],
+        )
+        self.assertEqual(lines[:-1], self.head(text, None, without=frozenset((b"x-one",))))
 
     @given(
         st.sampled_from(["GET", "POST", "PUT", "DELETE", "PROPFIND"]),

@@ -27,7 +27,7 @@ class AppTests(SynchronousTestCase):
     """From the mapping to the leaf."""
 
     def test_compile(self) -> None:
-        """The leaf relays to the account's app; the mapping may have another buffer."""
+        """The leaf relays to the account's app; the mapping may want it otherwise."""
         kind = AppKind()
         self.assertEqual((kind.word, kind.value), ("app", ToApp))
         self.assertEqual(
@@ -36,6 +36,10 @@ class AppTests(SynchronousTestCase):
         self.assertEqual(
             kind.compile(ToApp("hello", "stream"), b"", FOUND, Recorder()),
             ("demo", evolve(HELLO, buffer="stream"), None, False),
+        )
+        self.assertEqual(
+            kind.compile(ToApp("hello", forwarded=True), b"", FOUND, Recorder()),
+            ("demo", evolve(HELLO, forwarded=True), None, False),
         )
 
     def test_websocket(self) -> None:

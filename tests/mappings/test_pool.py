@@ -27,7 +27,7 @@ class PoolTests(SynchronousTestCase):
     """From the mapping to the leaf."""
 
     def test_compile(self) -> None:
-        """The leaf relays to the account's pool; the mapping may have another buffer."""
+        """The leaf relays to the account's pool; the mapping may want it otherwise."""
         kind = PoolKind()
         self.assertEqual((kind.word, kind.value), ("pool", ToPool))
         self.assertEqual(
@@ -36,6 +36,10 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(
             kind.compile(ToPool("legacy", "spool"), b"", FOUND, Recorder()),
             ("demo", evolve(LEGACY, buffer="spool"), None, False),
+        )
+        self.assertEqual(
+            kind.compile(ToPool("legacy", forwarded=True), b"", FOUND, Recorder()),
+            ("demo", evolve(LEGACY, forwarded=True), None, False),
         )
 
     def test_websocket(self) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.wire.forwarded import MAX_HOPS, Told, read_told
+from hostedge.wire.forwarded import MAX_HOPS, Told, forwarded_line, read_told
 from hostedge.wire.networks import parse_networks
 
 TRUSTED = parse_networks(["10.0.0.0/8", "fd00::/8"])
@@ -132,3 +132,37 @@ class OtherTests(SynchronousTestCase):
         ):
             found = told((b"traceparent", bad), (b"tracestate", b"a=1"))
             self.assertEqual((found.traceparent, found.tracestate), (b"", b""), bad)
+
+
+class LineTests(SynchronousTestCase):
+    """What we say in our turn."""
+
+    def test_written(self) -> None:
+        """Colons need quotes; scheme and host stand with the client alone."""
+        for said, line in (
+            (("1.2.3.4", (), b"https", b"a.test"), b"for=1.2.3.4;host=a.test;proto=https"),
+            (
+                ("2001:db8::1", ("10.0.0.2", "fd00::1"), b"http", b"a.test:81"),
+                b'for="[2001:db8::1]";host="a.test:81";proto=http, for=10.0.0.2, for="[fd00::1]"',
+            ),
+            (("1.2.3.4", (), b"http", b"[::1]"), b'for=1.2.3.4;host="[::1]";proto=http'),
+        ):
+            self.assertEqual(forwarded_line(*said), line)
+
+    @given(
+        st.ip_addresses().filter(lambda a: str(a) not in TRUSTED and not _is_mapped(a)),
+        st.lists(st.integers(1, 255).map("10.0.0.{}".format), min_size=1, max_size=5),
+        st.sampled_from([b"http", b"https"]),
+    )
+    def test_readAgain(self, client: object, hops: list[str], scheme: bytes) -> None:
+        """Whoever trusts the same proxies, and us, reads the same client and hops of it."""
+        *passed, peer = hops
+        line = forwarded_line(str(client), passed, b"http", b"a.test")
+        found = told((b"Forwarded", line), peer=peer)
+        self.assertEqual((found.client, found.hops), (str(client), tuple(hops)))
+        line = forwarded_line(str(client), (), scheme, b"a.test:1")
+        self.assertEqual(told((b"Forwarded", line), peer=peer).scheme, scheme)
+
+
+def _is_mapped(address: object) -> bool:
+    return getattr(address, "ipv4_mapped", None) is not None

@@ -1,0 +1,35 @@
+"""What mappings say otherwise than the app or pool that they name."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.mappings.app import ToApp
+from hostedge.mappings.pool import ToPool
+from hostedge.model.onward import OWN, as_mapped, same_servers
+from hostedge.model.site import App, Pool, Server
+
+POOL = Pool("p", (Server("10.0.0.7:80"),), forwarded=True)
+
+
+class MappedTests(SynchronousTestCase):
+    """An app or pool as a mapping wants it."""
+
+    def test_silent(self) -> None:
+        """A mapping that says nothing changes nothing."""
+        app = App("a", "wsgi", None, forwarded=True)
+        self.assertIs(as_mapped(app, ToApp("a")), app)
+        self.assertIs(as_mapped(POOL, ToPool("p")), POOL)
+
+    def test_said(self) -> None:
+        """What it says goes before, also that something is not wanted."""
+        app = as_mapped(App("a", "wsgi", None), ToApp("a", buffer="stream", forwarded=True))
+        self.assertEqual((app.buffer, app.forwarded), ("stream", True))
+        self.assertFalse(as_mapped(POOL, ToPool("p", forwarded=False)).forwarded)
+
+    def test_sameServers(self) -> None:
+        """Pools differ in their servers and places, not in what mappings say for themselves."""
+        other = evolve(POOL, **{name: "other" for name in OWN})
+        self.assertTrue(same_servers(POOL, other))
+        self.assertFalse(same_servers(POOL, evolve(other, maxconn=1)))
