@@ -152,7 +152,7 @@ class Backends:
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
         backend, means = self.pool(account, pool), self.means
-        writer = head_writer(pool.forwarded)
+        writer = head_writer(pool.forwarded, pool.host)
         return Relay(backend, pool.buffer, limits, means.counters, means.disk, make_head=writer)
 
     def app_now(self, name: str) -> AppBackend | None:

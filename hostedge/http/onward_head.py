@@ -92,10 +92,15 @@ def make_head(
     return b"".join(parts)
 
 
-def head_writer(forwarded: bool) -> Writer:
-    """What writes the heads of a mapping; with no wishes of its own it is `make_head` itself."""
-    if not forwarded:
+def head_writer(forwarded: bool = False, host: str = "keep") -> Writer:
+    """
+    What writes the heads of a mapping; with no wishes of its own it is `make_head` itself.
+
+    `forwarded`: with `Forwarded`. `host`: what `Host` says there, as `model.site.Pool` has it.
+    """
+    if not forwarded and host == "keep":
         return make_head
+    fixed = b"" if host in ("keep", "server") else host.encode()
 
     def write(
         exchange: Exchange,
@@ -104,7 +109,22 @@ def head_writer(forwarded: bool) -> Writer:
         without: frozenset[bytes] = _NOTHING,
     ) -> bytes:
         head = make_head(exchange, length, address, without)
-        said = forwarded_line(exchange.client, exchange.hops, exchange.scheme, exchange.authority)
-        return b"%bForwarded: %b\r\n\r\n" % (head[:-2], said)
+        authority = exchange.authority
+        if host != "keep":
+            # the first of all lines
+            mine = fixed or _authorities[address]
+            head = head.replace(b"\r\nHost: " + authority, b"\r\nHost: " + mine, 1)
+        if forwarded:
+            said = forwarded_line(exchange.client, exchange.hops, exchange.scheme, authority)
+            head = b"%bForwarded: %b\r\n\r\n" % (head[:-2], said)
+        return head
 
     return write
+
+
+def _authority(address: str) -> bytes:
+    """How a server with this address is called; one that has only a path is on this machine."""
+    return b"localhost" if address.startswith("unix:") else address.removesuffix(":80").encode()
+
+
+_authorities: Memo[str, bytes] = Memo(_authority)

@@ -8,6 +8,7 @@ Site file::
 
     - {path: /legacy, pool: legacy}
     - {path: /chat, pool: legacy, websocket: true}
+    - {path: /shop, pool: legacy, host: shop.internal}
     - {path: /feed, pool: legacy, limits: {response_idle: 1h}}
 """
 
@@ -32,6 +33,8 @@ class ToPool:
     buffer: Literal["spool", "stream"] | None = None
     # whether `Forwarded` says who the client is as well
     forwarded: bool | None = None
+    # what `Host` says there, as a pool has it
+    host: str | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
     # where they differ from the node's

@@ -29,6 +29,7 @@ _MULTIPLES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 # These steer how a process is loaded and how it finds its sockets; only the node sets them.
 _RESERVED = re.compile(r"LD_.*|LISTEN_.*|HOSTEDGE_.*|NOTIFY_SOCKET")
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]+)(?::([0-9]{1,5}))?")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 # bytes
@@ -195,6 +196,18 @@ def server_address(value: object) -> str:
     if not colon or not _PORT.fullmatch(port) or not 0 < int(port) < 65_536:
         raise ValueError(f"want host:port, [v6]:port or unix:/path, not {shown(value)}")
     return f"{parse_hostname(host)}:{int(port)}"
+
+
+def host_wanted(value: object) -> str:
+    """What `Host` says behind us: `keep`, `server`, or a name in normal form, maybe with a port."""
+    text = plain_text(value)
+    if text in ("keep", "server"):
+        return text
+    match = _HOST.fullmatch(text)
+    if match is None or (match[2] and not 0 < int(match[2]) < 65_536):
+        raise ValueError(f"want keep, server or a host name, not {shown(value)}")
+    name = parse_hostname(match[1])
+    return f"{name}:{int(match[2])}" if match[2] else name
 
 
 def environment(value: object) -> dict[str, str]:

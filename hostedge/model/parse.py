@@ -22,6 +22,7 @@ from hostedge.model.names import (
     between,
     environment,
     error_status,
+    host_wanted,
     html_page,
     object_name,
     one_of,
@@ -62,6 +63,7 @@ MAX_MAPPINGS = 1000
 _VALUE_CHECKS: dict[str, Check] = {
     **dict.fromkeys(REFERENCES, object_name),
     **dict.fromkeys(HOME_PATHS, relative_path),
+    "host": host_wanted,
 }
 _BUFFER = one_of("spool", "stream")
 
@@ -101,6 +103,7 @@ _POOL = shape_of(
         "maxconn": between(1, 65_536),
         "queue": between(0, 65_536),
         "buffer": _BUFFER,
+        "host": host_wanted,
         "proxy_protocol": one_of("off", "v1", "v2"),
     },
 )

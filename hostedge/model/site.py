@@ -92,6 +92,8 @@ class Pool:
     queue: int = 1024
     buffer: str = "stream"
     forwarded: bool = False
+    # what `Host` says there: "keep", as the client has it; "server", the server's address; or this
+    host: str = "keep"
     # whether a connection begins with a header of the PROXY protocol: "off", "v1" or "v2"
     proxy_protocol: str = "off"
 

@@ -99,6 +99,24 @@ class HeadTests(SynchronousTestCase):
         )
         self.assertEqual(lines[:-1], self.head(text, None, without=frozenset((b"x-one",))))
 
+    def test_host(self) -> None:
+        """`Host` says what is wanted; who was asked for stays in `X-Forwarded-Host`."""
+        text = b"GET /Host:%20a HTTP/1.1\r\nHost: a\r\nX-Host: a\r\n\r\n"
+        for host, address, said in (
+            ("shop.internal:81", "10.0.0.7:80", b"shop.internal:81"),
+            ("server", "10.0.0.7:8080", b"10.0.0.7:8080"),
+            ("server", "10.0.0.7:80", b"10.0.0.7"),
+            ("server", "[::1]:80", b"[::1]"),
+            ("server", "unix:/run/x", b"localhost"),
+        ):
+            lines = self.head(text, 0, head_writer(host=host), address=address)
+            first, host_line, *rest = self.head(text, 0)
+            self.assertEqual(host_line, b"Host: a")
+            self.assertEqual(lines, [first, b"Host: " + said, *rest])
+            self.assertIn(b"X-Forwarded-Host: a", lines)
+        (last,) = self.head(text, 0, head_writer(forwarded=True, host="b.test"))[-1:]
+        self.assertEqual(last, b"Forwarded: for=192.168.1.1;host=a;proto=http")
+
     @given(
         st.sampled_from(["GET", "POST", "PUT", "DELETE", "PROPFIND"]),
         _TARGETS,

@@ -42,6 +42,13 @@ class PoolTests(SynchronousTestCase):
             ("demo", evolve(LEGACY, forwarded=True), None, False),
         )
 
+    def test_host(self) -> None:
+        """The mapping's `Host` goes before the pool's; `keep` is one."""
+        found = evolve(FOUND, pools={"legacy": evolve(LEGACY, host="server")})
+        for host, wanted in ((None, "server"), ("keep", "keep"), ("b.test", "b.test")):
+            _, pool, *_ = PoolKind().compile(ToPool("legacy", host=host), b"", found, Recorder())  # type: ignore[misc]
+            self.assertEqual(pool.host, wanted)
+
     def test_websocket(self) -> None:
         """Upgrades are forwarded where the mapping says so."""
         to = ToPool("legacy", websocket=True)

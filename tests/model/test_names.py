@@ -114,6 +114,23 @@ class NamesTests(SynchronousTestCase):
         bad += ["unix:x", "unix:/", "unix:/" + "a" * 107]
         self.check(names.server_address, good, bad)
 
+    def test_hostWanted(self) -> None:
+        """
+        A name in its normal form, with a port or without, or one of the two words.
+        """
+        good = {
+            "keep": "keep",
+            "server": "server",
+            "A.Test.": "a.test",
+            "a:080": "a:80",
+            "münchen.test": "xn--mnchen-3ya.test",
+            "[::1]": "[::1]",
+            "[0::1]:81": "[::1]:81",
+            "10.0.0.1:81": "10.0.0.1:81",
+        }
+        bad = ["", "a:", "a:0", "a:65536", "::1", "a b", "a/b", "u@a", "a\r\nX: 1", "*.a", 1, None]
+        self.check(names.host_wanted, good, bad)
+
     def test_environment(self) -> None:
         """
         Owners set their own variables, not those that steer how a process is started.
