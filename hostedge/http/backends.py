@@ -146,13 +146,13 @@ class Backends:
     def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
-        writer = head_writer(app.forwarded)
+        writer = head_writer(app.forwarded, app.keep, counters=means.counters)
         return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name, writer)
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
         backend, means = self.pool(account, pool), self.means
-        writer = head_writer(pool.forwarded, pool.host)
+        writer = head_writer(pool.forwarded, pool.keep, pool.host, means.counters)
         return Relay(backend, pool.buffer, limits, means.counters, means.disk, make_head=writer)
 
     def app_now(self, name: str) -> AppBackend | None:

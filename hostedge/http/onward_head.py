@@ -8,11 +8,12 @@ Spec: RFC 9110 section 7.6, RFC 9112 section 6, RFC 7239 sections 4 to 6.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from hostedge.http.exchange import Exchange
+from hostedge.http.exchange import Exchange, Fields
 from hostedge.memo import Memo
-from hostedge.wire.fields import PSEUDONYM, travels_on
+from hostedge.wire.fields import PSEUDONYM, connection_options, travels_on
 from hostedge.wire.forwarded import forwarded_line, new_trace
 from hostedge.wire.target import onward_target
 
@@ -92,15 +93,22 @@ def make_head(
     return b"".join(parts)
 
 
-def head_writer(forwarded: bool = False, host: str = "keep") -> Writer:
+def head_writer(
+    forwarded: bool = False,
+    keep: Sequence[str] = (),
+    host: str = "keep",
+    counters: dict[str, int] | None = None,
+) -> Writer:
     """
     What writes the heads of a mapping; with no wishes of its own it is `make_head` itself.
 
-    `forwarded`: with `Forwarded`. `host`: what `Host` says there, as `model.site.Pool` has it.
+    `forwarded`: with `Forwarded`. `keep`: and these fields, whose names are odd, in lower case.
+    `host`: what `Host` says there, as `model.site.Pool` has it.
     """
-    if not forwarded and host == "keep":
+    if not forwarded and not keep and host == "keep":
         return make_head
     fixed = b"" if host in ("keep", "server") else host.encode()
+    kept = frozenset(name.encode() for name in keep)
 
     def write(
         exchange: Exchange,
@@ -114,12 +122,24 @@ def head_writer(forwarded: bool = False, host: str = "keep") -> Writer:
             # the first of all lines
             mine = fixed or _authorities[address]
             head = head.replace(b"\r\nHost: " + authority, b"\r\nHost: " + mine, 1)
+        more = _kept_lines(exchange.fields, kept) if kept else []
+        if more and counters is not None:
+            counters["fields_kept"] += len(more)
         if forwarded:
             said = forwarded_line(exchange.client, exchange.hops, exchange.scheme, authority)
-            head = b"%bForwarded: %b\r\n\r\n" % (head[:-2], said)
-        return head
+            more.append(b"Forwarded: %b\r\n" % said)
+        return b"".join((head[:-2], *more, b"\r\n")) if more else head
 
     return write
+
+
+def _kept_lines(fields: Fields, kept: frozenset[bytes]) -> list[bytes]:
+    """The lines of fields with these names, but of those that are for this hop only."""
+    found = [item for item in fields if item[0].lower() in kept]
+    if not found:
+        return []
+    options = connection_options([v for name, v in fields if name.lower() == b"connection"])
+    return [b"%b: %b\r\n" % item for item in found if item[0].lower() not in options]
 
 
 def _authority(address: str) -> bytes:

@@ -33,6 +33,8 @@ class ToApp:
     buffer: Literal["spool", "stream"] | None = None
     # whether `Forwarded` says who the client is as well
     forwarded: bool | None = None
+    # fields with odd names that it gets nevertheless
+    keep: tuple[str, ...] | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
     # where they differ from the node's

@@ -35,6 +35,8 @@ class ToPool:
     forwarded: bool | None = None
     # what `Host` says there, as a pool has it
     host: str | None = None
+    # fields with odd names that it gets nevertheless
+    keep: tuple[str, ...] | None = None
     # whether requests for a WebSocket are forwarded as such
     websocket: bool = False
     # where they differ from the node's

@@ -14,11 +14,13 @@ from functools import lru_cache
 from typing import NewType
 
 from hostedge.routes.hostname import is_address, parse_hostname
+from hostedge.wire.fields import is_mistakable, is_plain, is_token
 
 MAX_NAME = 32  # an account is a unix user too; useradd(8) takes 32
 MAX_PATH = 1024
 MAX_TEXT = 65_536
 MAX_DURATION = 10 * 365 * 86_400.0
+MAX_FIELD = 128  # of the name of a field
 MAX_UNIX_PATH = 107  # sockaddr_un, with the closing zero
 
 _NAME = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{MAX_NAME - 1}}}")
@@ -208,6 +210,30 @@ def host_wanted(value: object) -> str:
         raise ValueError(f"want keep, server or a host name, not {shown(value)}")
     name = parse_hostname(match[1])
     return f"{name}:{int(match[2])}" if match[2] else name
+
+
+MAX_KEPT = 64
+
+
+def kept_fields(value: object) -> tuple[str, ...]:
+    """
+    Names of fields with more than letters, digits and `-` in them that an app gets nevertheless;
+    in lower case.
+    """
+    if not isinstance(value, list | tuple) or len(value) > MAX_KEPT:
+        raise ValueError(f"want a list of at most {MAX_KEPT} names, not {shown(value)}")
+    return tuple(dict.fromkeys(map(_kept_field, value)))
+
+
+def _kept_field(value: object) -> str:
+    text = plain_text(value).lower()
+    if not text.isascii() or len(text) > MAX_FIELD or not is_token(text.encode()):
+        raise ValueError(f"want the name of a field, not {shown(value)}")
+    if is_plain(text.encode()):
+        raise ValueError(f"want names with _ or the like: {text} needs no permission")
+    if is_mistakable(text.encode()):
+        raise ValueError(f"want other names: an app could take {text} for one of the node's own")
+    return text
 
 
 def environment(value: object) -> dict[str, str]:

@@ -16,7 +16,7 @@ from hostedge.model.site import App, Pool
 Target = TypeVar("Target", App, Pool)
 
 # what a mapping may say otherwise than the app or pool that it names
-OWN = ("buffer", "forwarded", "host")
+OWN = ("buffer", "forwarded", "host", "keep")
 
 
 def as_mapped(target: Target, to: object) -> Target:

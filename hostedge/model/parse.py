@@ -24,6 +24,7 @@ from hostedge.model.names import (
     error_status,
     host_wanted,
     html_page,
+    kept_fields,
     object_name,
     one_of,
     path_prefix,
@@ -64,6 +65,7 @@ _VALUE_CHECKS: dict[str, Check] = {
     **dict.fromkeys(REFERENCES, object_name),
     **dict.fromkeys(HOME_PATHS, relative_path),
     "host": host_wanted,
+    "keep": kept_fields,
 }
 _BUFFER = one_of("spool", "stream")
 
@@ -89,6 +91,7 @@ _APP = shape_of(
         "start_timeout": above_zero,
         "stop_timeout": above_zero,
         "buffer": _BUFFER,
+        "keep": kept_fields,
         "reload": one_of("swap", "hold", "HUP", "USR1", "USR2"),
         "restart_file": relative_path,
     },
@@ -104,6 +107,7 @@ _POOL = shape_of(
         "queue": between(0, 65_536),
         "buffer": _BUFFER,
         "host": host_wanted,
+        "keep": kept_fields,
         "proxy_protocol": one_of("off", "v1", "v2"),
     },
 )

@@ -56,6 +56,8 @@ class App:
     buffer: str = "spool"
     # whether `Forwarded` says who the client is as well
     forwarded: bool = False
+    # fields with odd names that it gets nevertheless
+    keep: tuple[str, ...] = ()
     # False: it answers nobody until its owner wants it again
     enabled: bool = True
     # it runs without having been asked for
@@ -94,6 +96,7 @@ class Pool:
     forwarded: bool = False
     # what `Host` says there: "keep", as the client has it; "server", the server's address; or this
     host: str = "keep"
+    keep: tuple[str, ...] = ()
     # whether a connection begins with a header of the PROXY protocol: "off", "v1" or "v2"
     proxy_protocol: str = "off"
 

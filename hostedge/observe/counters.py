@@ -33,6 +33,7 @@ NAMES: dict[str, str] = {
     "http_requests": "requests with a valid head",
     "rate_dry_run": "requests that a site's rate would refuse, were it no dry run",
     "fields_dropped": "fields of requests kept from apps: they could be taken for others",
+    "fields_kept": "of these, those that a mapping keeps after all",
     "http_client_gone": "requests whose client left before the whole answer was sent",
     "http_aborted": "answers that were broken off because what answers had failed",
     "http_write_stalled": "connections ended because the client read nothing for too long",

@@ -15,6 +15,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # what a name must look like to reach an app: WSGI and PHP read `_` and `-` as one character,
 # so that X_Forwarded_For would pass for X-Forwarded-For
 _PLAIN_NAME = re.compile(rb"[0-9a-z-]+")
+_ODD_BYTE = re.compile(rb"[^0-9a-z]")
 
 HOP_BY_HOP = frozenset(
     {
@@ -100,6 +101,7 @@ _PROTECTED = frozenset(
     }
 )
 
+_ANSWERED_FOR = REQUEST_DROPPED | _PROTECTED
 
 # how often a request may have passed a node of this kind before
 MAX_PASSES = 3
@@ -127,6 +129,15 @@ def is_token(name: bytes) -> bool:
 def is_plain(name: bytes) -> bool:
     """Whether no app could take this name, in any spelling, for another one."""
     return _PLAIN_NAME.fullmatch(name.lower()) is not None
+
+
+def is_mistakable(name: bytes) -> bool:
+    """
+    Whether an app that reads all but letters and digits as one character, as WSGI, CGI and PHP
+    do, could take this name for one that we answer for, or that its safety rests on.
+    """
+    read = _ODD_BYTE.sub(b"-", name.lower())
+    return read in _ANSWERED_FOR or read.startswith(IDENTITY_PREFIXES)
 
 
 def connection_options(values: list[bytes]) -> frozenset[bytes]:

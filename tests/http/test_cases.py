@@ -225,7 +225,7 @@ class CaseTests(SynchronousTestCase):
 
     def test_identity(self) -> None:
         """What a client says of itself, and of this hop."""
-        self.check_folder("identity", 14)
+        self.check_folder("identity", 15)
 
     def test_proxies(self) -> None:
         """What comes to a port for proxies."""

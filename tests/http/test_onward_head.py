@@ -117,6 +117,19 @@ class HeadTests(SynchronousTestCase):
         (last,) = self.head(text, 0, head_writer(forwarded=True, host="b.test"))[-1:]
         self.assertEqual(last, b"Forwarded: for=192.168.1.1;host=a;proto=http")
 
+    def test_kept(self) -> None:
+        """Odd fields travel on where they are wanted, in their spelling; not those of this hop."""
+        text = (
+            b"GET / HTTP/1.1\r\nHost: a\r\nX_One: 1\r\nx.two: 2\r\nX_ONE: 3\r\nX_Hop: 4\r\n"
+            b"Connection: close, x_hop\r\n\r\n"
+        )
+        counters = {"fields_kept": 0}
+        write = head_writer(True, ("x_one", "x_hop"), counters=counters)
+        lines = self.head(text, 0, write)
+        self.assertEqual(lines[:-3], self.head(text, 0))
+        self.assertEqual(lines[-3:-1], [b"X_One: 1", b"X_ONE: 3"])
+        self.assertEqual(counters, {"fields_kept": 2})
+
     @given(
         st.sampled_from(["GET", "POST", "PUT", "DELETE", "PROPFIND"]),
         _TARGETS,

@@ -131,6 +131,17 @@ class NamesTests(SynchronousTestCase):
         bad = ["", "a:", "a:0", "a:65536", "::1", "a b", "a/b", "u@a", "a\r\nX: 1", "*.a", 1, None]
         self.check(names.host_wanted, good, bad)
 
+    def test_keptFields(self) -> None:
+        """
+        Only names that need it, and none that an app could take for the node's word.
+        """
+        self.assertEqual(names.kept_fields(["X_A", "x.b", "x_a"]), ("x_a", "x.b"))
+        mistaken = ["X_Forwarded_For", "x-real_ip", "Content_Length", "X_Hostedge_Reason"]
+        for wrong in ("X-A", "a b", "a:", "", "ä_", "x_" * 99, 1, None, *mistaken):
+            self.assertRaises(ValueError, names.kept_fields, [wrong])
+        for wrong in ("x_a", {"x_a": 1}, [f"x_{n}" for n in range(65)]):
+            self.assertRaises(ValueError, names.kept_fields, wrong)
+
     def test_environment(self) -> None:
         """
         Owners set their own variables, not those that steer how a process is started.

@@ -8,6 +8,8 @@ from hostedge.wire.fields import (
     HOP_BY_HOP,
     connection_options,
     goes_in_circles,
+    is_mistakable,
+    is_plain,
     is_token,
     travels_back,
     travels_on,
@@ -25,6 +27,18 @@ class GrammarTests(SynchronousTestCase):
             self.assertTrue(is_token(name), name)
         for name in (b"", b"a b", b"a:", b"a\t", b"G(E)T", b"\xe9", b"a\n"):
             self.assertFalse(is_token(name), name)
+
+    def test_mistakable(self) -> None:
+        """
+        A name that reads like one of ours with `-` for all else could be taken for it.
+        """
+        for name in (
+            *(b"X_Forwarded_For", b"x-real.ip", b"SSL_Client_Verify", b"X_Hostedge_X", b"proxy"),
+            *(b"Content_Length", b"transfer_encoding", b"X_HTTP_Method_Override", b"Set_Cookie"),
+        ):
+            self.assertTrue(is_mistakable(name), name)
+        for name in (b"X_Token", b"api.key", b"Host_", b"_", b"X__Forwarded_For", b"hostedge_x"):
+            self.assertFalse(is_mistakable(name) or is_plain(name), name)
 
 
 class ConnectionTests(SynchronousTestCase):
