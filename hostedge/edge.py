@@ -82,6 +82,8 @@ def make_router(
         if routes is None:
             return "unknown_host"
         exchange.revision = routes.revision
+        if routes.strict and exchange.scheme == b"https":
+            exchange.strict = routes.strict
         exchange.site = site = active_site(routes.domain) or add_site(routes.domain)
         site.begun += 1
         if routes.merges:

@@ -27,6 +27,7 @@ from hostedge.model.site import (
     App,
     Certificate,
     Domain,
+    Hsts,
     Pool,
     Rate,
     Record,
@@ -175,7 +176,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         page = (ROOT / "docs" / "site-file.md").read_text()
         described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-        classes = [Account, App, Pool, Domain, Certificate, Zone, Record, MappingLimits, Rate]
+        classes = [Account, App, Pool, Domain, Certificate, Zone, Record, MappingLimits, Rate, Hsts]
         wanted = {attribute.name for each in classes for attribute in fields(each)} - {"run"}
         for shape in (*words().shapes.values(), *words().runs.values()):
             wanted |= shape.fields.keys()

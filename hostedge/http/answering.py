@@ -3,7 +3,7 @@ What an exchange does in the same way whichever protocol its request came by.
 
 In:  `http.h1_exchange` and `http.h2_exchange`; leaves call it on their exchanges.
 Out: calls on what the protocols frame in their own ways: `begin`, `write`, `finish`, `abort`.
-Spec: RFC 9110 section 10.1.1.
+Spec: RFC 9110 section 10.1.1, RFC 6797 section 7.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Asking(Protocol):
 
 
 _NOTHING: frozenset[bytes] = frozenset()
+_STRICT = b"strict-transport-security"
 
 
 class Answering(ABC):
@@ -49,7 +50,17 @@ class Answering(ABC):
         *("entrance", "method", "target", "path", "query", "fields", "limited", "length", "host"),
         *("authority", "scheme", "id", "client", "client_port", "hops", "local_port"),
         *("server_name", "trace"),
-        *("revision", "site", "asking", "expects", "upgrade", "receiver", "complete", "paused"),
+        *(
+            "revision",
+            "strict",
+            "site",
+            "asking",
+            "expects",
+            "upgrade",
+            "receiver",
+            "complete",
+            "paused",
+        ),
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log
@@ -92,7 +103,7 @@ class Answering(ABC):
         # what counts for its source, until it is over; from the router
         self.asking: Asking | None = None
         self.left: int | None = None
-        self.head = self.trace = b""
+        self.head = self.trace = self.strict = b""
         self.upstream = self.cause = self.upgrade = ""
         self.revision = self.status = self.sent = self.retries = 0
         self.began = self.first_byte = self.total = 0.0
@@ -160,6 +171,11 @@ class Answering(ABC):
         page = partial(self.entrance.page, self.host) if self.revision else no_page
         status, told, body = make_refusal(cause, accept, self.id, retry_after, page)
         self.respond(status, told + fields if fields else told, body)
+
+    def strictly(self, fields: Fields) -> Fields:
+        """The fields of the answer, with what the site asks of browsers: RFC 6797 section 7.1."""
+        kept = [item for item in fields if item[0].lower() != _STRICT]
+        return [*kept, (b"Strict-Transport-Security", self.strict)]
 
     def keep_refusal(self, cause: str, detail: str = "") -> None:
         """Keep the request for whoever asks why it was refused."""

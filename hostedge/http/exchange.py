@@ -163,6 +163,9 @@ class Exchange(Protocol):
     id: str
     # the store's revision that the host was compiled from; the router sets it
     revision: int
+    # what the answer says by `Strict-Transport-Security`, in place of what it says otherwise;
+    # empty: as it comes. The router sets it
+    strict: bytes
     # whose counts have begun with it, `observe.sites.Activity`; None: no host was found
     site: Any
     # for the log; the leaf that knows sets them. Seconds

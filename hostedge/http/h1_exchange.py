@@ -102,6 +102,8 @@ class H1Exchange(Answering):
         self.begun = True
         self.status = status
         connection = self.connection
+        if self.strict:
+            fields = self.strictly(fields)
         parts = [_status_lines[status]]
         parts += [_starts[name] + value for name, value in fields]
         parts += (b"\r\nDate: ", self.entrance.date())
@@ -181,6 +183,8 @@ class H1Exchange(Answering):
         self.begun = True
         self.began = monotonic()
         self.status = SWITCHING
+        if self.strict:
+            fields = self.strictly(fields)
         parts = [_status_lines[SWITCHING]]
         parts += [_starts[name] + value for name, value in fields]
         parts += (b"\r\nDate: ", self.entrance.date(), UPGRADED)

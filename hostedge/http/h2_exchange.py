@@ -158,6 +158,8 @@ class H2Exchange(Answering):
         if status in _WITHOUT_BODY:
             self.bodyless = True
             length = None
+        if self.strict:
+            fields = self.strictly(fields)
         fields = [*fields, (b"date", self.entrance.date())]
         if length is not None:
             fields.append((b"content-length", b"%d" % length))
@@ -236,6 +238,8 @@ class H2Exchange(Answering):
         self.began = monotonic()
         # the log's word for it; the client is told 200
         self.status = SWITCHED
+        if self.strict:
+            fields = self.strictly(fields)
         told = [item for item in fields if item[0].lower() not in _ONLY_HTTP1]
         told.append((b"date", self.entrance.date()))
         self.engine.answer(self.stream, make_block(200, told), False)

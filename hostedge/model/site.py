@@ -143,6 +143,25 @@ class Rate:
     dry_run: bool = False
 
 
+YEAR = 365 * 86_400
+
+
+def _is_for_good(hsts: Hsts, attribute: Attribute[Any], preload: bool) -> None:
+    """What the lists of browsers ask of who wants to stand on them."""
+    if preload and not (hsts.include_subdomains and hsts.max_age >= YEAR):
+        raise ValueError("want include_subdomains and a max_age of 365d with it", attribute)
+
+
+@frozen
+class Hsts:
+    """What browsers keep in mind: that this name is to be visited over TLS only (RFC 6797)."""
+
+    # seconds; 0: they shall forget it
+    max_age: float
+    include_subdomains: bool = False
+    preload: bool = field(default=False, validator=_is_for_good)
+
+
 @frozen
 class Domain:
     """A name, its aliases, and what answers under its paths."""
@@ -159,6 +178,7 @@ class Domain:
     ignore_case: bool = False
     # how often one address may ask for anything here; None: as often as it likes
     rate: Rate | None = None
+    hsts: Hsts | None = None
 
 
 @frozen

@@ -19,7 +19,7 @@ from hostedge.filters.rate import Rated
 from hostedge.http.exchange import Exchange, Leaf
 from hostedge.model.keys import account_key, domain_key, keys_named_by, named_by
 from hostedge.model.limits import told
-from hostedge.model.site import Found
+from hostedge.model.site import Found, Hsts
 from hostedge.routes.match import Node, match, plant
 from hostedge.routes.readings import has_one_reading, readings
 from hostedge.wire.target import split_target
@@ -55,6 +55,8 @@ class HostRoutes:
     behind: Mapping[bytes, object] = field(factory=dict)
     # the mappings as somebody else may read their own paths
     read: Node = field(factory=Node)
+    # the value of `Strict-Transport-Security`; empty: the site does not ask for it
+    strict: bytes = b""
     # the site's own pages, by status or class of it
     pages: Mapping[str, str] = field(factory=dict)
 
@@ -172,9 +174,18 @@ def compile_host(found: Found, kinds: Iterable[MappingKind], parts: Parts) -> Ho
         behind=behind,
         read=_read(behind),
         limits=limits,
+        strict=b"" if domain.hsts is None else strict_value(domain.hsts),
         # why an account is suspended is not its own to say
         pages={} if account.suspended else {p.status: p.page for p in domain.errors},
     )
+
+
+def strict_value(hsts: Hsts) -> bytes:
+    """The value of the field: RFC 6797 section 6.1."""
+    value = b"max-age=%d" % hsts.max_age
+    if hsts.include_subdomains:
+        value += b"; includeSubDomains"
+    return value + b"; preload" if hsts.preload else value
 
 
 def _read(behind: dict[bytes, object]) -> Node:

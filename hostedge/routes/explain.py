@@ -85,6 +85,8 @@ def _steps(url: str, method: str, lookup: Callable[[str], HostRoutes | None]) ->
 def _host(host: str, routes: HostRoutes) -> Step:
     how = "the name itself" if routes.name == host else f"the wildcard covers {host}"
     reason = f"{how}; of account {routes.account}, store revision {routes.revision}"
+    if routes.strict:
+        reason += f"; over TLS answers say Strict-Transport-Security: {routes.strict.decode()}"
     return Step("host", routes.name, reason, domain_key(routes.domain))
 
 

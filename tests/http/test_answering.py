@@ -52,6 +52,18 @@ class AnsweringTests(SynchronousTestCase):
             self.assertEqual(scene.counters["refused_no_server"], 1)
             self.assertEqual(scene.counters["refused_internal"], 0)
 
+    def test_strict(self) -> None:
+        """What the site asks of browsers stands once, in place of what the answer says."""
+        for exchange, _ in self.exchanges():
+            fields = [(b"strict-Transport-security", b"max-age=0"), (b"X-Mine", b"1")] * 2
+            self.assertEqual(exchange.strict, b"")
+            exchange.strict = b"max-age=5"
+            exchange.begin(200, fields, 0)
+            self.assertEqual(exchange.head.lower().count(b"x-mine"), 2)
+            self.assertEqual(exchange.head.count(b"max-age=5"), 1)
+            self.assertNotIn(b"max-age=0", exchange.head)
+            exchange.finish()
+
     def test_refusedTooLate(self) -> None:
         """What has begun is broken off instead, and counted for the same cause."""
         for exchange, scene in self.exchanges():

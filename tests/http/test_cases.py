@@ -221,7 +221,7 @@ class CaseTests(SynchronousTestCase):
 
     def test_routing(self) -> None:
         """Paths and mappings, and bodies that a mapping does not want."""
-        self.check_folder("routing", 35)
+        self.check_folder("routing", 37)
 
     def test_identity(self) -> None:
         """What a client says of itself, and of this hop."""

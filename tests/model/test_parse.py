@@ -75,6 +75,35 @@ class ParseTests(SynchronousTestCase):
             document["domains"][0]["errors"] = [pages[0], wrong]
             self.assertIn(said, self.refused(document))
 
+    def test_hsts(self) -> None:
+        """How long is always said; what browsers make final needs all that they ask for it."""
+        document = self.document()
+        for said, back in (
+            ({"max_age": 0}, {"max_age": 0}),
+            ({"max_age": "30d", "preload": False}, {"max_age": "30d"}),
+            (
+                {"max_age": 31_536_000, "include_subdomains": True, "preload": True},
+                {"max_age": "365d", "include_subdomains": True, "preload": True},
+            ),
+        ):
+            document["domains"][0]["hsts"] = said
+            site = parse_site(document, "site.yaml", WORDS)
+            written = site_document(site, WORDS)
+            self.assertEqual(written["domains"][0]["hsts"], back)  # type: ignore[index]
+            self.assertEqual(parse_site(written, "again", WORDS), site)
+        for wrong, wanted in (
+            ({}, "hsts: max_age: is missing"),
+            ({"max_age": -1}, "hsts: max_age: want a duration"),
+            ({"max_age": "30d", "include_subdomains": 1}, "include_subdomains: want true or"),
+            ({"max_age": "365d", "preload": True}, "hsts: preload: want include_subdomains"),
+            (
+                {"max_age": "30d", "include_subdomains": True, "preload": True},
+                "hsts: preload: want include_subdomains and a max_age of 365d",
+            ),
+        ):
+            document["domains"][0]["hsts"] = wrong
+            self.assertIn(wanted, self.refused(document))
+
     def refused(self, document: object) -> str:
         error = self.assertRaises(ConfigError, parse_site, document, "site.yaml", WORDS)
         return str(error)

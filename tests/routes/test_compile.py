@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Leaf
-from hostedge.model.site import ErrorPage
+from hostedge.model.site import ErrorPage, Hsts
 from hostedge.routes.compile import HostRoutes, Refusing, compile_host, match_prefix
 from tests.routes.kinds import KINDS, Asking, Say, Saying, TestParts, UseApp, found
 
@@ -46,6 +46,22 @@ class CompileTests(SynchronousTestCase):
         self.assertEqual(word(routes.leaf(b"/x")), "root")
         self.assertEqual(word(routes.leaf(b"/api/x")), "demo/hello")
         self.assertIsNone(routes.only)
+
+    def test_strict(self) -> None:
+        """
+        What browsers are told is written once, also for a suspended account.
+        """
+        self.assertEqual(self.compiled(("/", Say("root"))).strict, b"")
+        for suspended in (False, True):
+            base = found(("/", Say("root")), suspended=suspended)
+            for hsts, value in (
+                (Hsts(0.0), b"max-age=0"),
+                (Hsts(86_400.0, True), b"max-age=86400; includeSubDomains"),
+                (Hsts(3e7 * 2, True, True), b"max-age=60000000; includeSubDomains; preload"),
+            ):
+                domain = evolve(base.domain, hsts=hsts)
+                routes = compile_host(evolve(base, domain=domain), KINDS, TestParts())
+                self.assertEqual(routes.strict, value)
 
     def test_oneRootMapping(self) -> None:
         """
