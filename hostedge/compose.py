@@ -336,6 +336,7 @@ def edge(
             page=make_pages(hosts),
             claim=claim,
             h2_answers=tally.h2,
+            default_host=settings.default_site.encode(),
         )
         for scheme in ("http", "https")
     }

@@ -12,6 +12,7 @@ Settings file::
     user = "apps"                  # as whom apps run; default: the node's user, root's are nobody
     edges = 2                      # default: one per core
     tls = "default"                # TLS 1.2 and 1.3; "modern": 1.3 only
+    default_site = "www.example.net"   # for HTTP/1.0 without Host; default: it is refused
 
     [listen]
     http = ["127.0.0.1:8080"]
@@ -229,6 +230,8 @@ class Settings:
     edges: int = field(factory=lambda: os.cpu_count() or 1)
     # what TLS clients may use: one of `tls.contexts.POLICIES`
     tls: str = "default"
+    # the domain that requests of HTTP/1.0 are for which name none; empty: they are refused
+    default_site: str = ""
     listen: Listen = Listen()
     limits: Limits = Limits()
     dns: Dns = Dns()
@@ -332,11 +335,11 @@ def read_settings(file: Path) -> Settings:
         if key not in values:
             raise ConfigError(f"{file}: {key}", "is missing: want the path of a folder")
         values[key] = Path(os.path.normpath(folder / str(values[key])))
-    if "name" in values:
+    for key in {"name", "default_site"} & values.keys():
         try:
-            values["name"] = parse_hostname(str(values["name"]))
+            values[key] = parse_hostname(str(values[key]))
         except ValueError as error:
-            raise ConfigError(f"{file}: name", str(error)) from None
+            raise ConfigError(f"{file}: {key}", str(error)) from None
     if "console" in values:
         values["console"] = _console(values["console"], folder, f"{file}: console")
     if "metrics" in values and values["metrics"].listen:

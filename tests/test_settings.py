@@ -49,7 +49,8 @@ class ReadSettingsTests(SynchronousTestCase):
         Every value of the file arrives.
         """
         settings = self.read(
-            'name = "n1.example"\nstate = "v"\nhomes = "homes"\nedges = 3\n'
+            'name = "n1.example"\ndefault_site = "WWW.Example."\n'
+            'state = "v"\nhomes = "homes"\nedges = 3\n'
             '[listen]\nhttp = ["127.0.0.1:0", "[::1]:80"]\nhttps = ["127.0.0.1:443"]\n'
             "[limits]\nheader_timeout = 3\nbody_size = 1000\n"
             '[dns]\naddresses = ["192.0.2.1", "2001:DB8::1"]\nnameservers = ["NS1.example."]\n'
@@ -60,6 +61,7 @@ class ReadSettingsTests(SynchronousTestCase):
         self.assertEqual(settings.trust, Trust(("10.0.0.0/8", "192.0.2.1/32"), 2))
         self.assertEqual(settings.dns.addresses, ("192.0.2.1", "2001:db8::1"))
         self.assertEqual(settings.accounts, Accounts("own", 30_000))
+        self.assertEqual(settings.default_site, "www.example")
         self.assertEqual(settings.dns.nameservers, ("ns1.example",))
         self.assertEqual(settings.console.ssh, "127.0.0.1:0")
         self.assertEqual(settings.console.keys, self.file.resolve())
@@ -81,6 +83,8 @@ class ReadSettingsTests(SynchronousTestCase):
             good + 'tls = "old"': ": tls: want default or modern, not 'old'",
             good + "edges = true": ": edges: want a whole number, not True",
             good + 'edges = "2"': ": edges: want a whole number, not '2'",
+            'default_site = "a b"\n' + good: ": default_site: want a host name: labels of "
+            "letters, digits and inner hyphens, not 'a b'",
             good + '[trust]\nproxies = ["10.0.0.1/8"]': ": trust: proxies: want an IP address or a "
             "network: 10.0.0.1/8 has host bits set",
             good

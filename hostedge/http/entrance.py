@@ -84,6 +84,7 @@ class Entrance:
         page: Callable[[str, int], str] = lambda host, status: "",
         claim: Callable[[Any], object] = lambda exchange: None,
         h2_answers: list[int] | None = None,
+        default_host: bytes = b"",
     ) -> None:
         self.scheme = scheme
         self.router = router
@@ -101,6 +102,8 @@ class Entrance:
         self.claim = claim
         # answers by HTTP/2, by the first digit of their status
         self.h2_answers = [0] * 6 if h2_answers is None else h2_answers
+        # for whom requests of HTTP/1.0 are that name nobody; empty: they are refused
+        self.default_host = default_host
         # what a connection may have, less while the edge is hard pressed: `http.burden`.
         # Seconds of idleness; whether HTTP/2 has half the streams and small windows
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout

@@ -270,7 +270,9 @@ class H1(ClientConnection):
             BadRequest: with the cause of the refusal.
         """
         entrance = self.entrance
-        authority, length, expects, limited, upgrade = check_head(head, entrance.limits)
+        authority, length, expects, limited, upgrade = check_head(
+            head, entrance.limits, entrance.default_host
+        )
         method, target, fields, version, keep_alive = head
         host = _hosts[authority]
         target, path, query = read_target(method, target, entrance.scheme, authority)

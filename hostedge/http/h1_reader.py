@@ -426,13 +426,13 @@ def _is_large(fields: Fields, limits: Limits) -> bool:
     return sum(cookies) > limits.field_size
 
 
-def check_head(head: Head, limits: Limits = _USUAL) -> Checked:
+def check_head(head: Head, limits: Limits = _USUAL, default_host: bytes = b"") -> Checked:
     """
     Check what the parser lets pass.
 
-    Gives the value of `Host`, the length as in exchanges, whether `100 Continue` is waited
-    for, the fields that stay on this hop because `Connection` says so or an app could take them
-    for others, and which upgrade is asked for.
+    Gives the value of `Host` (of HTTP/1.0 without one `default_host`), the length as in exchanges,
+    whether `100 Continue` is waited for, the fields that stay on this hop because `Connection` says
+    so or an app could take them for others, and which upgrade is asked for.
 
     Raises:
         BadRequest: with the cause of the refusal.
@@ -482,10 +482,16 @@ def check_head(head: Head, limits: Limits = _USUAL) -> Checked:
         else:
             raise BadRequest("expectation")
     if authority is None:
-        raise BadRequest("bad_host", "no Host field")
+        authority = _without_host(version, default_host)
     if passed and goes_in_circles(passed):
         raise BadRequest("loop")
     return authority, length, expects and length != 0, limited and limited - _WORDS, upgrade
+
+
+def _without_host(version: str, default_host: bytes) -> bytes:
+    if version != "1.0" or not default_host:
+        raise BadRequest("bad_host", "no Host field")
+    return default_host
 
 
 def read_target(

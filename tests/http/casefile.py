@@ -16,6 +16,7 @@ What is set up; all of it may be left out:
                             `files`; left out, all goes to `backend`
     <== peer 10.0.0.1       the client's address
     <== trusted 10.0.0.0/8  whom the node believes
+    <== default a.test      for whom HTTP/1.0 without Host is
     <== proxied             the connection comes to a port for proxies
     <== buffer stream       only with pools that pass bytes as they come, or only with `spool`;
                             else the case holds for both
@@ -75,6 +76,7 @@ _SETUP: dict[str, Callable[[str, list[str]], object]] = {
     "routes": lambda rest, under: "\n".join(under),
     "peer": lambda rest, under: rest,
     "trusted": lambda rest, under: tuple(rest.split()),
+    "default": lambda rest, under: rest,
     "proxied": lambda rest, under: True,
     "buffer": lambda rest, under: (rest,),
 }
@@ -120,6 +122,7 @@ class Case:
     routes: str = "- {path: /, pool: backend}"
     peer: str = "192.168.1.1"
     trusted: tuple[str, ...] = ()
+    default: str = ""
     proxied: bool = False
     buffer: tuple[str, ...] = BUFFERS
 

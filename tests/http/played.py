@@ -318,6 +318,7 @@ class World:
             date=lambda: DATE,
             page=make_pages(hosts),
             claim=believing(make_claim(hosts, sites), trusted, make_id),
+            default_host=case.default.encode(),
         )
         self.unsent = b""
         self._accepted = 0

@@ -217,7 +217,7 @@ class CaseTests(SynchronousTestCase):
 
     def test_requests(self) -> None:
         """What a client sends: framing, sizes, targets, and what is no request."""
-        self.check_folder("http", 145)
+        self.check_folder("http", 149)
 
     def test_routing(self) -> None:
         """Paths and mappings, and bodies that a mapping does not want."""
