@@ -337,6 +337,7 @@ def edge(
             claim=claim,
             h2_answers=tally.h2,
             default_host=settings.default_site.encode(),
+            strike=handshakes.strike,
         )
         for scheme in ("http", "https")
     }

@@ -85,6 +85,7 @@ class Entrance:
         claim: Callable[[Any], object] = lambda exchange: None,
         h2_answers: list[int] | None = None,
         default_host: bytes = b"",
+        strike: Callable[[str], None] = lambda client: None,
     ) -> None:
         self.scheme = scheme
         self.router = router
@@ -104,6 +105,8 @@ class Entrance:
         self.h2_answers = [0] * 6 if h2_answers is None else h2_answers
         # for whom requests of HTTP/1.0 are that name nobody; empty: they are refused
         self.default_host = default_host
+        # told of clients whose connection was ended for a flood
+        self.strike = strike
         # what a connection may have, less while the edge is hard pressed: `http.burden`.
         # Seconds of idleness; whether HTTP/2 has half the streams and small windows
         self.idle, self.h2_idle = limits.keepalive_timeout, limits.h2_keepalive_timeout

@@ -522,6 +522,7 @@ class H2(ClientConnection):
             self.entrance.counters[counter] += 1
             if flood:
                 self.entrance.counters[f"h2_flood_{engine.flood}"] += 1
+                self.entrance.strike(self.client)
             # frames are not kept: what is packed in them cannot be masked
             self.keep_refusal(counter, b"", engine.broken)
         # the leaves have nothing more to say

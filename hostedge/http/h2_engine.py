@@ -167,6 +167,8 @@ class Engine:
                 {
                     MAX_CONCURRENT_STREAMS: terms.streams,
                     MAX_HEADER_LIST_SIZE: terms.header_list,
+                    # which names will be asked for is not known yet, and may change; RFC 8441
+                    # section 3 asks for no more than that we know the method
                     ENABLE_CONNECT_PROTOCOL: 1,
                     NO_RFC7540_PRIORITIES: 1,
                 }

@@ -1,5 +1,6 @@
 """
-What each client address has of the node, over all edges: connections, requests, handshakes.
+What each client address has of the node, over all edges: connections, requests, handshakes, and
+strikes for what it has done.
 
 In:  the keeper makes the table and clears the rows of an edge that ended; each edge writes its own
      rows, for every connection and full handshake, and for requests of a source that has many.
@@ -30,7 +31,7 @@ _KEY = 32
 # bytes of one count of connections or requests, and what it can be at most
 _COUNT = 2
 _MOST = 0xFFFF
-# how many handshakes have not faded yet, and when that was, in hundredths of a second
+# how many handshakes or strikes have not faded yet, and when that was, in hundredths of a second
 _FADING = struct.Struct("fI")
 _TICK = 0.01
 _TICKS = 1 << 32
@@ -38,14 +39,19 @@ _TICKS = 1 << 32
 # rows of each kind, one for each edge: behind so many counts, and from this byte of the file on
 CONNECTIONS = 0
 REQUESTS = PLACES * SLOTS
-_HANDSHAKES = _KEY + 2 * PLACES * SLOTS * _COUNT
-_SIZE = _HANDSHAKES + PLACES * SLOTS * _FADING.size
+HANDSHAKES = _KEY + 2 * PLACES * SLOTS * _COUNT
+STRIKES = HANDSHAKES + PLACES * SLOTS * _FADING.size
+_SIZE = STRIKES + PLACES * SLOTS * _FADING.size
+# seconds in which what fades loses itself to a third
+FADING = {HANDSHAKES: 10 / 3, STRIKES: 60.0}
 
 # requests in flight of one source that an edge takes in without telling the others, and by which
 # it goes on asking them
 STEP = 8
 # sources of which requests are remembered though none is in flight
 REMEMBERED = 4096
+# strikes of a source, after which more change nothing: its last is forgotten within minutes
+MOST_STRIKES = 8.0
 
 
 class SourceTable:
@@ -53,7 +59,7 @@ class SourceTable:
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
-        self._counts = memoryview(memory)[_KEY:_HANDSHAKES].cast("H")
+        self._counts = memoryview(memory)[_KEY:HANDSHAKES].cast("H")
         key = memory[:_KEY]
 
         @lru_cache(maxsize=4096)
@@ -81,7 +87,8 @@ class SourceTable:
         for start, size in (
             (_KEY + (CONNECTIONS + place * SLOTS) * _COUNT, SLOTS * _COUNT),
             (_KEY + (REQUESTS + place * SLOTS) * _COUNT, SLOTS * _COUNT),
-            (_HANDSHAKES + place * SLOTS * _FADING.size, SLOTS * _FADING.size),
+            (HANDSHAKES + place * SLOTS * _FADING.size, SLOTS * _FADING.size),
+            (STRIKES + place * SLOTS * _FADING.size, SLOTS * _FADING.size),
         ):
             self._memory[start : start + size] = bytes(size)
 
@@ -106,33 +113,33 @@ class SourceTable:
 
     # what fades
 
-    def shake(self, place: int, source: str, count: int, now: float, fading: float) -> None:
-        """Handshakes of a source have begun here, or were none; `fading`: seconds, as `shaken`."""
+    def note(self, rows: int, place: int, source: str, count: int, now: float) -> None:
+        """Something of a source has happened here, or was none; `rows`: HANDSHAKES or STRIKES."""
         for slot in set(self.slots(source)):
-            level = max(0.0, self._level(place, slot, now, fading) + count)
-            at = _HANDSHAKES + (place * SLOTS + slot) * _FADING.size
+            level = max(0.0, self._level(rows, place, slot, now) + count)
+            at = rows + (place * SLOTS + slot) * _FADING.size
             _FADING.pack_into(self._memory, at, level, int(now / _TICK) % _TICKS)
 
-    def shaken(self, source: str, places: Iterable[int], now: float, fading: float) -> float:
+    def noted(self, rows: int, source: str, places: Iterable[int], now: float) -> float:
         """
-        How many handshakes of a source have not faded yet, at most.
+        How much of that has not faded yet, at most.
 
-        Each loses itself to a third within `fading` seconds. Other than what a bucket leaks, this
-        can be added up over the edges: a steady rate comes to `rate * fading` in all.
+        Each loses itself to a third within `FADING` seconds. Other than what a bucket leaks, this
+        can be added up over the edges: a steady rate comes to `rate * FADING` in all.
         """
         return min(
-            sum(self._level(place, slot, now, fading) for place in places)
+            sum(self._level(rows, place, slot, now) for place in places)
             for slot in self.slots(source)
         )
 
-    def _level(self, place: int, slot: int, now: float, fading: float) -> float:
-        at = _HANDSHAKES + (place * SLOTS + slot) * _FADING.size
+    def _level(self, rows: int, place: int, slot: int, now: float) -> float:
+        at = rows + (place * SLOTS + slot) * _FADING.size
         level: float
         level, then = _FADING.unpack_from(self._memory, at)
         if not level:
             return 0.0
         age = (int(now / _TICK) - then) % _TICKS * _TICK
-        return level * exp(-age / fading)
+        return level * exp(-age / FADING[rows])
 
 
 class Sources:
@@ -261,11 +268,18 @@ class Handshakes:
 
     While the edge is strained a source gets a tenth, and all of them together `STRAINED_RATE`: a
     flood may come from as many addresses as it likes.
+
+    A strike, for a connection that was ended for what it did, halves what a source gets until it
+    fades, down to `LEFT`: the same address may be that of many who have done nothing. While the
+    edge is strained a source with a fresh one gets nothing.
     """
 
-    FADING = 10 / 3
     # a second, and at once
     STRAINED_RATE = 100.0
+    # at once, for who has many strikes
+    LEFT = 3.0
+    # of a strike that counts as fresh
+    FRESH = 0.5
 
     def __init__(
         self,
@@ -279,7 +293,7 @@ class Handshakes:
         self._table = table
         self._place = place
         self._edges = range(edges)
-        self._most = rate * self.FADING
+        self._most = rate * FADING[HANDSHAKES]
         self._exempt = exempt
         self._seconds = seconds
         # the edge is slow
@@ -295,12 +309,29 @@ class Handshakes:
             return ""
         now, table = self._seconds(), self._table
         most = self._most / 10 if self.strained else self._most
-        if table.shaken(source, self._edges, now, self.FADING) + 1 > max(most, 1):
+        begun = table.noted(HANDSHAKES, source, self._edges, now) + 1
+        if begun > max(most, 1):
             return "tls_source_full"
+        strikes = table.noted(STRIKES, source, self._edges, now)
+        if strikes and begun > self._left_to(strikes, most):
+            return "tls_struck"
         if self.strained and not self._spare(now):
             return "tls_strained"
-        table.shake(self._place, source, 1, now, self.FADING)
+        table.note(HANDSHAKES, self._place, source, 1, now)
         return ""
+
+    def _left_to(self, strikes: float, most: float) -> float:
+        if self.strained and strikes > self.FRESH:
+            return 0.0
+        return max(most / 2 ** min(strikes, MOST_STRIKES), self.LEFT)
+
+    def strike(self, client: str) -> None:
+        """A connection of this client was ended for a flood."""
+        source = source_of(client)
+        if source and client not in self._exempt:
+            now = self._seconds()
+            if self._table.noted(STRIKES, source, self._edges, now) < MOST_STRIKES:
+                self._table.note(STRIKES, self._place, source, 1, now)
 
     def _spare(self, now: float) -> bool:
         """Whether one more can be borne; if so it is taken."""
@@ -315,7 +346,7 @@ class Handshakes:
         """It was not a full one."""
         source = source_of(client)
         if source and client not in self._exempt:
-            self._table.shake(self._place, source, -1, self._seconds(), self.FADING)
+            self._table.note(HANDSHAKES, self._place, source, -1, self._seconds())
             self._left += 1
 
 

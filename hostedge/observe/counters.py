@@ -69,6 +69,7 @@ NAMES: dict[str, str] = {
     "tls_older": "handshakes completed of TLS 1.2",
     "tls_older_resumed": "handshakes of TLS 1.2 that resumed a session",
     "tls_source_full": "hellos refused because their source has begun too many handshakes",
+    "tls_struck": "hellos refused because a connection of their source was ended for a flood",
     "tls_strained": "hellos refused because the edge is late and has begun as many as it can bear",
     "tls_refused": "hellos that were refused as not valid",
     "tls_plain": "connections that spoke plain HTTP on a TLS port",

@@ -56,6 +56,8 @@ class CaseTests(SynchronousTestCase):
     def outcome(self, pieces: list[bytes]) -> tuple[list[str], dict[str, int], int]:
         router = Forked()
         scene = H2Scene(router)
+        struck: list[str] = []
+        scene.entrance.strike = struck.append
         protocol, client, heard = scene.meet(b"")
         for piece in pieces:
             protocol.dataReceived(piece)
@@ -69,6 +71,8 @@ class CaseTests(SynchronousTestCase):
         kinds = [counters.pop(name) for name in list(counters) if name.startswith("h2_flood_")]
         self.assertEqual(sum(kinds), counters.get("h2_floods", 0))
         del counters["http_connections"], counters["h2_connections"]
+        # floods, and nothing else, are held against their source
+        self.assertEqual(struck, [protocol.client] * counters.get("h2_floods", 0))
         return heard.words(), counters, router.reached
 
     @staticmethod

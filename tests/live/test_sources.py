@@ -10,6 +10,7 @@ import ssl
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.http.h2_parts import HELLO, frame
 from tests.live.node import Node, wait_for
 
 LIMIT = 6
@@ -137,6 +138,27 @@ class BusySourceTests(NodeTests):
         self.assertEqual(self.counted("tls_source_full"), 30 - made)
         self.assertTrue(shakes_hands("127.0.0.8"))
         wait_for("it has rested", lambda: shakes_hands("127.0.0.7"))
+
+    def test_struck(self) -> None:
+        """Whose connections were ended for floods begins few, on either edge; others as ever."""
+        context = ssl.create_default_context(cafile=str(self.node.state / "ca.pem"))
+        context.set_alpn_protocols(["h2"])
+
+        def floods(source: str) -> bool:
+            with self.connect(source, "https") as plain:
+                try:
+                    with context.wrap_socket(plain, server_hostname="localhost") as client:
+                        client.sendall(HELLO + frame("PING", 0, 0, bytes(8)) * 100)
+                        while client.recv(65536):
+                            pass
+                except OSError:
+                    return False
+            return True
+
+        self.assertIn(sum(floods("127.0.0.9") for _ in range(20)), range(2, 12))
+        self.assertGreater(self.counted("tls_struck"), 0)
+        self.assertTrue(floods("127.0.0.10"))
+        wait_for("it may again", lambda: floods("127.0.0.9"))
 
 
 def is_readable(connected: socket.socket) -> bool:

@@ -10,9 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.net.sources import (
     CONNECTIONS,
+    HANDSHAKES,
+    MOST_STRIKES,
     REMEMBERED,
     REQUESTS,
     STEP,
+    STRIKES,
     Asking,
     Handshakes,
     Requests,
@@ -249,8 +252,7 @@ class HandshakesTests(SynchronousTestCase):
             self.now += 0.04
             self.assertTrue(self.begins(0))
         self.now += 60
-        fading = Handshakes.FADING
-        self.assertLess(self.keeper.shaken(A, range(2), self.now, fading), 0.001)
+        self.assertLess(self.keeper.noted(HANDSHAKES, A, range(2), self.now), 0.001)
 
     def test_resumed(self) -> None:
         """A session that is resumed costs little, and does not count."""
@@ -287,6 +289,40 @@ class HandshakesTests(SynchronousTestCase):
         edge.strained = False
         for number in range(200):
             self.assertEqual(edge.begin(f"192.0.11.{number}"), "")
+
+    def test_struck(self) -> None:
+        """Each strike halves what its source gets, on all edges; of others nothing is taken."""
+        for strikes, left in ((1, 50), (2, 25), (3, 12), (5, 3)):
+            self.setUp()
+            for number in range(strikes):
+                self.edges[number % 2].strike(A)
+            taken = [self.edges[number % 2].begin(A) for number in range(100)]
+            self.assertEqual(taken, [""] * left + ["tls_struck"] * (100 - left))
+            self.assertTrue(all(self.begins(number % 2, B) for number in range(100)))
+
+    def test_strikesFade(self) -> None:
+        """However many they were, some minutes later they are forgotten; a trickle comes anyway."""
+        for _ in range(1000):
+            self.edges[0].strike(A)
+        self.assertLessEqual(self.keeper.noted(STRIKES, A, range(2), self.now), MOST_STRIKES)
+        taken = 0
+        for _ in range(1000):
+            self.now += 0.02
+            taken += self.begins(0)
+        self.assertIn(taken, range(15, 40))
+        self.now += 600
+        self.assertEqual(sum(self.begins(1) for _ in range(130)), 99)
+
+    def test_struckAndStrained(self) -> None:
+        """While the edge is slow a source with a fresh strike gets nothing; a proxy has none."""
+        edge = self.edges[1]
+        edge.strained = True
+        for client in (A, "10.0.0.1", ""):
+            self.edges[0].strike(client)
+        self.assertEqual(edge.begin(A), "tls_struck")
+        self.assertEqual([edge.begin("10.0.0.1"), edge.begin(""), edge.begin(B)], ["", "", ""])
+        self.now += 60
+        self.assertEqual(edge.begin(A), "")
 
     def test_edgeThatEnded(self) -> None:
         """What a dead edge has begun counts no more."""
