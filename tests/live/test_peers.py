@@ -1,8 +1,10 @@
 """
 The same requests through nginx and through a node: what arrives behind them is alike.
 
-Where it is not, `ALLOWED` says what differs and why; what is not in there fails, and so does what
-is in there and no longer differs. What a node sends on is read alike by h11, llhttp and gunicorn.
+Bodies pass as they come, or are kept until they are whole (`stream` and `spool` here, buffering in
+nginx); clients speak HTTP/1 or HTTP/2. Where what arrives is not alike, `ALLOWED` says what differs
+and why; what is not in there fails, and so does what is in there and no longer differs. What a node
+sends on is read alike by h11, llhttp and gunicorn.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import h2.config
@@ -30,7 +33,9 @@ from tests.live.node import Node, wait_for
 from tests.live.recorder import Arrived, Recorder
 from tests.tls.certified import issue
 
-NAME = "peers.example"
+# one name for each way to treat bodies
+NAMES = {"stream": "peers.example", "spool": "spool.peers.example"}
+NAME = NAMES["stream"]
 PATIENCE = 10
 RANDOM = 200
 
@@ -47,22 +52,23 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    ssl_certificate {folder}/chain.pem;
+    ssl_certificate_key {folder}/key.pem;
+    client_max_body_size 0;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Connection "";
+    {servers}
+}}
+"""
+SERVER = """
     server {{
         listen 127.0.0.1:{plain};
         listen 127.0.0.1:{tls} ssl http2;
         server_name {name};
-        ssl_certificate {folder}/chain.pem;
-        ssl_certificate_key {folder}/key.pem;
-        client_max_body_size 0;
-        location / {{
-            proxy_pass http://127.0.0.1:{behind};
-            proxy_http_version 1.1;
-            proxy_request_buffering off;
-            proxy_set_header Host $http_host;
-            proxy_set_header Connection "";
-        }}
+        proxy_request_buffering {buffering};
+        location / {{ proxy_pass http://127.0.0.1:{behind}; }}
     }}
-}}
 """
 
 # what a proxy says for itself; how it frames a body is compared by its own
@@ -72,17 +78,32 @@ OWN = frozenset(
 )
 
 # what may differ, and why
-ALLOWED = {
+_ALWAYS = {
     "field trailer": "announces fields that nobody passes on; nginx does",
-    "field proxy-connection": "a mistake of old clients, meant for this hop; nginx passes it on",
     "field proxy-authorization": "credentials for this hop (RFC 9110 section 11.7.2)",
-    "field x-nominated": "limited to this hop by Connection (RFC 9110 section 7.6.1)",
     "field forwarded": "a client's claim about itself; nobody may believe it behind us",
     "field x-original-url": "a client's claim about itself",
     "field proxy": "would become HTTP_PROXY in CGI (CVE-2016-5385)",
     "target normal": "dot segments are resolved before a mapping is chosen, and sent so",
-    "framing": "nginx counts a small body that came in chunks, and sends one of HTTP/2 in chunks",
     "framing empty-post": "POST without a body has Content-Length: 0 (RFC 9110 section 8.6)",
+}
+_HTTP1 = {
+    **_ALWAYS,
+    "field proxy-connection": "a mistake of old clients, meant for this hop; nginx passes it on",
+    "field x-nominated": "limited to this hop by Connection (RFC 9110 section 7.6.1)",
+    "framing empty": "Content-Length: 0 says nothing where no body is expected; nginx passes it on",
+}
+ALLOWED = {
+    ("http/1.1", "stream"): {
+        **_HTTP1,
+        "framing": "a body that comes in chunks goes on in chunks; nginx counts a small one",
+    },
+    ("http/1.1", "spool"): _HTTP1,
+    ("h2", "stream"): {
+        **_ALWAYS,
+        "framing": "a body that has come along with its head is counted; nginx sends it in chunks",
+    },
+    ("h2", "spool"): _ALWAYS,
 }
 
 
@@ -97,8 +118,8 @@ class Asked:
     chunks: tuple[int, ...] = ()
     version: str = "1.1"
 
-    def raw(self) -> bytes:
-        lines = [f"{self.method} {self.target} HTTP/{self.version}", f"Host: {NAME}"]
+    def raw(self, name: str) -> bytes:
+        lines = [f"{self.method} {self.target} HTTP/{self.version}", f"Host: {name}"]
         lines += [f"{name}: {value}" for name, value in self.fields]
         if self.body is None:
             return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -141,7 +162,8 @@ FIELDS: tuple[tuple[tuple[str, str], ...], ...] = (
     ),
     (("TE", "trailers"), ("X-Good", "kept")),
     (("Keep-Alive", "timeout=5"), ("X-Good", "kept")),
-    (("Proxy-Connection", "keep-alive"), ("Proxy-Authorization", "Basic x")),
+    (("Proxy-Connection", "keep-alive"), ("X-Good", "kept")),
+    (("Proxy-Authorization", "Basic x"), ("X-Good", "kept")),
     (("Connection", "X-Nominated"), ("X-Nominated", "1"), ("X-Good", "kept")),
     (("Connection", "close"), ("X-Good", "kept")),
     (("Forwarded", "for=1.2.3.4"), ("X-Original-URL", "/admin"), ("Proxy", "http://evil")),
@@ -189,7 +211,7 @@ def requests() -> Iterator[Asked]:
         body, chunks = draw.choice(BODIES)
         if method in ("GET", "HEAD"):
             body, chunks = None, ()
-        fields = tuple(field for chosen in draw.sample(FIELDS[:22], 3) for field in chosen)
+        fields = tuple(field for chosen in draw.sample(FIELDS[:23], 3) for field in chosen)
         yield Asked(method, draw.choice(TARGETS), fields, body, chunks)
 
 
@@ -210,7 +232,10 @@ class PeerTests(TestCase):
             {
                 "account": "one",
                 "pools": [{"name": "rec", "servers": [{"address": f"127.0.0.1:{self.ours.port}"}]}],
-                "domains": [{"name": NAME, "mappings": [{"path": "/", "pool": "rec"}]}],
+                "domains": [
+                    {"name": name, "mappings": [{"path": "/", "pool": "rec", "buffer": buffer}]}
+                    for buffer, name in NAMES.items()
+                ],
             }
         )
         self.doors = {
@@ -221,6 +246,8 @@ class PeerTests(TestCase):
     def _start_nginx(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="peers-"))
         self.addCleanup(shutil.rmtree, folder, True)
+        # its worker may be another user, and keeps bodies below
+        folder.chmod(0o711)
         issued = issue(NAME)
         (folder / "chain.pem").write_bytes(issued.chain)
         (folder / "key.pem").write_bytes(issued.key)
@@ -230,15 +257,17 @@ class PeerTests(TestCase):
         ):
             self.plain, self.tls = one.getsockname()[1], two.getsockname()[1]
         file = folder / "nginx.conf"
-        file.write_text(
-            NGINX.format(
-                folder=folder,
+        servers = "".join(
+            SERVER.format(
                 plain=self.plain,
                 tls=self.tls,
-                name=NAME,
+                name=name,
                 behind=self.theirs.port,
+                buffering="on" if buffer == "spool" else "off",
             )
+            for buffer, name in NAMES.items()
         )
+        file.write_text(NGINX.format(folder=folder, servers=servers))
         program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/usr/local/sbin")
         assert program is not None
         nginx = subprocess.Popen([program, "-p", folder, "-e", "stderr", "-c", file])
@@ -251,53 +280,56 @@ class PeerTests(TestCase):
 
         wait_for("nginx listens", listens)
 
-    def ask(self, port: int, asked: Asked) -> int:
-        """Send it and give the status of the final answer."""
-        with socket.create_connection(("127.0.0.1", port), PATIENCE) as connected:
-            connected.sendall(asked.raw())
-            return answered(connected, asked.method)
-
     def compare(
-        self, asked: Sequence[Asked], arrivals: Sequence[tuple[Arrived, Arrived]]
-    ) -> set[str]:
-        """See that nothing differs but what may; give what does."""
+        self,
+        asked: Sequence[Asked],
+        clients: Sequence[Callable[[Asked], int]],
+        allowed: Mapping[str, str],
+    ) -> None:
+        """Ask through both, and see that nothing differs but what may, and that all of it does."""
+        arrivals = []
+        for each in asked:
+            self.assertEqual([client(each) for client in clients], [200, 200], each)
+            (theirs,), (ours,) = self.theirs.take(), self.ours.take()
+            arrivals.append((theirs, ours))
+            check_parsers(ours.raw, facts(ours))
         seen: dict[str, str] = {}
         for each, (theirs, ours) in zip(asked, arrivals, strict=True):
             for label in differences(theirs, ours):
                 seen.setdefault(
                     label, f"{each}\n  nginx {theirs.raw[:600]!r}\n  ours {ours.raw[:600]!r}"
                 )
-        unlisted = {label: seen[label] for label in seen if label not in ALLOWED}
+        unlisted = {label: seen[label] for label in seen if label not in allowed}
         self.assertEqual(unlisted, {}, "\n".join(f"{k}: {v}" for k, v in unlisted.items()))
-        return set(seen)
+        self.assertEqual(set(seen), set(allowed))
+
+    def over_http1(self, buffer: str) -> None:
+        clients = [partial(ask, port, NAMES[buffer]) for port in self.doors["http/1.1"]]
+        self.compare(list(requests()), clients, ALLOWED["http/1.1", buffer])
+
+    def over_http2(self, buffer: str) -> None:
+        asked = [each for each in requests() if speaks_h2(each)]
+        self.assertGreater(len(asked), 150)
+        clients = [H2Client(port, NAMES[buffer]) for port in self.doors["h2"]]
+        for client in clients:
+            self.addCleanup(client.socket.close)
+        self.compare(asked, [client.ask for client in clients], ALLOWED["h2", buffer])
 
     def test_http1(self) -> None:
-        """A few hundred requests of HTTP/1."""
-        asked = list(requests())
-        arrivals = []
-        for each in asked:
-            statuses = [self.ask(port, each) for port in self.doors["http/1.1"]]
-            self.assertEqual(statuses, [200, 200], each)
-            (theirs,), (ours,) = self.theirs.take(), self.ours.take()
-            arrivals.append((theirs, ours))
-            check_parsers(ours.raw, facts(ours))
-        self.assertEqual(self.compare(asked, arrivals), set(ALLOWED))
+        """A few hundred requests of HTTP/1, whose bodies pass as they come."""
+        self.over_http1("stream")
+
+    def test_http1Spooled(self) -> None:
+        """The same, sent on once they are whole."""
+        self.over_http1("spool")
 
     def test_http2(self) -> None:
         """The same over HTTP/2, as far as it has words for it."""
-        asked = [each for each in requests() if speaks_h2(each)]
-        arrivals = []
-        clients = [H2Client(port) for port in self.doors["h2"]]
-        for client in clients:
-            self.addCleanup(client.socket.close)
-        for each in asked:
-            statuses = [client.ask(each) for client in clients]
-            self.assertEqual(statuses, [200, 200], each)
-            (theirs,), (ours,) = self.theirs.take(), self.ours.take()
-            arrivals.append((theirs, ours))
-            check_parsers(ours.raw, facts(ours))
-        self.assertGreater(len(asked), 150)
-        self.compare(asked, arrivals)
+        self.over_http2("stream")
+
+    def test_http2Spooled(self) -> None:
+        """The same, sent on once they are whole."""
+        self.over_http2("spool")
 
     def test_cases(self) -> None:
         """Whatever gets through of malformed, odd and borderline requests has one meaning."""
@@ -328,16 +360,24 @@ def speaks_h2(asked: Asked) -> bool:
     return asked.version == "1.1" and not names & NOT_IN_H2
 
 
+def ask(port: int, name: str, asked: Asked) -> int:
+    """Send it over HTTP/1 and give the status of the final answer."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connected:
+        connected.sendall(asked.raw(name))
+        return answered(connected, asked.method)
+
+
 class H2Client:
     """One connection, one request at a time."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, name: str) -> None:
+        self.name = name
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
         raw = socket.create_connection(("127.0.0.1", port), PATIENCE)
-        self.socket = context.wrap_socket(raw, server_hostname=NAME)
+        self.socket = context.wrap_socket(raw, server_hostname=name)
         settings = h2.config.H2Configuration(header_encoding=None)
         self.connection = h2.connection.H2Connection(settings)
         self.connection.initiate_connection()
@@ -346,7 +386,7 @@ class H2Client:
         """Send it and give the status of its answer."""
         stream = self.connection.get_next_available_stream_id()
         head = [(":method", asked.method), (":scheme", "https"), (":path", asked.target)]
-        head.append((":authority", NAME))
+        head.append((":authority", self.name))
         head += [(name.lower(), value.strip(" \t")) for name, value in asked.fields]
         body = asked.body or b""
         fields = [(name.encode(), value.encode("latin-1")) for name, value in head]
@@ -388,7 +428,8 @@ def differences(theirs: Arrived, ours: Arrived) -> Iterator[str]:
     if theirs.body != ours.body:
         yield "body"
     if theirs.framing != ours.framing:
-        yield "framing empty-post" if not ours.body and ours.framing == "length" else "framing"
+        kind = " empty-post" if ours.framing == "length" else " empty"
+        yield f"framing{'' if ours.body else kind}"
     one, other = (
         [field for field in each.fields if field[0].lower() not in OWN] for each in (theirs, ours)
     )
