@@ -17,65 +17,27 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from twisted.internet.error import ConnectionLost
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.http.h1 import H1
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import Relay
 from hostedge.model.site import Pool, Server
 from tests.http.network import Network, PlayedApp, make_means
-from tests.http.parts import ClientEnd, Scene
+from tests.http.parts import Scene
+from tests.http.visitors import WIDE, Asked, H2Visitor, Visitor, visit
 from tests.live.recorder import read, whole
 
-# what a request without a good answer may get
-EXCUSES = frozenset((502, 503, 504, 408))
 # which of those that there are
 WHICH = st.integers(0, 7)
+# those of a client of HTTP/2; None: it speaks HTTP/1
+WINDOWS = st.sampled_from([None, None, WIDE, WIDE, 0, 1000])
 _NUMBER = re.compile(rb"/([0-9]+)\b")
-
-
-class Asked:
-    """One request, and what became of it."""
-
-    def __init__(self, number: int, method: bytes, body: bytes = b"") -> None:
-        self.number = number
-        self.method = method
-        self.body = body
-        # how often a server has had all of it
-        self.arrived = 0
-        # a server's whole answers to it, in the order in which they were given
-        self.given: list[bytes] = []
-        # the bodies of all that was given, whole or not
-        self.bodies: list[bytes] = []
-        # a server has begun to answer before it had all of it, or has broken off
-        self.disturbed = False
 
 
 def own_bytes(number: int, size: int) -> bytes:
     """So many bytes as only this request or its answer has."""
     word = b"%d;" % number
     return (word * (size // len(word) + 1))[:size]
-
-
-class Visitor:
-    """One connection of a client: what it asked, what it has not sent yet."""
-
-    def __init__(self, protocol: H1, transport: ClientEnd) -> None:
-        self.protocol = protocol
-        self.transport = transport
-        self.asked: list[Asked] = []
-        self.unsent = b""
-
-    @property
-    def is_there(self) -> bool:
-        return self.transport.connected and not self.transport.half_closed
-
-    def send(self, size: int) -> None:
-        piece, self.unsent = self.unsent[:size], self.unsent[size:]
-        if piece and self.is_there:
-            self.protocol.dataReceived(piece)
 
 
 class Connection:
@@ -97,8 +59,11 @@ class Connection:
 class AnyOrder(RuleBasedStateMachine):
     """A pool of one server with two places; three may wait."""
 
-    @initialize(buffer=st.sampled_from(["stream", "spool"]), visitors=st.integers(1, 4))
-    def build(self, buffer: str, visitors: int) -> None:
+    @initialize(
+        buffer=st.sampled_from(["stream", "spool"]),
+        visitors=st.lists(WINDOWS, min_size=1, max_size=4),
+    )
+    def build(self, buffer: str, visitors: list[int | None]) -> None:
         self.network = Network()
         self.means = make_means(self.network)
         self.server = PlayedApp(backlog=64)
@@ -110,15 +75,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.requests: list[Asked] = []
         self.everyone: list[Visitor] = []
         self.open: list[Connection] = []
-        for _ in range(visitors):
-            self.come()
+        for window in visitors:
+            self.come(window)
 
     # clients
 
-    @rule()
+    @rule(window=WINDOWS)
     @precondition(lambda self: len(self.everyone) < 8)
-    def come(self) -> None:
-        self.everyone.append(Visitor(*self.scene.connect()))
+    def come(self, window: int | None) -> None:
+        self.everyone.append(visit(self.scene, window))
 
     @rule(
         which=WHICH,
@@ -137,16 +102,7 @@ class AnyOrder(RuleBasedStateMachine):
         body = b"" if method in (b"GET", b"HEAD") else own_bytes(number, size)
         asked = Asked(number, method, body)
         self.requests.append(asked)
-        visitor.asked.append(asked)
-        head = b"%b /%d HTTP/1.1\r\nHost: a.test\r\n" % (method, asked.number)
-        if method in (b"GET", b"HEAD"):
-            raw = head + b"\r\n"
-        elif chunked:
-            pieces = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            raw = head + b"Transfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n"
-        else:
-            raw = head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        visitor.unsent += raw
+        visitor.ask(asked, chunked)
         visitor.send(len(visitor.unsent) if cut > 100 else cut)
 
     @rule(which=WHICH, size=st.sampled_from([1, 30, 1000, 10_000]))
@@ -160,10 +116,35 @@ class AnyOrder(RuleBasedStateMachine):
     def leave(self, which: int) -> None:
         """A client's connection breaks."""
         visitor = self.everyone[which % len(self.everyone)]
-        if visitor.transport.connected:
-            visitor.transport.connected = False
-            visitor.protocol.connectionLost(Failure(ConnectionLost()))
+        visitor.leave()
         self.everyone.remove(visitor)
+
+    def of_http2(self, which: int) -> H2Visitor | None:
+        some = [each for each in self.everyone if isinstance(each, H2Visitor)]
+        return some[which % len(some)] if some else None
+
+    @rule(which=WHICH, count=st.integers(1, 3))
+    def release(self, which: int, count: int) -> None:
+        """Pieces of bodies come, in whatever order with the heads of other requests."""
+        visitor = self.of_http2(which)
+        if visitor is not None:
+            visitor.release(count)
+            visitor.send(len(visitor.unsent))
+
+    @rule(which=WHICH)
+    def make_room(self, which: int) -> None:
+        """A client takes all that there is."""
+        visitor = self.of_http2(which)
+        if visitor is not None and visitor.is_small:
+            visitor.make_room()
+            visitor.send(len(visitor.unsent))
+
+    @rule(which=WHICH, stream=WHICH)
+    def cancel(self, which: int, stream: int) -> None:
+        """A client wants one of its answers no more."""
+        visitor = self.of_http2(which)
+        if visitor is not None:
+            visitor.cancel(stream)
 
     # the server
 
@@ -323,35 +304,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def answers_fit(self) -> None:
-        """The answers that a client has are those to its requests, in their order."""
+        """The answers that a client has are those to its requests, in their order or place."""
         for visitor in getattr(self, "everyone", ()):
-            self.heard(visitor)
+            visitor.statuses()
             places = self.backend.places
             assert 0 <= places.taken <= 2
-
-    def heard(self, visitor: Visitor) -> list[int]:
-        """Give the statuses of the whole answers that a client has."""
-        statuses = []
-        rest = visitor.transport.value()
-        asked = iter(visitor.asked)
-        while rest:
-            if rest.startswith(b"HTTP/1.1 100 "):
-                rest = rest.partition(b"\r\n\r\n")[2]
-                continue
-            of = next(asked)
-            found = take_answer(rest, of.method)
-            if found is None:
-                break
-            status, fields, body, rest = found
-            statuses.append(status)
-            if status == 200:
-                assert fields[b"x-number"] == b"%d" % of.number, (fields, of.number)
-                assert of.given, "an answer that nobody gave"
-                if of.method != b"HEAD":
-                    assert body in of.bodies, "another body than was given"
-            else:
-                assert status in EXCUSES, (status, body)
-        return statuses
 
     def teardown(self) -> None:
         if not hasattr(self, "network"):
@@ -366,69 +323,34 @@ class AnyOrder(RuleBasedStateMachine):
     def come_to_an_end(self) -> None:
         # everybody says all, and every server answers
         for visitor in self.everyone:
-            visitor.send(1 << 20)
+            if isinstance(visitor, H2Visitor):
+                visitor.make_room()
+            visitor.say_all()
         for _ in range(400):
             self.network.turn()
             for _ in range(4):
                 self.answer(0, 0, 0)
                 self.go_on(0)
-            if all(self.is_done(visitor) for visitor in self.everyone):
+            if all(visitor.is_done for visitor in self.everyone):
                 break
             self.network.pass_time(0.25)
         for visitor in self.everyone:
-            assert self.is_done(visitor), visitor.transport.value()[-500:]
-            statuses = self.heard(visitor)
-            for place, asked in enumerate(visitor.asked):
+            assert visitor.is_done, (visitor.statuses(), visitor.transport.value()[-500:])
+            for asked, status in zip(visitor.asked, visitor.statuses(), strict=True):
                 # a server's word counts, if nothing came between
                 if asked.given and not asked.disturbed and asked.arrived == 1:
-                    assert statuses[place : place + 1] == [200], (asked.number, statuses)
+                    assert status == 200 or visitor.may_lack(asked), (asked.number, status)
         for asked in self.requests:
             if asked.method in (b"POST", b"PUT"):
                 assert asked.method == b"PUT" or asked.arrived <= 1, "done twice"
         for visitor in self.everyone:
-            if visitor.transport.connected:
-                visitor.transport.connected = False
-                visitor.protocol.connectionLost(Failure(ConnectionLost()))
+            visitor.leave()
         self.network.pass_time(1)
         assert self.backend.places.taken == 0 and len(self.backend.places) == 0
         assert self.scene.entrance.in_flight == 0
         self.backend.cut("suspended")
         self.network.turn()
         assert not self.network.readers and not self.network.writers
-
-    def is_done(self, visitor: Visitor) -> bool:
-        """Whether a client has an answer for each request, or its connection has ended."""
-        return not visitor.is_there or len(self.heard(visitor)) == len(visitor.asked)
-
-
-Answer = tuple[int, dict[bytes, bytes], bytes, bytes]
-
-
-def take_answer(data: bytes, method: bytes) -> Answer | None:
-    """Give status, fields, body and what follows; None if it is not whole."""
-    head, blank, rest = data.partition(b"\r\n\r\n")
-    if not blank:
-        return None
-    first, *lines = head.split(b"\r\n")
-    status = int(first.split(b" ")[1])
-    fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
-    if method == b"HEAD" and status != 408:
-        # of a head that never was whole nobody knows that it was one
-        return status, fields, b"", rest
-    if fields.get(b"transfer-encoding") == b"chunked":
-        body = b""
-        while True:
-            line, blank, rest = rest.partition(b"\r\n")
-            if not blank:
-                return None
-            size = int(line, 16)
-            if len(rest) < size + 2:
-                return None
-            body, rest = body + rest[:size], rest[size + 2 :]
-            if not size:
-                return status, fields, body, rest
-    size = int(fields[b"content-length"])
-    return None if len(rest) < size else (status, fields, rest[:size], rest[size:])
 
 
 class AnyOrderTests(SynchronousTestCase):
