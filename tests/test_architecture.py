@@ -39,6 +39,7 @@ PURE = (
 # modules that hold messages, values or lists only: what uses them tests them
 WITHOUT_TEST = (
     "hostedge.api.parts",
+    "hostedge.http.calling",
     "hostedge.ipc",
     "hostedge.mappings.parts",
     "hostedge.model.kind",
