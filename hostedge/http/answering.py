@@ -67,6 +67,8 @@ class Answering(ABC):
         *("upstream", "retries", "started", "began", "spent", "first_byte", "total"),
     )
 
+    protocol: str
+
     def __init__(
         self,
         connection: ClientConnection,
@@ -192,10 +194,6 @@ class Answering(ABC):
         """How the request begins."""
         first_line = b"%b %b %b" % (self.method, self.target, self.protocol.encode())
         return written(first_line, self.fields)
-
-    @property
-    @abstractmethod
-    def protocol(self) -> str: ...
 
     @abstractmethod
     def inform(self, status: int, fields: Fields) -> None: ...

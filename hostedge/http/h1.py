@@ -288,7 +288,7 @@ class H1(ClientConnection):
         if not keep_alive:
             exchange.close = True
         if version == "1.0":
-            exchange.old = True
+            exchange.age()
         elif data and keep_alive and length == 0 and not (expects or limited or upgrade):
             self._known.learn(data, facts)
         return exchange

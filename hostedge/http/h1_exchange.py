@@ -42,7 +42,7 @@ class H1Exchange(Answering):
     __slots__ = (
         *("connection", "received"),
         # HTTP/1.0, and whether the connection ends with this answer
-        *("old", "close"),
+        *("protocol", "old", "close"),
         *("chunked", "producing"),
     )
 
@@ -62,15 +62,17 @@ class H1Exchange(Answering):
         self.connection = connection
         self.complete = length == 0
         self.received = 0
+        self.protocol = "HTTP/1.1"
         self.old = self.close = self.chunked = self.producing = False
 
     @property
     def local_host(self) -> str:
         return self.connection.local_host
 
-    @property
-    def protocol(self) -> str:
-        return "HTTP/1.0" if self.old else "HTTP/1.1"
+    def age(self) -> None:
+        """The client speaks HTTP/1.0."""
+        self.old = True
+        self.protocol = "HTTP/1.0"
 
     def first_bytes(self) -> bytes:
         # what is wrong may lie in the framing of the body

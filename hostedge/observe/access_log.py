@@ -93,7 +93,6 @@ def format_line(answered: Answered, moment: float, omitted: int = 0) -> str:
         extra += ', "whole": false'
     if omitted:
         extra += f', "omitted": {omitted}'
-    second = int(moment)
     about = _lasting[
         answered.host,
         answered.client,
@@ -105,7 +104,7 @@ def format_line(answered: Answered, moment: float, omitted: int = 0) -> str:
         ending(answered) if extra else WHOLE,
     ]
     return (
-        f'{{"time": "{_seconds[second]}.{int((moment - second) * 1000):03d}Z", '
+        f'{{"time": "{_moments[int(moment * 1000)]}Z", '
         f'"method": "{_methods[answered.method]}", "path": "{quoted(path)}", '
         f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
         f"{_received(received) if received else ''}"
@@ -135,6 +134,7 @@ def _about(facts: tuple[str, str, bytes, str, str, int, int, str]) -> str:
 _lasting: Memo[tuple[str, str, bytes, str, str, int, int, str], str] = Memo(_about)
 _methods: Memo[bytes, str] = Memo(lambda method: quoted(method))
 _seconds: Memo[int, str] = Memo(lambda second: strftime("%Y-%m-%dT%H:%M:%S", gmtime(second)), 4)
+_moments: Memo[int, str] = Memo(lambda moment: f"{_seconds[moment // 1000]}.{moment % 1000:03d}", 4)
 
 
 def _trace(lines: bytes) -> str:
