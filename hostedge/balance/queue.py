@@ -2,28 +2,16 @@
 Who has a place, and who waits for one: in order, for a limited time, in a line of limited length.
 
 In:  `http.backends` asks for a request, gives places back, and looks for who waited too long.
-Out: verdicts, and whose turn it is. Every waiter leaves the line exactly once.
+Out: whether there is room, and whose turn it is. Every waiter leaves the line exactly once.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from enum import Enum
 from typing import Generic, TypeVar
 
 Waiter = TypeVar("Waiter")
-
-
-class Verdict(Enum):
-    """What asking for a place came to."""
-
-    PLACED = 1
-    QUEUED = 2
-    FULL = 3
-
-
-PLACED, QUEUED, FULL = Verdict
 
 
 class Places(Generic[Waiter]):
@@ -54,15 +42,19 @@ class Places(Generic[Waiter]):
         """Whether who asks now is refused."""
         return len(self._line) >= self.limit and (self.taken >= self.capacity or bool(self._line))
 
-    def ask(self, waiter: Waiter, deadline: float) -> Verdict:
-        """Take a place, or a position at the end of the line."""
+    def take(self) -> bool:
+        """Take a place; False: there is none, or others wait for it."""
         if self.taken < self.capacity and not self._line:
             self.taken += 1
-            return PLACED
+            return True
+        return False
+
+    def stand(self, waiter: Waiter, deadline: float) -> bool:
+        """Go to the end of the line; False: it is full."""
         if len(self._line) >= self.limit:
-            return FULL
+            return False
         self._line[waiter] = deadline
-        return QUEUED
+        return True
 
     def come_back(self, waiter: Waiter, deadline: float) -> None:
         """Stand at the head of the line: whose place turned out to be none has waited before."""

@@ -21,7 +21,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
 from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.relay import Lane as LanePort
@@ -80,17 +79,17 @@ class AppBackend(Waiting):
         means = self.means
         self.changed = True
         self.used_at = means.wheel.now
-        deadline = self._deadline(passage)
-        verdict = self.places.ask(passage, deadline)
-        if verdict is PLACED:
+        if self.places.take():
             self.place(passage)
-        elif verdict is FULL:
+            return
+        deadline = self._deadline(passage)
+        if not self.places.stand(passage, deadline):
             passage.refused("queue_full", 1.0)
-        else:
-            passage.queued()
-            self._wait(deadline)
-            if self.lane is None:
-                self._wake(passage.exchange.host)
+            return
+        passage.queued()
+        self._wait(deadline)
+        if self.lane is None:
+            self._wake(passage.exchange.host)
 
     def leave(self, passage: Passage) -> None:
         super().leave(passage)

@@ -7,7 +7,6 @@ Out: places on a server that has room; a server that cannot be connected to rest
 
 from __future__ import annotations
 
-from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.round_robin import RoundRobin
 from hostedge.http.announcement import announcing
 from hostedge.http.lane import RETRY, Lane, Means, Waiting
@@ -42,15 +41,15 @@ class PoolBackend(Waiting):
         if not self.lanes:
             passage.refused("no_server", RETRY)
             return
-        deadline = self._deadline(passage)
-        verdict = self.places.ask(passage, deadline)
-        if verdict is PLACED:
+        if self.places.take():
             self.place(passage)
-        elif verdict is FULL:
+            return
+        deadline = self._deadline(passage)
+        if not self.places.stand(passage, deadline):
             passage.refused("queue_full", 1.0)
-        else:
-            passage.queued()
-            self._wait(deadline)
+            return
+        passage.queued()
+        self._wait(deadline)
 
     def take_again(self, passage: Passage) -> None:
         self.traffic.retries += 1
@@ -69,7 +68,11 @@ class PoolBackend(Waiting):
                 self._resting[index] = self.means.wheel.now + REST
 
     def choose(self, passage: Passage) -> Lane | None:
-        index = self._turns.choose(self._is_fit)
+        index: int | None
+        if len(self.lanes) == 1:
+            index = 0 if self._is_fit(0) else None
+        else:
+            index = self._turns.choose(self._is_fit)
         if index is None or self.lanes[index] in passage.avoided:
             index = self._second_choice(passage)
         return None if index is None else self.lanes[index]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.balance.queue import FULL, PLACED, QUEUED, Places
+from hostedge.balance.queue import Places
 
 
 class Turns(RuleBasedStateMachine):
@@ -33,11 +33,12 @@ class Turns(RuleBasedStateMachine):
         full = len(self.line) >= self.places.limit
         free = len(self.placed) < self.places.capacity and not self.line
         assert self.places.is_full is (full and not free)
-        verdict = self.places.ask(self.count, self.now + patience)
-        assert verdict is (PLACED if free else FULL if full else QUEUED)
-        if verdict is PLACED:
+        assert self.places.take() is free
+        if free:
             self.placed.append(self.count)
-        elif verdict is QUEUED:
+            return
+        assert self.places.stand(self.count, self.now + patience) is not full
+        if not full:
             self.line.append((self.count, self.now + patience))
 
     @rule()

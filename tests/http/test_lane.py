@@ -75,7 +75,7 @@ class WaitingTests(SynchronousTestCase):
         line = OneLane(0)
         crowd = [Asked(end_at_once) for _ in range(1000)]
         for asked in crowd:
-            line.places.ask(asked, 1.0)
+            line.places.stand(asked, 1.0)
         line.places.capacity = 1
         line.serve()
         self.assertEqual({tuple(asked.heard) for asked in crowd}, {("placed",)})
@@ -85,11 +85,11 @@ class WaitingTests(SynchronousTestCase):
         """An error on the way costs its own request, and no place."""
         line = OneLane(1)
         bad, good = Asked(explode), Asked(end_at_once)
-        line.places.ask(bad, 1.0)
+        line.places.take()
         line.place(bad)
         self.assertEqual(bad.heard, ["placed", "internal"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        line.places.ask(good, 1.0)
+        line.places.take()
         line.place(good)
         self.assertEqual((good.heard, line.places.taken), (["placed"], 0))
 
@@ -98,7 +98,7 @@ class WaitingTests(SynchronousTestCase):
         line = OneLane(1)
         line.lane = None
         asked = Asked(end_at_once)
-        line.places.ask(asked, 1.0)
+        line.places.take()
         line.place(asked)
         self.assertEqual((asked.heard, line.places.taken), (["upstream_refused"], 0))
 
