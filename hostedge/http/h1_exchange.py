@@ -130,6 +130,18 @@ class H1Exchange(Answering):
             parts.append(b"\r\n\r\n")
         self.head = b"".join(parts)
 
+    def respond(self, status: int, fields: Fields, body: bytes) -> None:
+        if self.over:
+            return
+        self.begin(status, fields, len(body))
+        head, self.head = self.head, b""
+        if self.bodyless:
+            body = b""
+        self.sent = len(body)
+        self.connection.put(head + body)
+        self._end()
+        self.connection.answered(self)
+
     def write(self, data: bytes) -> None:
         if self.over:
             return

@@ -81,9 +81,12 @@ def make_head(
         _clients[exchange.client, exchange.hops, exchange.scheme, exchange.local_port],
         authority,
         b"\r\nX-Request-ID: ",
-        exchange.id.encode(),
-        exchange.trace or b"\r\ntraceparent: " + new_trace(exchange.id).encode(),
     )
+    name = exchange.id
+    if exchange.trace:
+        parts += (name.encode(), exchange.trace)
+    else:
+        parts.append(f"{name}\r\ntraceparent: {new_trace(name)}".encode())
     if length is None:
         parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
     elif length or exchange.method in _WITH_LENGTH:

@@ -260,6 +260,9 @@ class Passage(ABC):
             self._release()
             self.forget_request()
             if not much:
+                if length == len(data):
+                    exchange.respond(status, fields, data)
+                    return
                 exchange.begin(status, fields, length)
                 exchange.write(data)
                 exchange.finish()
