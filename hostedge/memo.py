@@ -23,16 +23,19 @@ class Memo(dict[Question, Answer]):
     """
     A dict that fills itself; looking into it costs a third of `lru_cache`.
 
-    When it is full it starts anew.
+    When it is full it starts anew. `longest`: of questions that are kept, in bytes or letters.
     """
 
-    def __init__(self, work_out: Callable[[Question], Answer], limit: int = LIMIT) -> None:
+    def __init__(
+        self, work_out: Callable[[Question], Answer], limit: int = LIMIT, longest: int = LONGEST
+    ) -> None:
         self._work_out = work_out
         self._limit = limit
+        self._longest = longest
 
     def __missing__(self, question: Question) -> Answer:
         answer = self._work_out(question)
-        if isinstance(question, bytes | str) and len(question) > LONGEST:
+        if isinstance(question, bytes | str) and len(question) > self._longest:
             return answer
         if len(self) >= self._limit:
             self.clear()

@@ -32,3 +32,9 @@ class MemoTests(SynchronousTestCase):
         for number in range(1000):
             self.assertEqual(memo[number], str(number))
         self.assertLessEqual(len(memo), 10)
+
+    def test_longQuestions(self) -> None:
+        """What is longer than most questions are is answered, and not kept."""
+        memo = Memo(len, longest=3)
+        self.assertEqual([memo["abc"], memo["abcd"], memo[b"abcd"]], [3, 4, 4])
+        self.assertEqual([*memo], ["abc"])

@@ -7,7 +7,8 @@ Spec: RFC 9112 sections 4, 5 and 6.3.
 
 Most lines of most heads have come before, in the same bytes. So each is examined once, by rules
 that are narrower than the parser's, and remembered: to have them all told by the parser, one call
-for each, costs three times as much.
+for each, costs three times as much. And whole heads are, but for their dates: answers from files
+and short ones of programs come again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from hostedge.memo import Memo
 from hostedge.wire.response_head import MAX_FIELDS, Fields, stays
 
 _END = b"\r\n\r\n"
+_DATE = b"\r\nDate: "
+_DATE_SIZE = len(b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
 # 204 and 304 have no body, whatever their heads say
 _status = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5]\d\d) [\t -~\x80-\xff]*").fullmatch
 # with something in it, and no blank at its end
@@ -33,7 +36,9 @@ _FRAMING = frozenset(
 # what a line is: a field that travels back or does not, or one of those that say something here
 _KEPT, _LEFT, _LENGTH, _KEEP_ALIVE, _UNCLEAR = range(5)
 
-# status, fields that travel back, body, what `Keep-Alive` says
+# status, fields that travel back, length, what `Keep-Alive` says
+Told = tuple[int, Fields, int, bytes]
+# the same, with the body itself
 Whole = tuple[int, Fields, bytes, bytes]
 
 
@@ -63,17 +68,11 @@ _kinds: Memo[bytes, tuple[int, tuple[bytes, bytes]]] = Memo(_kind)
 _codes: Memo[bytes, int] = Memo(_code)
 
 
-def read_whole(data: bytes, most: int) -> Whole | None:
-    """
-    Read a response to anything but HEAD, with a head of `most` bytes and a length that says that
-    its body ends where `data` does; the connection may live on.
-    """
-    end = data.find(_END, 0, most)
-    if end < 0:
-        return None
-    first, *lines = data[:end].split(b"\r\n")
+def _tell(head: bytes) -> Told | None:
+    """Read a head without its last two line ends, perhaps also without a `Date`."""
+    first, *lines = head.split(b"\r\n")
     status = _codes[first]
-    if not status or len(lines) > MAX_FIELDS:
+    if not status or len(lines) >= MAX_FIELDS:
         return None
     kept: Fields = []
     length = -1
@@ -90,7 +89,33 @@ def read_whole(data: bytes, most: int) -> Whole | None:
             keep_alive = item[1]
         else:
             return None
-    end += len(_END)
-    if length != len(data) - end:
+    return (status, kept, length, keep_alive) if length >= 0 else None
+
+
+# the line of a `Date`, both line ends included
+_is_date: Memo[bytes, bool] = Memo(
+    lambda line: re.fullmatch(rb"\r\nDate: [!-~][ -~]{27}[!-~]\r\n", line) is not None, 4
+)
+_told: Memo[bytes, Told | None] = Memo(_tell, 256, 1024)
+
+
+def read_whole(data: bytes, most: int) -> Whole | None:
+    """
+    Read a response to anything but HEAD, with a head of `most` bytes and a length that says that
+    its body ends where `data` does; the connection may live on.
+
+    The fields are others' as well: they are not to be changed.
+    """
+    end = data.find(_END, 0, most)
+    if end < 0:
         return None
-    return status, kept, data[end:], keep_alive
+    at = data.find(_DATE, 0, end)
+    if at > 0 and _is_date[data[at : at + _DATE_SIZE]]:
+        told = _told[data[:at] + data[at + _DATE_SIZE - 2 : end]]
+    else:
+        told = _told[data[:end]]
+    if told is None:
+        return None
+    status, kept, length, keep_alive = told
+    body = data[end + len(_END) :]
+    return (status, kept, body, keep_alive) if len(body) == length else None

@@ -28,6 +28,25 @@ class ReadWholeTests(SynchronousTestCase):
         empty = b"HTTP/1.1 404 \r\ncontent-length: 0\r\n\r\n"
         self.assertEqual(read_whole(empty, 1000), (404, [], b"", b""))
 
+    def test_dates(self) -> None:
+        """Heads that differ only in their dates say the same; what only looks like one does not."""
+        date = b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT"
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1"
+        for data in (
+            head + date + b"\r\nX: y\r\n\r\na",
+            head + date.replace(b"37", b"38") + b"\r\nX: y\r\n\r\na",
+            head + b"\r\nX: y" + date + b"\r\n\r\na",
+            head + b"\r\nX: y" + date.lower() + b"\r\n\r\na",
+            head + b"\r\nX: y\r\nDate: now\r\n\r\na",
+        ):
+            self.assertEqual(read_whole(data, 1000), (200, [(b"X", b"y")], b"a", b""), data)
+        # put together without it, the length would be 10
+        longer = head + date + b"0\r\n\r\n"
+        self.assertEqual(read_whole(longer + b"a", 1000), (200, [], b"a", b""))
+        self.assertIsNone(read_whole(longer + b"a" * 10, 1000))
+        hidden = head + b"\r\nDate: \r\nTransfer-Encoding: chunked1\r\n\r\na"
+        self.assertIsNone(read_whole(hidden, 1000))
+
     def test_unclear(self) -> None:
         """What says more than that, or less, is for the parser."""
         for before, after in (
