@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
-from hostedge.http.lane import RETRY, Lane, Means, Waiting
+from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.ipc import Use, Woken
@@ -60,6 +60,8 @@ class AppBackend(Waiting):
         self._missed_at = 0.0
         self._is_doubted = False
         self._pause: IDelayedCall | None = None
+        # the end of a moment in which its backlog was full
+        self._breath: IDelayedCall | None = None
         # the keeper's refusal, and when it may be another one
         self._cause, self._refused_until = "", 0.0
 
@@ -85,7 +87,7 @@ class AppBackend(Waiting):
         if verdict is PLACED:
             self.place(passage)
         elif verdict is FULL:
-            passage.refused("queue_full", 1.0)
+            passage.refused("queue_full", soon())
         else:
             passage.queued()
             self._wait(deadline)
@@ -108,8 +110,22 @@ class AppBackend(Waiting):
         self._is_doubted = True
         self._forget()
 
+    def crowded(self, lane: LanePort, passage: Passage) -> bool:
+        if lane is self.lane and self._breath is None:
+            # for a moment nobody goes there beyond those who are there, without this one
+            self.places.capacity = min(self.places.capacity, self.lane.in_flight - 1)
+            self._breath = self.means.clock.callLater(pause(1, random()), self._breathe)  # noqa: S311
+        passage.until = passage.until or self._deadline(passage)
+        return True
+
+    def _breathe(self) -> None:
+        self._breath = None
+        if self.lane is not None:
+            self.places.capacity = self._capacity()
+            self.serve()
+
     def take_again(self, passage: Passage) -> None:
-        deadline = self._deadline(passage)
+        deadline = passage.until or self._deadline(passage)
         self.places.come_back(passage, deadline)
         self._wait(deadline)
         if self.lane is None:
@@ -150,6 +166,8 @@ class AppBackend(Waiting):
             passage.refused("keeper_down", RETRY)
         elif self.lane is None:
             passage.refused("start_slow", RETRY)
+        elif passage.until:
+            passage.refused("queue_full", soon())
         else:
             passage.refused("queue_timeout", RETRY)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from random import randint
 from typing import Protocol
 
 from attrs import frozen
@@ -21,6 +22,7 @@ from twisted.logger import Logger
 
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
+from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.http.spool import Disk
 from hostedge.http.upstream import Upstream
@@ -32,6 +34,11 @@ from hostedge.wire.keep_alive import idle_life
 
 # what a refused client is told when nobody knows better, in seconds
 RETRY = 5.0
+
+
+def soon() -> float:
+    """Seconds after which those may come again who found a line full: not all at once."""
+    return float(randint(1, 5))  # noqa: S311
 
 
 class Keeper(Protocol):
@@ -103,6 +110,8 @@ class Lane:
         self.generation = generation
         self.since = since
         self.in_flight = 0
+        # responses that were whole
+        self.served = 0
         # upgraded, and open
         self.sockets = 0
 
@@ -207,6 +216,10 @@ class Waiting(ABC):
             self._log.failure("request on {lane} failed", lane=lane.label)
             passage.upstream_failed("internal", True)
 
+    def crowded(self, lane: LanePort, passage: Passage) -> bool:
+        """It has more to accept than it holds: whether it is worth another try."""
+        return False
+
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""
         return cause, None
@@ -215,7 +228,7 @@ class Waiting(ABC):
         """
         What a request of such patience would be told, if it is already known to be refused.
         """
-        return ("queue_full", 1.0) if self.places.is_full else None
+        return ("queue_full", soon()) if self.places.is_full else None
 
     @abstractmethod
     def cut(self, cause: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.round_robin import RoundRobin
 from hostedge.http.announcement import announcing
-from hostedge.http.lane import RETRY, Lane, Means, Waiting
+from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
@@ -42,7 +42,7 @@ class PoolBackend(Waiting):
         if verdict is PLACED:
             self.place(passage)
         elif verdict is FULL:
-            passage.refused("queue_full", 1.0)
+            passage.refused("queue_full", soon())
         else:
             passage.queued()
             self._wait(deadline)

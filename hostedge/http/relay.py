@@ -23,7 +23,8 @@ from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import MOUTHFUL, Exchange, Fields
 from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Disk, Spool
-from hostedge.http.upstream import EARLY_HINTS, NO_SOCKET, Upstream, UpstreamConnection
+from hostedge.http.unmade import NO_ROOM, NO_SOCKET
+from hostedge.http.upstream import EARLY_HINTS, Upstream, UpstreamConnection
 from hostedge.net.descriptors import NONE_LEFT
 from hostedge.settings import Limits
 
@@ -38,6 +39,8 @@ class Lane(Protocol):
     label: str
     # by `time.monotonic`: when the app came to run that did not; 0.0: it need not be started
     since: float
+    # responses that were whole
+    served: int
 
     def release(self) -> None:
         """Give the place back; the next in line may begin before this returns."""
@@ -62,6 +65,12 @@ class Backend(Protocol):
 
     def unreachable(self, lane: Lane) -> None:
         """This lane could not be connected to; the place is given back next."""
+
+    def crowded(self, lane: Lane, passage: Passage) -> bool:
+        """
+        This lane has more to accept than it holds, and the place is given back next. Whether it
+        is worth another try, for which the passage asks again.
+        """
 
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""
@@ -120,6 +129,8 @@ class Passage(ABC):
     attempts = 0
     # where it could not be connected
     avoided: tuple[Lane, ...] = ()
+    # until when it may be tried once more with one that had no room; 0.0: none had not
+    until = 0.0
     asked_at = sent_at = 0.0
     reused = stale = paused = response_whole = over = False
     kept: Spool | None = None
@@ -209,6 +220,12 @@ class Passage(ABC):
             self.refused(cause, None)
             return
         lane = self.lane
+        if cause == NO_ROOM and lane is not None and self.backend.crowded(lane, self):
+            self.attempts -= 1
+            self._release()
+            self.queued()
+            self.backend.take_again(self)
+            return
         if lane is not None:
             self.avoided += (lane,)
             self.backend.unreachable(lane)
@@ -238,6 +255,14 @@ class Passage(ABC):
         if lane is not None:
             lane.release()
 
+    def _complete(self) -> None:
+        """The response is whole: give the place back."""
+        self.connection = None
+        lane, self.lane = self.lane, None
+        if lane is not None:
+            lane.served += 1
+            lane.release()
+
     # the response
 
     def informed(self, fields: Fields) -> None:
@@ -255,7 +280,7 @@ class Passage(ABC):
             if length is None:
                 # all of it is here, so it needs no chunks; but to HEAD nothing is said
                 length = len(data) if exchange.method != b"HEAD" else None
-            self._release()
+            self._complete()
             self.forget_request()
             if not much:
                 exchange.begin(status, fields, length)
@@ -274,7 +299,7 @@ class Passage(ABC):
     def response_data(self, data: bytes, whole: bool) -> None:
         self.response_whole = whole
         if whole:
-            self._release()
+            self._complete()
             self.forget_request()
         if self.over:
             return

@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
 from hostedge.http.exchange import Exchange, Fields, Successor
+from hostedge.http.unmade import NO_SOCKET, cause_of
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
 from hostedge.settings import Limits
@@ -41,8 +42,6 @@ FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
 _LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 SWITCHING = 101
-# the cause of a connection that failed for want of ours, not of theirs
-NO_SOCKET = "descriptors"
 EARLY_HINTS = 103
 
 _USUAL = b"HTTP/1.1 "
@@ -172,8 +171,7 @@ class UpstreamConnection(ClientProtocol):
         self.upstream.counters["upstream_connect_failed"] += 1
         caller, self._caller = self._caller, None
         if caller is not None:
-            slow = isinstance(error, TimeoutError)
-            caller.connect_failed(cause or ("connect_timeout" if slow else "upstream_refused"))
+            caller.connect_failed(cause or cause_of(error, self.upstream.is_local))
 
     def forget_caller(self) -> None:
         """Nobody wants this connection any more."""
@@ -520,7 +518,7 @@ class Upstream:
         self._reactor = reactor
         self._resolve = resolve
         self._closed = False
-        self._is_local = address.startswith(_LOCAL)
+        self.is_local = address.startswith(_LOCAL)
         self._is_name = not _is_numeric(address)
 
     def take(self, careful: bool) -> UpstreamConnection | None:
@@ -542,7 +540,7 @@ class Upstream:
         connection = UpstreamConnection(self, caller, limits)
         self.open.add(connection)
         patience = limits.connect_timeout
-        if self._is_local:
+        if self.is_local:
             patience = min(patience, LOCAL_CONNECT)
         if self._is_name:
             name, _, port = self.address.rpartition(":")

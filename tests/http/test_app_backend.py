@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from attrs import evolve, frozen
@@ -309,6 +310,48 @@ class RunningTests(AppCase):
                     connection.sendall(OK)
             self.network.turn(2)
         self.assertEqual({self.reason(c)[0] for c in clients}, {200})
+
+    def fill(self) -> list[socket.socket]:
+        """Connect until the backlog takes no more."""
+        filling = []
+        while True:
+            one = socket.socket(socket.AF_UNIX)
+            self.addCleanup(one.close)
+            one.setblocking(False)
+            if one.connect_ex(self.played.path):
+                return filling
+            filling.append(one)
+
+    def test_fullBacklog(self) -> None:
+        """Where the backlog is full it is tried again now and then, until there is room."""
+        filling = self.fill()
+        clients = [self.ask(EXPECTING + b"x"), self.ask()]
+        tried = self.means.counters["upstream_connect_failed"]
+        self.assertEqual(tried, 1, "the second one need not try")
+        self.network.pass_time(3)
+        self.assertLess(self.means.counters["upstream_connect_failed"], 40)
+        for _ in filling:
+            self.played.accept().close()
+        self.played.accepted.clear()
+        self.network.pass_time(0.25)
+        self.answer_all()
+        self.network.turn()
+        self.answer_all()
+        self.assertEqual([self.reason(c)[0] for c in clients[1:]], [200])
+        self.assertTrue(clients[0].value().endswith(b"\r\n\r\nok"))
+        self.assertEqual((self.backend.places.taken, self.backend.places.capacity), (0, 2))
+        self.assertEqual(self.keeper.asked, [])
+
+    def test_backlogStaysFull(self) -> None:
+        """Who has waited as long as for a place is told so, and not that nobody is there."""
+        self.fill()
+        client = self.ask()
+        self.network.pass_time(14.5)
+        self.assertEqual(client.value(), b"")
+        self.network.pass_time(2)
+        self.assertEqual(self.reason(client), (503, b"queue_full"))
+        self.assertRegex(client.value(), rb"\r\nRetry-After: [1-5]\r\n")
+        self.assertEqual(self.backend.places.taken, 0)
 
     def test_quiesce(self) -> None:
         """An idle app is let go; a busy one is not; the next request wakes it."""
