@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
+from hostedge.balance.slow_start import window
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
@@ -31,6 +32,8 @@ from hostedge.model.site import App
 
 # seconds without a request after which an edge does not keep an app in mind
 REMEMBERED = 600.0
+# seconds between two looks at how far a new generation is, while somebody waits
+WIDER = 1.0
 # seconds after which a generation that could not be connected to has not failed in a row
 FORGIVEN = 5.0
 
@@ -64,6 +67,14 @@ class AppBackend(Waiting):
         self._breath: IDelayedCall | None = None
         # the keeper's refusal, and when it may be another one
         self._cause, self._refused_until = "", 0.0
+        # when the start that goes on should be over, by the clock; 0.0: nobody knows
+        self._expected = 0.0
+        # `lane` has just come up: since when, and the next look at how far it is
+        self._is_new = False
+        self._new_since = 0.0
+        self._look: IDelayedCall | None = None
+        # last words about generations that are no more
+        self._untold: list[Use] = []
 
     def update(self, app: App) -> None:
         """Take over what the site says now."""
@@ -74,7 +85,27 @@ class AppBackend(Waiting):
             self.serve()
 
     def _capacity(self) -> int:
-        return max(1, self.means.workers(self.app) // self.means.edges)
+        means, lane = self.means, self.lane
+        most = max(1, means.workers(self.app) // means.edges)
+        if not self._is_new or lane is None:
+            return most
+        width = window(most, lane.served, means.clock.seconds() - self._new_since, means.edges)
+        self._is_new = width < most
+        return width
+
+    def _widen(self) -> None:
+        """A generation that is new may have got further; look again while somebody waits."""
+        if self.lane is None:
+            return
+        if self._breath is None:
+            self.places.capacity = self._capacity()
+        self.serve()
+        if self._is_new and len(self.places) and self._look is None:
+            self._look = self.means.clock.callLater(WIDER, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._widen()
 
     # requests
 
@@ -82,6 +113,8 @@ class AppBackend(Waiting):
         means = self.means
         self.changed = True
         self.used_at = means.wheel.now
+        if self._is_new:
+            self._widen()
         deadline = self._deadline(passage)
         verdict = self.places.ask(passage, deadline)
         if verdict is PLACED:
@@ -93,6 +126,8 @@ class AppBackend(Waiting):
             self._wait(deadline)
             if self.lane is None:
                 self._wake(passage.exchange.host)
+            elif self._is_new:
+                self._widen()
 
     def leave(self, passage: Passage) -> None:
         super().leave(passage)
@@ -143,16 +178,28 @@ class AppBackend(Waiting):
             self.places.give_back()
             # watched: somebody waits
             if self.due:
-                self.serve()
-        elif not lane.is_used and lane in self.old:
-            self.old.remove(lane)
+                if self._is_new:
+                    self._widen()
+                else:
+                    self.serve()
+        else:
+            self._let_go(lane)
 
     def left(self, lane: Lane) -> None:
         super().left(lane)
         self.changed = True
         self.used_at = self.means.wheel.now
+        self._let_go(lane)
+
+    def _let_go(self, lane: Lane) -> None:
+        """Forget an old generation that nothing is on any more."""
         if not lane.is_used and lane in self.old:
             self.old.remove(lane)
+            self._last_words(lane)
+
+    def _last_words(self, lane: Lane) -> None:
+        if lane.served > lane.told:
+            self._untold.append(self._use(lane, 0, self.means.wheel.now - self.used_at))
 
     def refusal(self, patience: float) -> tuple[str, float | None] | None:
         if self.lane is None and self._waking is None:
@@ -165,11 +212,17 @@ class AppBackend(Waiting):
         if self._keeper_lost:
             passage.refused("keeper_down", RETRY)
         elif self.lane is None:
-            passage.refused("start_slow", RETRY)
+            passage.refused("start_slow", self._to_come())
         elif passage.until:
             passage.refused("queue_full", soon())
         else:
             passage.refused("queue_timeout", RETRY)
+
+    def _to_come(self) -> float:
+        """Seconds until the start should be over."""
+        if not self._expected:
+            return RETRY
+        return max(1.0, self._expected - self.means.clock.seconds())
 
     def refuse_all(self, cause: str, retry: float | None) -> None:
         for passage in self.places.dismiss():
@@ -199,8 +252,10 @@ class AppBackend(Waiting):
                 wait = pause(self._misses, random())  # noqa: S311
                 self._pause = self.means.clock.callLater(wait, self._pause_over)
             else:
-                self.moved(woken.generation, woken.address)
+                # nobody has told before that it has come up: it does not run only now
+                self.moved(woken.generation, woken.address, False)
             return
+        self._expected = 0.0
         # who can wait for the next attempt does
         again = self.means.wheel.now + woken.retry
         self._cause, self._refused_until = woken.refusal, again
@@ -237,8 +292,12 @@ class AppBackend(Waiting):
         self.changed = True
         self._wake_again()
 
-    def moved(self, generation: int, address: str) -> None:
-        """From now on requests go there."""
+    def expect(self, seconds: float) -> None:
+        """A start goes on that should take so long."""
+        self._expected = self.means.clock.seconds() + seconds
+
+    def moved(self, generation: int, address: str, new: bool = True) -> None:
+        """From now on requests go there; `new`: it has come up just now."""
         lane = self.lane
         if lane is not None:
             if lane.generation >= generation:
@@ -248,7 +307,8 @@ class AppBackend(Waiting):
         since = monotonic() if lane is None else lane.since
         upstream = self.means.upstream(address, kept=self.means.kept(self.app))
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
-        self._refused_until = 0.0
+        self._refused_until = self._expected = 0.0
+        self._is_new, self._new_since = new, self.means.clock.seconds()
         self.used_at = self.means.wheel.now
         self.changed = True
         self.places.taken = 0
@@ -292,12 +352,15 @@ class AppBackend(Waiting):
             lane.upstream.close()
             if lane.is_used:
                 self.old.append(lane)
+            else:
+                self._last_words(lane)
 
     # what it is doing
 
     def activity(self) -> list[Use]:
         """A line for each generation with requests, or with news since the last report."""
-        lines = [self._use(lane, 0, 0.0) for lane in self.old]
+        lines, self._untold = self._untold, []
+        lines += [self._use(lane, 0, 0.0) for lane in self.old]
         lane = self.lane
         if lane is not None and (self.changed or lane.is_used):
             self.changed = False
@@ -307,7 +370,8 @@ class AppBackend(Waiting):
 
     def _use(self, lane: Lane, waiting: int, age: float) -> Use:
         busy = lane.in_flight + lane.sockets + waiting
-        return Use(self.name, lane.generation, busy, age, lane.sockets)
+        served, lane.told = lane.served - lane.told, lane.served
+        return Use(self.name, lane.generation, busy, age, lane.sockets, served)
 
     @property
     def is_forgettable(self) -> bool:

@@ -86,6 +86,8 @@ class Backends:
         # where apps are that run, also those that nobody has asked this edge for: a keeper that
         # is away cannot be asked
         self._running: dict[str, tuple[int, str]] = {}
+        # when starts should be over, also of apps that nobody has asked this edge for
+        self._expected: dict[str, float] = {}
         self._probes: dict[str, Deferred[None]] = {}
         self._lost = False
         self._until_sweep = SWEEP
@@ -99,7 +101,9 @@ class Backends:
             if self._lost:
                 backend.keeper_lost()
             if name in self._running:
-                backend.moved(*self._running[name])
+                backend.moved(*self._running[name], new=False)
+            elif name in self._expected:
+                backend.expect(self._expected[name] - self.means.clock.seconds())
         elif backend.app != app:
             # a mapping may want another `buffer`: that is the leaf's
             backend.update(app)
@@ -139,8 +143,16 @@ class Backends:
 
     # what the keeper says
 
+    def expect(self, app: str, seconds: float) -> None:
+        """A start of this app has begun that should take so long."""
+        self._expected[app] = self.means.clock.seconds() + seconds
+        backend = self._apps.get(app)
+        if backend is not None:
+            backend.expect(seconds)
+
     def moved(self, app: str, generation: int, address: str) -> None:
         """From now on this generation answers."""
+        self._expected.pop(app, None)
         self._running[app] = (generation, address)
         backend = self._apps.get(app)
         if backend is not None:
@@ -238,5 +250,7 @@ class Backends:
 
     def _sweep(self) -> None:
         self._until_sweep = SWEEP
+        now = self.means.clock.seconds()
+        self._expected = {app: at for app, at in self._expected.items() if at > now}
         for backend in [b for b in self._kept if b.is_forgettable]:
             self._kept.discard(backend)

@@ -110,8 +110,8 @@ class Lane:
         self.generation = generation
         self.since = since
         self.in_flight = 0
-        # responses that were whole
-        self.served = 0
+        # responses that were whole, and how many of them the keeper was told
+        self.served = self.told = 0
         # upgraded, and open
         self.sockets = 0
 

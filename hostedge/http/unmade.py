@@ -1,7 +1,7 @@
 """
 Why a connection was not made.
 
-In:  `http.upstream`, when an attempt has failed; `http.relay` treats some causes in ways of their own.
+In:  `http.upstream`, when an attempt has failed; `http.relay` knows some of the causes.
 Out: a cause of `errors.CAUSES`.
 """
 

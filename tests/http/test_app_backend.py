@@ -114,6 +114,23 @@ class WakingTests(AppCase):
         self.assertEqual(self.reason(client), (503, b"start_slow"))
         self.assertIn(b"Retry-After: 5\r\n", client.value())
 
+    def test_expected(self) -> None:
+        """Who is told to come again is told when the start should be over, as far as is known."""
+        first, second = self.ask(), None
+        self.backend.expect(42.0)
+        self.network.pass_time(25)
+        second = self.ask()
+        self.network.pass_time(7)
+        self.assertEqual(self.reason(first), (503, b"start_slow"))
+        self.assertRegex(first.value(), rb"\r\nRetry-After: (10|11|12)\r\n")
+        self.network.pass_time(25)
+        self.assertIn(b"\r\nRetry-After: 1\r\n", second.value(), "any moment now")
+        self.backend.moved(1, self.played.address)
+        self.backend.quiesce(1)
+        late = self.ask()
+        self.network.pass_time(32)
+        self.assertIn(b"\r\nRetry-After: 5\r\n", late.value(), "that was another start")
+
     def test_mappingsPatience(self) -> None:
         """A mapping's own patience holds while the app starts; for a place there is another."""
         self.relay.limits = evolve(self.relay.limits, hold_timeout=60.0, queue_timeout=3.0)
@@ -199,6 +216,73 @@ class WakingTests(AppCase):
         self.wake()
         self.assertTrue(self.played.nobody_waits)
         self.assertEqual(self.backend.places.taken, 0)
+
+
+class SlowStartTests(AppCase):
+    """A generation that has just come up, of an app with much capacity."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.means = evolve(self.means, workers=lambda app: 16)
+        self.backend.means = self.means
+        self.backend.update(evolve(self.backend.app, queue=50))
+
+    def accept(self) -> list[socket.socket]:
+        came = []
+        while not self.played.nobody_waits:
+            came.append(self.played.accept())
+        return came
+
+    def test_fewThenMore(self) -> None:
+        """Four at first, one more with each response; who waits longer sees more with time."""
+        clients = [self.ask() for _ in range(30)]
+        # the keeper tells every edge before it answers
+        self.backend.moved(1, self.played.address)
+        self.wake()
+        first = self.accept()
+        self.assertEqual(len(first), 4)
+        first[0].sendall(OK)
+        self.network.turn()
+        self.assertEqual(len(self.accept()), 1, "one has taken the free connection")
+        self.assertEqual(self.backend.places.taken, 5)
+        self.network.pass_time(1)
+        self.assertEqual(self.backend.places.taken, 9, "responses that last hold nobody up")
+        self.network.pass_time(3)
+        self.assertEqual(self.backend.places.taken, 16)
+        self.assertEqual(sum(bool(client.value()) for client in clients), 1)
+
+    def test_withoutALine(self) -> None:
+        """Nobody has to wait for it to grow."""
+        self.backend.moved(1, self.played.address)
+        for _ in range(3):
+            self.ask()
+            connection = (self.accept() or self.played.accepted)[-1]
+            received(connection)
+            connection.sendall(OK)
+            self.network.turn()
+        for _ in range(10):
+            self.ask()
+        self.assertEqual(self.backend.places.taken, 7)
+        self.assertEqual(len(self.backend.places), 3)
+
+    def test_runsForLong(self) -> None:
+        """One of which nobody has said that it has come up gets all at once."""
+        for _ in range(30):
+            self.ask()
+        self.wake()
+        self.assertEqual(self.backend.places.taken, 16)
+
+    def test_swapped(self) -> None:
+        """What takes over is as new as what was started."""
+        self.backend.moved(1, self.played.address)
+        self.network.pass_time(10)
+        for _ in range(20):
+            self.ask()
+        self.assertEqual(self.backend.places.taken, 16)
+        new = PlayedApp()
+        self.addCleanup(new.close)
+        self.backend.moved(2, new.address)
+        self.assertEqual(self.backend.places.taken, 4)
 
 
 class RunningTests(AppCase):
@@ -418,6 +502,34 @@ class RunningTests(AppCase):
         self.played.accept()
         self.answer()
         self.assertEqual([use.in_flight for use in self.backend.activity()], [0])
+
+    def test_served(self) -> None:
+        """Responses that were whole are told once, also of a generation that is no more."""
+        for _ in range(3):
+            self.ask()
+            if not self.played.accepted:
+                self.played.accept()
+            self.answer()
+        self.ask()
+        self.assertEqual([use.served for use in self.backend.activity()], [3])
+        self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbroken")
+        self.played.accepted[0].close()
+        self.network.turn()
+        self.assertEqual([use.served for use in self.backend.activity()], [0])
+        self.ask()
+        self.played.accept()
+        self.answer()
+        self.assertTrue(self.backend.quiesce(1))
+        use = Use("demo/hello", 1, 0, 0.0, served=1)
+        self.assertEqual((self.backend.activity(), self.backend.activity()), ([use], []))
+        self.backend.moved(2, self.played.address)
+        self.ask()
+        self.played.accept()
+        self.backend.moved(3, "unix:/elsewhere")
+        self.answer()
+        self.assertEqual(
+            [(u.generation, u.served) for u in self.backend.activity()], [(2, 1), (3, 0)]
+        )
 
     def test_upgraded(self) -> None:
         """What is upgraded needs no place; the app is not idle, and its lane stays, under it."""

@@ -131,6 +131,20 @@ class BackendsTests(SynchronousTestCase):
         self.assertTrue(self.backends.quiesce("demo/hello", 1))
         self.assertIsNone(self.backends.app("demo", HELLO).lane)
 
+    def test_expected(self) -> None:
+        """How long a start takes is known also for an app that is asked for in the middle of it."""
+        known = self.backends.app("demo", HELLO)
+        for app in ("demo/hello", "demo/later", "demo/never"):
+            self.backends.expect(app, 20.0)
+        self.network.advance(5)
+        later = self.backends.app("demo", evolve(HELLO, name="later"))
+        self.assertEqual((known._to_come(), later._to_come()), (15.0, 15.0))
+        self.backends.moved("demo/later", 1, "unix:/x")
+        self.network.advance(20)
+        for _ in range(SWEEP):
+            self.backends.activity()
+        self.assertEqual(self.backends._expected, {})
+
     def test_probes(self) -> None:
         """A newer probe of an app takes the older one's place."""
         played = PlayedApp()
