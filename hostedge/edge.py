@@ -26,7 +26,7 @@ from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.relay import Relay
 from hostedge.model.limits import MappingLimits, limits_of
-from hostedge.model.site import App, Found, Pool
+from hostedge.model.site import Account, App, Found, Pool
 from hostedge.net.descriptors import Files
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
@@ -206,7 +206,7 @@ class Datagrams(Protocol):
 class Relays(Protocol):
     """`http.backends.Backends`, or `http.retrospect.Retrospect` for what was."""
 
-    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay: ...
+    def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay: ...
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay: ...
 
@@ -235,7 +235,7 @@ class EdgeParts:
         return limits_of(own, self._limits)
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
         relay = self._relays.relay_to_app(account, app, self.limits(own))
         return self._sockets.leaf(relay) if websocket else relay

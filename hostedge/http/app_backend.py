@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from hostedge.balance.budget import Budget
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
 from hostedge.balance.slow_start import window
@@ -46,8 +47,8 @@ class AppBackend(Waiting):
     end with the requests that are on them. Capacity is 0 while there is no lane.
     """
 
-    def __init__(self, name: str, app: App, means: Means) -> None:
-        super().__init__(means, 0, app.queue)
+    def __init__(self, name: str, app: App, means: Means, *shared: Budget) -> None:
+        super().__init__(means, 0, app.queue, *shared)
         self.name = name
         self.app = app
         self.lane: Lane | None = None

@@ -16,6 +16,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from hostedge.balance.budget import Budget
 from hostedge.http.app_backend import AppBackend
 from hostedge.http.exchange import Exchange
 from hostedge.http.lane import Keeper, Means
@@ -25,7 +26,7 @@ from hostedge.http.relay import Relay
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Use
-from hostedge.model.site import App, Pool
+from hostedge.model.site import Account, App, Pool
 from hostedge.settings import Limits
 
 # reports of activity between two looks for apps that nobody uses
@@ -77,7 +78,11 @@ class Backends:
             kept=lambda app: known[app.runtime].keep_alive(app.run),
             edges=edges,
             disk=disk,
+            waiting=Budget(max(1, limits.queue_requests // edges)),
+            kept_bodies=Budget(limits.queue_bodies // edges),
         )
+        # what the apps of an account share
+        self._accounts: WeakValueDictionary[str, Budget] = WeakValueDictionary()
         self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
         self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
         # pools as they were before a change, while requests are still on them
@@ -92,12 +97,16 @@ class Backends:
         self._lost = False
         self._until_sweep = SWEEP
 
-    def app(self, account: str, app: App) -> AppBackend:
+    def app(self, account: Account, app: App) -> AppBackend:
         """Give the backend of an app; it follows what the site says now."""
-        name = f"{account}/{app.name}"
+        name = f"{account.name}/{app.name}"
+        waiting = self._accounts.get(account.name)
+        if waiting is None:
+            waiting = self._accounts[account.name] = Budget(account.queue)
+        waiting.limit = account.queue
         backend = self._apps.get(name)
         if backend is None:
-            backend = self._apps[name] = AppBackend(name, app, self.means)
+            backend = self._apps[name] = AppBackend(name, app, self.means, waiting)
             if self._lost:
                 backend.keeper_lost()
             if name in self._running:
@@ -123,7 +132,7 @@ class Backends:
         backend = self._pools[name] = PoolBackend(name, pool, self.means)
         return backend
 
-    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
+    def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
         return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name)

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
+from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
 from hostedge.http.relay import Lane as LanePort
@@ -70,6 +71,9 @@ class Means:
     edges: int
     # where bodies wait that are too large for memory
     disk: Disk
+    # requests that may wait for a place, and bytes of bodies that they may have in memory
+    waiting: Budget
+    kept_bodies: Budget
 
     def upstream(
         self,
@@ -135,6 +139,11 @@ class Lane:
         self.owner.left(self)
 
 
+def weigh(passage: Passage) -> int:
+    """Bytes of its request that are kept in memory while it waits."""
+    return passage.kept_request
+
+
 class Owner(Protocol):
     # upgraded requests that are open
     sockets: int
@@ -152,11 +161,13 @@ class Waiting(ABC):
     deadline = NEVER
     due = 0
 
-    def __init__(self, means: Means, capacity: int, limit: int) -> None:
+    def __init__(self, means: Means, capacity: int, limit: int, *shared: Budget) -> None:
         self.means = means
         # upgraded requests that are open
         self.sockets = 0
-        self.places: Places[Passage] = Places(capacity, limit)
+        self.places: Places[Passage] = Places(
+            capacity, limit, (*shared, means.waiting), means.kept_bodies, weigh
+        )
         self._serving = False
 
     def _wait(self, deadline: float) -> None:

@@ -155,6 +155,11 @@ class Passage(ABC):
     def replayable(self) -> bool:
         """Whether the request as a whole could be sent again."""
 
+    @property
+    def kept_request(self) -> int:
+        """Bytes of the request that are in memory."""
+        return 0
+
     def forget_request(self) -> None:  # noqa: B027 - not every kind keeps any
         """Let go of what is kept of the request."""
 
@@ -465,6 +470,10 @@ class SpoolPassage(Passage):
     @property
     def replayable(self) -> bool:
         return True
+
+    @property
+    def kept_request(self) -> int:
+        return 0 if self.body is None else self.body.in_memory
 
     def keep_response(self) -> None:
         self.kept = self.spool(self.relay.limits.spool_disk)

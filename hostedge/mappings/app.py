@@ -47,4 +47,4 @@ class AppKind:
         app = found.apps[value.app]
         if value.buffer is not None:
             app = evolve(app, buffer=value.buffer)
-        return parts.relay_to_app(found.account.name, app, value.limits, value.websocket)
+        return parts.relay_to_app(found.account, app, value.limits, value.websocket)

@@ -105,6 +105,20 @@ class WakingTests(AppCase):
         self.assertEqual(self.reason(clients[3]), (503, b"queue_full"))
         self.assertEqual(clients[0].value(), b"")
 
+    def test_bodiesThatWait(self) -> None:
+        """What waiting requests have in memory is bounded; one without a body may still wait."""
+        self.means.kept_bodies.limit = 1000
+        post = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 600\r\n\r\n" + b"x" * 600
+        first, second, third = self.ask(post), self.ask(post), self.ask()
+        self.assertEqual((first.value(), third.value()), (b"", b""))
+        self.assertEqual(self.reason(second), (503, b"queue_full"))
+        self.assertRegex(second.value(), rb"\r\nRetry-After: [1-5]\r\n")
+        self.wake()
+        for _ in range(2):
+            self.played.accept()
+            self.answer()
+        self.assertEqual((self.means.kept_bodies.taken, self.means.waiting.taken), (0, 0))
+
     def test_tooSlow(self) -> None:
         """Who has waited thirty seconds is told to come again; the start goes on."""
         client = self.ask()

@@ -34,6 +34,8 @@ class OneLane(Waiting):
 class Asked:
     """Somebody who does at once what the test wants when there is a place."""
 
+    kept_request = 0
+
     def __init__(self, then: Callable[[Asked, Lane], None]) -> None:
         self.then = then
         self.heard: list[str] = []
