@@ -35,7 +35,7 @@ from hostedge.net.sources import Requests, Sources
 from hostedge.observe.refused import Refusals
 from hostedge.observe.sites import Sites
 from hostedge.observe.tally import Tally
-from hostedge.routes.compile import HostRoutes
+from hostedge.routes.compile import HostRoutes, Refusing
 from hostedge.routes.explain import Step, explain
 from hostedge.routes.readings import merged
 from hostedge.settings import Limits, Settings
@@ -237,6 +237,9 @@ class EdgeParts:
     def relay_to_app(
         self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
+        if not app.enabled:
+            name = f"{account.name}/{app.name}"
+            return Refusing("disabled", f"app {name} is switched off by its owner", name)
         relay = self._relays.relay_to_app(account, app, self.limits(own))
         return self._sockets.leaf(relay) if websocket else relay
 
