@@ -25,6 +25,7 @@ from hostedge.balance.budget import Budget
 from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
 from hostedge.balance.slow_start import window
+from hostedge.balance.worthy import is_worthy
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
@@ -33,6 +34,10 @@ from hostedge.model.site import App
 
 # seconds without a request after which an edge does not keep an app in mind
 REMEMBERED = 600.0
+# seconds in which it is looked at once who asks: idle times are minutes
+SAMPLE = 1.0
+# seconds without a byte after which a response does not keep an app awake
+STILL = 60.0
 # seconds between two looks at how far a new generation is, while somebody waits
 WIDER = 1.0
 # seconds after which a generation that could not be connected to has not failed in a row
@@ -113,7 +118,13 @@ class AppBackend(Waiting):
     def take(self, passage: Passage) -> None:
         means = self.means
         self.changed = True
-        self.used_at = means.wheel.now
+        now = means.wheel.now
+        if self.lane is None or now - self.used_at >= SAMPLE:
+            if is_worthy(passage.exchange.fields):
+                self.used_at = now
+            elif self.lane is None and not self.app.always_on:
+                passage.refused("not_woken", None)
+                return
         if self._is_new:
             self._widen()
         deadline = self._deadline(passage)
@@ -174,7 +185,6 @@ class AppBackend(Waiting):
 
     def released(self, lane: Lane) -> None:
         self.changed = True
-        self.used_at = self.means.wheel.now
         if lane is self.lane:
             self.places.give_back()
             # watched: somebody waits
@@ -186,10 +196,11 @@ class AppBackend(Waiting):
         else:
             self._let_go(lane)
 
-    def left(self, lane: Lane) -> None:
-        super().left(lane)
+    def left(self, lane: Lane, silent: bool) -> None:
+        super().left(lane, silent)
         self.changed = True
-        self.used_at = self.means.wheel.now
+        if not silent:
+            self.used_at = self.means.wheel.now
         self._let_go(lane)
 
     def _let_go(self, lane: Lane) -> None:
@@ -321,9 +332,15 @@ class AppBackend(Waiting):
         lane = self.lane
         if lane is None or lane.generation != generation:
             return not any(old.generation == generation for old in self.old)
-        if lane.is_used or len(self.places):
+        for connection in list(lane.upstream.open):
+            connection.look()
+        moving, _ = self._requests(lane)
+        if moving or lane.talking or len(self.places):
             return False
         self._forget()
+        # what stands still, and what is silent, does not keep it
+        lane.upstream.cut("upstream_died", False)
+        lane.upstream.cut("idle")
         return True
 
     def retire(self, generation: int, deadline: float) -> None:
@@ -361,16 +378,38 @@ class AppBackend(Waiting):
     def activity(self) -> list[Use]:
         """A line for each generation with requests, or with news since the last report."""
         lines, self._untold = self._untold, []
-        lines += [self._use(lane, 0, 0.0) for lane in self.old]
+        lines += [self._use(lane, lane.in_flight, 0.0) for lane in self.old]
         lane = self.lane
         if lane is not None and (self.changed or lane.is_used):
             self.changed = False
-            age = 0.0 if lane.is_used else self.means.wheel.now - self.used_at
-            lines.append(self._use(lane, len(self.places), age))
+            _, worthy = self._requests(lane)
+            worthy += len(self.places)
+            now = self.means.wheel.now
+            if worthy:
+                self.used_at = now
+            lines.append(self._use(lane, worthy, now - self.used_at))
         return lines
 
-    def _use(self, lane: Lane, waiting: int, age: float) -> Use:
-        busy = lane.in_flight + lane.sockets + waiting
+    def _requests(self, lane: Lane) -> tuple[int, int]:
+        """How many requests on it do not stand still, and for how many of them it should run."""
+        moving = lane.in_flight
+        worthy = moving
+        if not moving:
+            return 0, 0
+        since = self.means.wheel.now - STILL
+        for connection in lane.upstream.open:
+            passage = connection.reply
+            if not isinstance(passage, Passage):
+                continue
+            if connection.stands_still(since):
+                moving -= 1
+                worthy -= 1
+            elif not is_worthy(passage.exchange.fields):
+                worthy -= 1
+        return moving, worthy
+
+    def _use(self, lane: Lane, requests: int, age: float) -> Use:
+        busy = requests + lane.talking
         served, lane.told = lane.served - lane.told, lane.served
         return Use(self.name, lane.generation, busy, age, lane.sockets, served)
 
@@ -387,5 +426,7 @@ class AppBackend(Waiting):
         state = f"{lane.in_flight} of {self.places.capacity} places taken, {len(self.places)} wait"
         if lane.sockets:
             state += f", {lane.sockets} WebSockets open"
+            if lane.silent:
+                state += f", {lane.silent} of them silent"
         where = f"generation {lane.generation} at {lane.upstream.address}"
         return [f"app {self.name}, {where}: {state}"]

@@ -114,14 +114,21 @@ class Lane:
         self.generation = generation
         self.since = since
         self.in_flight = 0
+        # an app's, and no server that others run
+        self.may_sleep = generation > 0
         # responses that were whole, and how many of them the keeper was told
         self.served = self.told = 0
-        # upgraded, and open
-        self.sockets = 0
+        # upgraded, and open; of these, with nothing to say for long
+        self.sockets = self.silent = 0
 
     @property
     def is_used(self) -> bool:
         return self.in_flight > 0 or self.sockets > 0
+
+    @property
+    def talking(self) -> int:
+        """Of those upgraded, with something to say."""
+        return self.sockets - self.silent
 
     def release(self) -> None:
         self.in_flight -= 1
@@ -133,10 +140,16 @@ class Lane:
         self.owner.sockets += 1
         self.release()
 
-    def leave(self) -> None:
-        """What was upgraded has ended."""
+    def hush(self, silent: bool) -> None:
+        """One that was upgraded has had nothing to say for long, or has again."""
+        self.silent += 1 if silent else -1
+
+    def leave(self, silent: bool = False) -> None:
+        """What was upgraded has ended; `silent`: and was hushed."""
         self.sockets -= 1
-        self.owner.left(self)
+        if silent:
+            self.silent -= 1
+        self.owner.left(self, silent)
 
 
 def weigh(passage: Passage) -> int:
@@ -150,7 +163,7 @@ class Owner(Protocol):
 
     def released(self, lane: Lane) -> None: ...
 
-    def left(self, lane: Lane) -> None: ...
+    def left(self, lane: Lane, silent: bool) -> None: ...
 
 
 class Waiting(ABC):
@@ -191,7 +204,7 @@ class Waiting(ABC):
         else:
             self.deadline = first
 
-    def left(self, lane: Lane) -> None:
+    def left(self, lane: Lane, silent: bool) -> None:
         """What was upgraded on this lane has ended."""
         self.sockets -= 1
 

@@ -41,6 +41,8 @@ class Lane(Protocol):
     since: float
     # responses that were whole
     served: int
+    # whether it may be stopped when nobody uses it
+    may_sleep: bool
 
     def release(self) -> None:
         """Give the place back; the next in line may begin before this returns."""
@@ -48,7 +50,11 @@ class Lane(Protocol):
     def exchange_place(self) -> None:
         """Give the place back, and be counted as upgraded instead, until `leave`."""
 
-    def leave(self) -> None: ...
+    def hush(self, silent: bool) -> None:
+        """What was upgraded has had nothing to say for long, or has again."""
+
+    def leave(self, silent: bool) -> None:
+        """What was upgraded has ended; `silent`: and was hushed."""
 
 
 class Backend(Protocol):

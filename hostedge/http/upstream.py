@@ -28,10 +28,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
-from hostedge.http.exchange import Exchange, Fields, Successor
+from hostedge.http.exchange import Continuing, Exchange, Fields
 from hostedge.http.unmade import NO_SOCKET, cause_of
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
-from hostedge.net.eager import ClientProtocol, EagerClient, parse_endpoint
+from hostedge.net.eager import ClientProtocol, EagerClient, is_local, is_numeric
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life_told
 from hostedge.wire.response_head import MAX_FIELDS, examine
@@ -40,10 +40,8 @@ from hostedge.wire.upgrade import Opening, opens
 # seconds of idleness after which a POST would rather have a new connection than a stale one
 FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
-_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 SWITCHING = 101
 EARLY_HINTS = 103
-
 _USUAL = b"HTTP/1.1 "
 _is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
@@ -75,13 +73,6 @@ class Switching(Reply, Protocol):
 
     def switched(self, fields: Fields, data: bytes) -> None:
         """The upgrade was granted, by a head with these fields; bytes that came after it."""
-
-
-class Continuing(Successor, Protocol):
-    """A successor that can be told to end."""
-
-    def cut(self, cause: str) -> None:
-        """Everything to this address ends now."""
 
 
 class Caller(Protocol):
@@ -454,6 +445,20 @@ class UpstreamConnection(ClientProtocol):
             self._fail("response_timeout")
 
     @property
+    def reply(self) -> Reply | None:
+        """Who waits for a response, or for more of one."""
+        return self._reply
+
+    def stands_still(self, since: float) -> bool:
+        """Whether nothing of a response that has begun has come since then, though it may."""
+        return self._told and self.deadline - self._limits.response_idle < since
+
+    def look(self) -> None:
+        """Find out what there is to be known of what has it now."""
+        if self._successor is not None:
+            self._successor.look()
+
+    @property
     def is_upgraded(self) -> bool:
         """Whether it is no HTTP any more."""
         return self._successor is not None
@@ -518,8 +523,8 @@ class Upstream:
         self._reactor = reactor
         self._resolve = resolve
         self._closed = False
-        self.is_local = address.startswith(_LOCAL)
-        self._is_name = not _is_numeric(address)
+        self.is_local = is_local(address)
+        self._is_name = not is_numeric(address)
 
     def take(self, careful: bool) -> UpstreamConnection | None:
         """Give the connection that was used last, if one is idle; `careful`: and surely fresh."""
@@ -586,11 +591,3 @@ class Upstream:
         for connection in list(self.open):
             if upgraded or not connection.is_upgraded:
                 connection.cut(cause)
-
-
-def _is_numeric(address: str) -> bool:
-    try:
-        parse_endpoint(address)
-    except ValueError:
-        return False
-    return True

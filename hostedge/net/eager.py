@@ -41,6 +41,7 @@ PROBES = (
 )
 # a larger write is worth a send of its own, and would only be memory until the turn ends
 MAX_LATE = 16_384
+_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 
 
 class EagerConnection(tcp.Connection):
@@ -288,6 +289,20 @@ def parse_endpoint(address: str) -> tuple[socket.AddressFamily, str | tuple[str,
     except OSError:
         raise ValueError(f"{address!r} holds no numeric address") from None
     return family, (host, int(port))
+
+
+def is_local(address: str) -> bool:
+    """Whether it is this machine's, as far as can be seen."""
+    return address.startswith(_LOCAL)
+
+
+def is_numeric(address: str) -> bool:
+    """Whether no name has to be looked up."""
+    try:
+        parse_endpoint(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(sockaddr: str | tuple[str, int]) -> IPv4Address | IPv6Address | UNIXAddress:

@@ -222,6 +222,30 @@ class WakingTests(AppCase):
         self.backend.quiesce(1)
         self.assertIsNone(self.backend.refusal(30.0), "it has run since")
 
+    def test_programsDoNotWake(self) -> None:
+        """A monitor or crawler wakes nobody, whatever it asks; who comes to a page does."""
+        monitor = b"%b / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: UptimeRobot/2.0\r\n\r\n"
+        for method in (b"GET", b"HEAD", b"OPTIONS", b"POST"):
+            client = self.ask(monitor % method)
+            self.assertIn(b" 503 ", client.value()[:13])
+            self.assertIn(b"\r\nX-Hostedge-Reason: not_woken\r\n", client.value())
+            self.assertIn(b"\r\nRetry-After: 60\r\n", client.value())
+        self.assertEqual(self.keeper.asked, [])
+        self.backend.update(evolve(self.backend.app, always_on=True))
+        self.ask(monitor % b"GET")
+        self.assertEqual(len(self.keeper.asked), 1, "it is to run in any case")
+
+    def test_everyMethodWakes(self) -> None:
+        """HEAD and OPTIONS are requests like any other."""
+        for number, method in enumerate((b"HEAD", b"OPTIONS"), 1):
+            client = self.ask(b"%b / HTTP/1.1\r\nHost: a.test\r\n\r\n" % method)
+            self.assertEqual(len(self.keeper.asked), number)
+            self.wake(number)
+            self.played.accept()
+            self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            self.assertIn(b"HTTP/1.1 200 OK", client.value())
+            self.assertTrue(self.backend.quiesce(number))
+
     def test_leavesTheLine(self) -> None:
         """A client that goes while the app starts is not sent on."""
         protocol, _ = self.scene.connect()
@@ -564,6 +588,73 @@ class RunningTests(AppCase):
         lane.leave()
         self.assertEqual((self.backend.old, self.backend.sockets), ([], 0))
         self.assertTrue(self.backend.quiesce(2))
+
+    def test_silentSockets(self) -> None:
+        """What is upgraded and silent is told of, and keeps the app from nothing."""
+        lane = self.backend.lane
+        assert lane is not None
+        for _ in range(2):
+            lane.in_flight += 1
+            self.backend.places.taken += 1
+            lane.exchange_place()
+        lane.hush(True)
+        (use,) = self.backend.activity()
+        self.assertEqual((use.in_flight, use.sockets), (1, 2))
+        self.assertFalse(self.backend.quiesce(1))
+        lane.hush(True)
+        self.assertIn("2 WebSockets open, 2 of them silent", self.backend.explain()[0])
+        (use,) = self.backend.activity()
+        self.assertEqual((use.in_flight, use.sockets), (0, 2))
+        self.assertTrue(self.backend.quiesce(1))
+        self.assertEqual(self.backend.old, [lane])
+        lane.leave(True)
+        lane.leave(True)
+        self.assertEqual((self.backend.old, self.backend.sockets, lane.silent), ([], 0, 0))
+
+    def test_standsStill(self) -> None:
+        """A response that goes on keeps the app awake; one of which nothing comes does not."""
+        self.relay.limits = evolve(self.relay.limits, response_idle=600.0, response_timeout=600.0)
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client = self.ask()
+        served = self.played.accept()
+        self.network.pass_time(100)
+        self.assertEqual(self.told(), (1, True), "it has not begun: the app works")
+        served.sendall(head + b"1\r\nx\r\n")
+        self.network.turn()
+        for _ in range(3):
+            self.network.pass_time(40)
+            self.assertEqual(self.told(), (1, True))
+            served.sendall(b"1\r\nx\r\n")
+            self.network.turn()
+        self.network.pass_time(62)
+        self.assertEqual(self.told(), (0, False))
+        self.assertTrue(self.backend.quiesce(1))
+        self.assertTrue(client.ended)
+        self.assertEqual(self.backend.old, [])
+        self.assertNotIn(b"\r\n0\r\n", client.value(), "it does not look whole")
+
+    def told(self) -> tuple[int, bool]:
+        """Of the last report: requests, and whether it is used just now."""
+        use = self.backend.activity()[-1]
+        return use.in_flight, not use.age
+
+    def test_programs(self) -> None:
+        """A monitor is served, and the app is as idle as without it."""
+        monitor = b"GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: UptimeRobot/2.0\r\n\r\n"
+        self.ask()
+        self.played.accept()
+        self.answer()
+        self.network.pass_time(5)
+        client = self.ask(monitor)
+        self.assertEqual(self.told(), (0, False))
+        self.assertFalse(self.backend.quiesce(1), "it is not cut off")
+        self.network.pass_time(5)
+        self.played.accept()
+        self.answer()
+        self.assertEqual(self.reason(client)[0], 200)
+        self.assertGreaterEqual(self.backend.activity()[-1].age, 9.0)
+        self.ask()
+        self.assertEqual(self.told(), (1, True))
 
     def test_explain(self) -> None:
         """What would happen, in words."""
