@@ -29,8 +29,10 @@ from hostedge.balance.worthy import is_worthy
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
+from hostedge.http.waiting_page import HELD
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import App
+from hostedge.wire.navigation import is_navigation
 
 # seconds without a request after which an edge does not keep an app in mind
 REMEMBERED = 600.0
@@ -224,16 +226,20 @@ class AppBackend(Waiting):
         if self._keeper_lost:
             passage.refused("keeper_down", RETRY)
         elif self.lane is None:
-            passage.refused("start_slow", self._to_come())
+            left = self._to_come()
+            if self._shows_page(passage):
+                passage.refused("starting", left)
+            else:
+                passage.refused("start_slow", left)
         elif passage.until:
             passage.refused("queue_full", soon())
         else:
             passage.refused("queue_timeout", RETRY)
 
-    def _to_come(self) -> float:
-        """Seconds until the start should be over."""
+    def _to_come(self) -> float | None:
+        """Seconds until the start should be over; None: nobody knows."""
         if not self._expected:
-            return RETRY
+            return None
         return max(1.0, self._expected - self.means.clock.seconds())
 
     def refuse_all(self, cause: str, retry: float | None) -> None:
@@ -243,8 +249,18 @@ class AppBackend(Waiting):
     def _deadline(self, passage: Passage) -> float:
         """Until when it waits: for an app that has to start longer than for a place."""
         limits = passage.relay.limits
-        patience = limits.hold_timeout if self.lane is None else limits.queue_timeout
+        if self.lane is not None:
+            patience = limits.queue_timeout
+        elif self._shows_page(passage):
+            patience = min(HELD, limits.hold_timeout)
+        else:
+            patience = limits.hold_timeout
         return self.means.wheel.now + patience
+
+    def _shows_page(self, passage: Passage) -> bool:
+        """Whether it is a browser that may be told to wait."""
+        exchange = passage.exchange
+        return self.app.waiting_page and is_navigation(exchange.method, exchange.fields)
 
     # the keeper
 

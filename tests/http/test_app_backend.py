@@ -246,6 +246,49 @@ class WakingTests(AppCase):
             self.assertIn(b"HTTP/1.1 200 OK", client.value())
             self.assertTrue(self.backend.quiesce(number))
 
+    def test_waitingPage(self) -> None:
+        """A browser is shown a page after three seconds, if the app wants it; others wait."""
+        page = b"GET / HTTP/1.1\r\nHost: a.test\r\nAccept: text/html\r\nSec-Fetch-Mode: %b\r\n\r\n"
+        patient = self.ask(page % b"navigate")
+        self.network.pass_time(4)
+        self.assertEqual(patient.value(), b"", "nobody has asked for that")
+        self.backend.update(evolve(self.backend.app, waiting_page=True, queue=10))
+        self.backend.expect(20.0)
+        browser, script, program = (
+            self.ask(page % b"navigate"),
+            self.ask(page % b"cors"),
+            self.ask(),
+        )
+        self.network.pass_time(2.5)
+        self.assertEqual(browser.value(), b"")
+        self.network.pass_time(1.5)
+        self.assertEqual(self.reason(browser), (503, b"starting"))
+        self.assertRegex(browser.value(), rb"\r\nRetry-After: 1[67]\r\n")
+        self.assertIn(b"\r\nRefresh: 2\r\n", browser.value())
+        self.assertIn(b"should take about 1", browser.value())
+        self.assertEqual(len(self.keeper.asked), 1)
+        self.assertFalse(self.keeper.waiting[0].called, "the start goes on")
+        again = self.ask(page % b"navigate")
+        self.backend.moved(1, self.played.address)
+        for _ in range(4):
+            while not self.played.nobody_waits:
+                self.played.accept()
+            for connection in self.played.accepted:
+                if received(connection):
+                    connection.sendall(OK)
+            self.network.turn()
+        self.assertEqual(
+            [self.reason(client)[0] for client in (patient, script, program, again)], [200] * 4
+        )
+
+    def test_waitingPageOfAFailure(self) -> None:
+        """Who cannot wait for the next start sees that it fails, and is not sent round."""
+        self.backend.update(evolve(self.backend.app, waiting_page=True))
+        client = self.ask(b"GET / HTTP/1.1\r\nHost: a.test\r\nAccept: text/html\r\n\r\n")
+        self.keeper.waiting.pop().callback(Answer(0, "", "crash_loop", 8.0))
+        self.assertEqual(self.reason(client), (503, b"crash_loop"))
+        self.assertNotIn(b"\r\nRefresh", client.value())
+
     def test_leavesTheLine(self) -> None:
         """A client that goes while the app starts is not sent on."""
         protocol, _ = self.scene.connect()

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.edge import EdgeParts
 from hostedge.mappings.app import AppKind, ToApp
-from hostedge.mappings.static import StaticKind, Static
+from hostedge.mappings.static import Static, StaticKind
 from hostedge.model.site import Account, App, Domain, Found
 from hostedge.net.descriptors import Files
 from hostedge.settings import Settings
