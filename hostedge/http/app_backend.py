@@ -26,9 +26,10 @@ from hostedge.balance.queue import FULL, PLACED
 from hostedge.balance.retry import pause
 from hostedge.balance.slow_start import window
 from hostedge.balance.worthy import is_worthy
+from hostedge.http.early import EarlyPassage
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
-from hostedge.http.relay import Passage
+from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.waiting_page import HELD
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import App
@@ -142,6 +143,12 @@ class AppBackend(Waiting):
                 self._wake(passage.exchange.host)
             elif self._is_new:
                 self._widen()
+
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        if self.lane is not None:
+            return False
+        EarlyPassage(passage.relay, passage.exchange).start()
+        return True
 
     def leave(self, passage: Passage) -> None:
         super().leave(passage)

@@ -24,7 +24,7 @@ from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
 from hostedge.http.relay import Lane as LanePort
-from hostedge.http.relay import Passage
+from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.spool import Disk
 from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
@@ -182,6 +182,10 @@ class Waiting(ABC):
             capacity, limit, (*shared, means.waiting), means.kept_bodies, weigh
         )
         self._serving = False
+
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        """Whether its client shall send a body only later."""
+        return False
 
     def _wait(self, deadline: float) -> None:
         """Somebody has come to the line, until then."""

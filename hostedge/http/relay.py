@@ -86,6 +86,9 @@ class Backend(Protocol):
         What a request of such patience would be told, if it is already known to be refused.
         """
 
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        """Whether its client shall send a body only later: then this is seen to here."""
+
     def leave(self, passage: Passage) -> None:
         """Wait no longer."""
 
@@ -441,6 +444,8 @@ class SpoolPassage(Passage):
             if refusal is not None:
                 # better now than when all of it has come
                 self.refused(*refusal)
+                return
+            if self.backend.holds_back(self):
                 return
         exchange.receive(self)
 
