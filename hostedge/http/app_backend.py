@@ -291,10 +291,13 @@ class AppBackend(Waiting):
                 self.moved(woken.generation, woken.address, False)
             return
         self._expected = 0.0
-        # who can wait for the next attempt does
         again = self.means.wheel.now + woken.retry
         self._cause, self._refused_until = woken.refusal, again
-        hopeless = self.places.expired(again) if woken.retry else self.places.dismiss()
+        if woken.retry and woken.refusal != "start_timeout":
+            # who can wait for the next attempt does
+            hopeless = self.places.expired(again)
+        else:
+            hopeless = self.places.dismiss()
         for passage in hopeless:
             passage.refused(woken.refusal, woken.retry or RETRY)
         if len(self.places):
