@@ -26,7 +26,7 @@ from hostedge.http.exchange import Exchange, Leaf
 from hostedge.http.h1 import H1
 from hostedge.http.relay import Relay
 from hostedge.model.limits import MappingLimits, limits_of
-from hostedge.model.site import App, Found, Pool
+from hostedge.model.site import Account, App, Found, Pool
 from hostedge.net.descriptors import Files
 from hostedge.net.eager import EagerServer
 from hostedge.net.listener import Acceptor, Listener, Share
@@ -35,7 +35,7 @@ from hostedge.net.sources import Requests, Sources
 from hostedge.observe.refused import Refusals
 from hostedge.observe.sites import Sites
 from hostedge.observe.tally import Tally
-from hostedge.routes.compile import HostRoutes
+from hostedge.routes.compile import HostRoutes, Refusing
 from hostedge.routes.explain import Step, explain
 from hostedge.routes.readings import merged
 from hostedge.settings import Limits, Settings
@@ -235,7 +235,7 @@ class Datagrams(Protocol):
 class Relays(Protocol):
     """`http.backends.Backends`, or `http.retrospect.Retrospect` for what was."""
 
-    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay: ...
+    def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay: ...
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay: ...
 
@@ -264,8 +264,11 @@ class EdgeParts:
         return limits_of(own, self._limits)
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
+        if not app.enabled:
+            name = f"{account.name}/{app.name}"
+            return Refusing("disabled", f"app {name} is switched off by its owner", name)
         relay = self._relays.relay_to_app(account, app, self.limits(own))
         return self._sockets.leaf(relay) if websocket else relay
 

@@ -82,6 +82,7 @@ CAUSES: dict[str, Cause] = {
     "queue_full": Cause(503, "Too many requests are waiting.", "connection_limit_reached", 5),
     "queue_timeout": Cause(503, "The request waited too long.", "connection_limit_reached", 5),
     "websockets_full": Cause(503, "Too many WebSockets are open.", "connection_limit_reached", 10),
+    "starting": Cause(503, "This site is waking up.", "destination_unavailable", 5),
     "start_slow": Cause(503, "The app is still starting.", "destination_unavailable", 5),
     "crash_loop": Cause(503, "The app keeps failing to start.", "destination_unavailable", 30),
     "not_configured": Cause(503, "The app does not exist any more.", "destination_unavailable"),

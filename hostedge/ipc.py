@@ -127,10 +127,11 @@ class Activity(Command):
                 [
                     (b"app", Unicode()),
                     (b"generation", Integer()),
+                    # requests that keep it awake: those on it and in line, and WebSockets
                     (b"in_flight", Integer()),
-                    # seconds since the last request began or ended
+                    # seconds since there was a request that counts
                     (b"age", Float()),
-                    # of those in flight, WebSockets
+                    # WebSockets that are open; those without data for long are not in flight
                     (b"sockets", Integer()),
                     # responses that were complete since the last report
                     (b"served", Integer()),

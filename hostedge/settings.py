@@ -180,6 +180,8 @@ class Limits:
     request_timeout: float = _limit(0.0, zero=True)
     hold_timeout: float = _limit(30.0, 120)
     queue_timeout: float = _limit(15.0, 120)
+    queue_requests: int = _limit(5000)
+    queue_bodies: int = _limit(64 * 1024 * 1024)
     body_size: int = _limit(128 * 1024 * 1024, zero=True)
     ranges: int = _limit(8, 32)
     spool_memory: int = _limit(512 * 1024)

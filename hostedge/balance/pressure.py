@@ -13,7 +13,8 @@ A step is left again only a good way below where it was entered, so that it does
 Requests that wait are compared with what an edge can bear, not with what apps allow. Were it the
 sum of their `queue`s, an edge with one app in use would accept nobody because that app is slow, and
 one with ten thousand would never notice. One that waits takes 7 KiB (measured, with its connection,
-of HTTP/1), so all of them together have some 70 MB; how many wait for an app is bounded by `queue`.
+of HTTP/1), so all of them together have some 70 MB; how many wait for an app is bounded by `queue`,
+and for all by `queue_requests`: only a node that raises that comes to be pressed by them.
 """
 
 from __future__ import annotations

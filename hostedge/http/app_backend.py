@@ -21,15 +21,27 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from hostedge.balance.budget import Budget
 from hostedge.balance.retry import pause
-from hostedge.http.lane import RETRY, Lane, Means, Waiting
+from hostedge.balance.slow_start import window
+from hostedge.balance.worthy import is_worthy
+from hostedge.http.early import EarlyPassage
+from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
-from hostedge.http.relay import Passage
+from hostedge.http.relay import Passage, SpoolPassage
+from hostedge.http.waiting_page import HELD
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import App
+from hostedge.wire.navigation import is_navigation
 
 # seconds without a request after which an edge does not keep an app in mind
 REMEMBERED = 600.0
+# seconds in which it is looked at once who asks: idle times are minutes
+SAMPLE = 1.0
+# seconds without a byte after which a response does not keep an app awake
+STILL = 60.0
+# seconds between two looks at how far a new generation is, while somebody waits
+WIDER = 1.0
 # seconds after which a generation that could not be connected to has not failed in a row
 FORGIVEN = 5.0
 
@@ -42,8 +54,8 @@ class AppBackend(Waiting):
     end with the requests that are on them. Capacity is 0 while there is no lane.
     """
 
-    def __init__(self, name: str, app: App, means: Means) -> None:
-        super().__init__(means, 0, app.queue)
+    def __init__(self, name: str, app: App, means: Means, *shared: Budget) -> None:
+        super().__init__(means, 0, app.queue, *shared)
         self.name = name
         self.app = app
         self.lane: Lane | None = None
@@ -59,8 +71,18 @@ class AppBackend(Waiting):
         self._missed_at = 0.0
         self._is_doubted = False
         self._pause: IDelayedCall | None = None
+        # the end of a moment in which its backlog was full
+        self._breath: IDelayedCall | None = None
         # the keeper's refusal, and when it may be another one
         self._cause, self._refused_until = "", 0.0
+        # when the start that goes on should be over, by the clock; 0.0: nobody knows
+        self._expected = 0.0
+        # `lane` has just come up: since when, and the next look at how far it is
+        self._is_new = False
+        self._new_since = 0.0
+        self._look: IDelayedCall | None = None
+        # last words about generations that are no more
+        self._untold: list[Use] = []
 
     def update(self, app: App) -> None:
         """Take over what the site says now."""
@@ -71,25 +93,61 @@ class AppBackend(Waiting):
             self.serve()
 
     def _capacity(self) -> int:
-        return max(1, self.means.workers(self.app) // self.means.edges)
+        means, lane = self.means, self.lane
+        most = max(1, means.workers(self.app) // means.edges)
+        if not self._is_new or lane is None:
+            return most
+        width = window(most, lane.served, means.clock.seconds() - self._new_since, means.edges)
+        self._is_new = width < most
+        return width
+
+    def _widen(self) -> None:
+        """A generation that is new may have got further; look again while somebody waits."""
+        if self.lane is None:
+            return
+        if self._breath is None:
+            self.places.capacity = self._capacity()
+        self.serve()
+        if self._is_new and len(self.places) and self._look is None:
+            self._look = self.means.clock.callLater(WIDER, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._widen()
 
     # requests
 
     def take(self, passage: Passage) -> None:
         means = self.means
         self.changed = True
-        self.used_at = means.wheel.now
+        now = means.wheel.now
+        if self.lane is None or now - self.used_at >= SAMPLE:
+            if is_worthy(passage.exchange.fields):
+                self.used_at = now
+            elif self.lane is None and not self.app.always_on:
+                passage.refused("not_woken", None)
+                return
+        if self._is_new:
+            self._widen()
         if self.places.take():
             self.place(passage)
             return
         deadline = self._deadline(passage)
         if not self.places.stand(passage, deadline):
-            passage.refused("queue_full", 1.0)
+            passage.refused("queue_full", soon())
             return
         passage.queued()
         self._wait(deadline)
         if self.lane is None:
             self._wake(passage.exchange.host)
+        elif self._is_new:
+            self._widen()
+
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        if self.lane is not None:
+            return False
+        EarlyPassage(passage.relay, passage.exchange).start()
+        return True
 
     def leave(self, passage: Passage) -> None:
         super().leave(passage)
@@ -108,9 +166,23 @@ class AppBackend(Waiting):
         self.traffic.ejections += 1
         self._forget()
 
+    def crowded(self, lane: LanePort, passage: Passage) -> bool:
+        if lane is self.lane and self._breath is None:
+            # for a moment nobody goes there beyond those who are there, without this one
+            self.places.capacity = min(self.places.capacity, self.lane.in_flight - 1)
+            self._breath = self.means.clock.callLater(pause(1, random()), self._breathe)  # noqa: S311
+        passage.until = passage.until or self._deadline(passage)
+        return True
+
+    def _breathe(self) -> None:
+        self._breath = None
+        if self.lane is not None:
+            self.places.capacity = self._capacity()
+            self.serve()
+
     def take_again(self, passage: Passage) -> None:
         self.traffic.retries += 1
-        deadline = self._deadline(passage)
+        deadline = passage.until or self._deadline(passage)
         self.places.come_back(passage, deadline)
         self._wait(deadline)
         if self.lane is None:
@@ -123,21 +195,33 @@ class AppBackend(Waiting):
 
     def released(self, lane: Lane) -> None:
         self.changed = True
-        self.used_at = self.means.wheel.now
         if lane is self.lane:
             self.places.give_back()
             # watched: somebody waits
             if self.due:
-                self.serve()
-        elif not lane.is_used and lane in self.old:
-            self.old.remove(lane)
+                if self._is_new:
+                    self._widen()
+                else:
+                    self.serve()
+        else:
+            self._let_go(lane)
 
-    def left(self, lane: Lane) -> None:
-        super().left(lane)
+    def left(self, lane: Lane, silent: bool) -> None:
+        super().left(lane, silent)
         self.changed = True
-        self.used_at = self.means.wheel.now
+        if not silent:
+            self.used_at = self.means.wheel.now
+        self._let_go(lane)
+
+    def _let_go(self, lane: Lane) -> None:
+        """Forget an old generation that nothing is on any more."""
         if not lane.is_used and lane in self.old:
             self.old.remove(lane)
+            self._last_words(lane)
+
+    def _last_words(self, lane: Lane) -> None:
+        if lane.served > lane.told:
+            self._untold.append(self._use(lane, 0, self.means.wheel.now - self.used_at))
 
     def refusal(self, patience: float) -> tuple[str, float | None] | None:
         if self.lane is None and self._waking is None:
@@ -150,9 +234,21 @@ class AppBackend(Waiting):
         if self._keeper_lost:
             passage.refused("keeper_down", RETRY)
         elif self.lane is None:
-            passage.refused("start_slow", RETRY)
+            left = self._to_come()
+            if self._shows_page(passage):
+                passage.refused("starting", left)
+            else:
+                passage.refused("start_slow", left)
+        elif passage.until:
+            passage.refused("queue_full", soon())
         else:
             passage.refused("queue_timeout", RETRY)
+
+    def _to_come(self) -> float | None:
+        """Seconds until the start should be over; None: nobody knows."""
+        if not self._expected:
+            return None
+        return max(1.0, self._expected - self.means.clock.seconds())
 
     def refuse_all(self, cause: str, retry: float | None) -> None:
         for passage in self.places.dismiss():
@@ -161,8 +257,18 @@ class AppBackend(Waiting):
     def _deadline(self, passage: Passage) -> float:
         """Until when it waits: for an app that has to start longer than for a place."""
         limits = passage.relay.limits
-        patience = limits.hold_timeout if self.lane is None else limits.queue_timeout
+        if self.lane is not None:
+            patience = limits.queue_timeout
+        elif self._shows_page(passage):
+            patience = min(HELD, limits.hold_timeout)
+        else:
+            patience = limits.hold_timeout
         return self.means.wheel.now + patience
+
+    def _shows_page(self, passage: Passage) -> bool:
+        """Whether it is a browser that may be told to wait."""
+        exchange = passage.exchange
+        return self.app.waiting_page and is_navigation(exchange.method, exchange.fields)
 
     # the keeper
 
@@ -182,12 +288,17 @@ class AppBackend(Waiting):
                 wait = pause(self._misses, random())  # noqa: S311
                 self._pause = self.means.clock.callLater(wait, self._pause_over)
             else:
-                self.moved(woken.generation, woken.address)
+                # nobody has told before that it has come up: it does not run only now
+                self.moved(woken.generation, woken.address, False)
             return
-        # who can wait for the next attempt does
+        self._expected = 0.0
         again = self.means.wheel.now + woken.retry
         self._cause, self._refused_until = woken.refusal, again
-        hopeless = self.places.expired(again) if woken.retry else self.places.dismiss()
+        if woken.retry and woken.refusal != "start_timeout":
+            # who can wait for the next attempt does
+            hopeless = self.places.expired(again)
+        else:
+            hopeless = self.places.dismiss()
         for passage in hopeless:
             passage.refused(woken.refusal, woken.retry or RETRY)
         if len(self.places):
@@ -220,8 +331,12 @@ class AppBackend(Waiting):
         self.changed = True
         self._wake_again()
 
-    def moved(self, generation: int, address: str) -> None:
-        """From now on requests go there."""
+    def expect(self, seconds: float) -> None:
+        """A start goes on that should take so long."""
+        self._expected = self.means.clock.seconds() + seconds
+
+    def moved(self, generation: int, address: str, new: bool = True) -> None:
+        """From now on requests go there; `new`: it has come up just now."""
         lane = self.lane
         if lane is not None:
             if lane.generation >= generation:
@@ -233,7 +348,8 @@ class AppBackend(Waiting):
             address, kept=self.means.kept(self.app), traffic=self.traffic
         )
         self.lane = Lane(self, upstream, f"{self.name}#{generation}", generation, since)
-        self._refused_until = 0.0
+        self._refused_until = self._expected = 0.0
+        self._is_new, self._new_since = new, self.means.clock.seconds()
         self.used_at = self.means.wheel.now
         self.changed = True
         self.places.taken = 0
@@ -245,9 +361,15 @@ class AppBackend(Waiting):
         lane = self.lane
         if lane is None or lane.generation != generation:
             return not any(old.generation == generation for old in self.old)
-        if lane.is_used or len(self.places):
+        for connection in list(lane.upstream.open):
+            connection.look()
+        moving, _ = self._requests(lane)
+        if moving or lane.talking or len(self.places):
             return False
         self._forget()
+        # what stands still, and what is silent, does not keep it
+        lane.upstream.cut("upstream_died", False)
+        lane.upstream.cut("idle")
         return True
 
     def retire(self, generation: int, deadline: float) -> None:
@@ -277,6 +399,8 @@ class AppBackend(Waiting):
             lane.upstream.close()
             if lane.is_used:
                 self.old.append(lane)
+            else:
+                self._last_words(lane)
 
     # what it is doing
 
@@ -293,17 +417,41 @@ class AppBackend(Waiting):
 
     def activity(self) -> list[Use]:
         """A line for each generation with requests, or with news since the last report."""
-        lines = [self._use(lane, 0, 0.0) for lane in self.old]
+        lines, self._untold = self._untold, []
+        lines += [self._use(lane, lane.in_flight, 0.0) for lane in self.old]
         lane = self.lane
         if lane is not None and (self.changed or lane.is_used):
             self.changed = False
-            age = 0.0 if lane.is_used else self.means.wheel.now - self.used_at
-            lines.append(self._use(lane, len(self.places), age))
+            _, worthy = self._requests(lane)
+            worthy += len(self.places)
+            now = self.means.wheel.now
+            if worthy:
+                self.used_at = now
+            lines.append(self._use(lane, worthy, now - self.used_at))
         return lines
 
-    def _use(self, lane: Lane, waiting: int, age: float) -> Use:
-        busy = lane.in_flight + lane.sockets + waiting
-        return Use(self.name, lane.generation, busy, age, lane.sockets)
+    def _requests(self, lane: Lane) -> tuple[int, int]:
+        """How many requests on it do not stand still, and for how many of them it should run."""
+        moving = lane.in_flight
+        worthy = moving
+        if not moving:
+            return 0, 0
+        since = self.means.wheel.now - STILL
+        for connection in lane.upstream.open:
+            passage = connection.reply
+            if not isinstance(passage, Passage):
+                continue
+            if connection.stands_still(since):
+                moving -= 1
+                worthy -= 1
+            elif not is_worthy(passage.exchange.fields):
+                worthy -= 1
+        return moving, worthy
+
+    def _use(self, lane: Lane, requests: int, age: float) -> Use:
+        busy = requests + lane.talking
+        served, lane.told = lane.served - lane.told, lane.served
+        return Use(self.name, lane.generation, busy, age, lane.sockets, served)
 
     @property
     def is_forgettable(self) -> bool:
@@ -318,5 +466,7 @@ class AppBackend(Waiting):
         state = f"{lane.in_flight} of {self.places.capacity} places taken, {len(self.places)} wait"
         if lane.sockets:
             state += f", {lane.sockets} WebSockets open"
+            if lane.silent:
+                state += f", {lane.silent} of them silent"
         where = f"generation {lane.generation} at {lane.upstream.address}"
         return [f"app {self.name}, {where}: {state}"]

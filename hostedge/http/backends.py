@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from hostedge.balance.budget import Budget
 from hostedge.http.app_backend import AppBackend
 from hostedge.http.exchange import Exchange
 from hostedge.http.lane import Keeper, Means
@@ -27,7 +28,7 @@ from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Use
 from hostedge.model.onward import same_servers
-from hostedge.model.site import App, Pool
+from hostedge.model.site import Account, App, Pool
 from hostedge.observe.page import page_of
 from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
@@ -83,7 +84,11 @@ class Backends:
             kept=lambda app: known[app.runtime].keep_alive(app.run),
             edges=edges,
             disk=disk,
+            waiting=Budget(max(1, limits.queue_requests // edges)),
+            kept_bodies=Budget(limits.queue_bodies // edges),
         )
+        # what the apps of an account share
+        self._accounts: WeakValueDictionary[str, Budget] = WeakValueDictionary()
         self._apps: WeakValueDictionary[str, AppBackend] = WeakValueDictionary()
         self._pools: WeakValueDictionary[str, PoolBackend] = WeakValueDictionary()
         # pools as they were before a change, while requests are still on them
@@ -98,21 +103,29 @@ class Backends:
         # where apps are that run, also those that nobody has asked this edge for: a keeper that
         # is away cannot be asked
         self._running: dict[str, tuple[int, str]] = {}
+        # when starts should be over, also of apps that nobody has asked this edge for
+        self._expected: dict[str, float] = {}
         self._probes: dict[str, Deferred[None]] = {}
         self._lost = False
         self._until_sweep = SWEEP
 
-    def app(self, account: str, app: App) -> AppBackend:
+    def app(self, account: Account, app: App) -> AppBackend:
         """Give the backend of an app; it follows what the site says now."""
-        name = f"{account}/{app.name}"
+        name = f"{account.name}/{app.name}"
+        waiting = self._accounts.get(account.name)
+        if waiting is None:
+            waiting = self._accounts[account.name] = Budget(account.queue)
+        waiting.limit = account.queue
         backend = self._apps.get(name)
         if backend is None:
-            backend = self._apps[name] = AppBackend(name, app, self.means)
+            backend = self._apps[name] = AppBackend(name, app, self.means, waiting)
             self._number(backend)
             if self._lost:
                 backend.keeper_lost()
             if name in self._running:
-                backend.moved(*self._running[name])
+                backend.moved(*self._running[name], new=False)
+            elif name in self._expected:
+                backend.expect(self._expected[name] - self.means.clock.seconds())
         elif backend.app != app:
             # so may a mapping want it: that is the leaf's
             backend.update(app)
@@ -143,7 +156,7 @@ class Backends:
         self._count += 1
         self._numbers[backend] = self._count, gone
 
-    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
+    def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
         writer = head_writer(app.forwarded, app.keep, counters=means.counters)
@@ -165,8 +178,16 @@ class Backends:
 
     # what the keeper says
 
+    def expect(self, app: str, seconds: float) -> None:
+        """A start of this app has begun that should take so long."""
+        self._expected[app] = self.means.clock.seconds() + seconds
+        backend = self._apps.get(app)
+        if backend is not None:
+            backend.expect(seconds)
+
     def moved(self, app: str, generation: int, address: str) -> None:
         """From now on this generation answers."""
+        self._expected.pop(app, None)
         self._running[app] = (generation, address)
         backend = self._apps.get(app)
         if backend is not None:
@@ -283,5 +304,7 @@ class Backends:
 
     def _sweep(self) -> None:
         self._until_sweep = SWEEP
+        now = self.means.clock.seconds()
+        self._expected = {app: at for app, at in self._expected.items() if at > now}
         for backend in [b for b in self._kept if b.is_forgettable]:
             self._kept.discard(backend)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from hostedge.http.exchange import Fields, Successor
+from hostedge.http.exchange import Fields
 
 if TYPE_CHECKING:
     from hostedge.http.upstream import UpstreamConnection
@@ -42,13 +42,6 @@ class Switching(Reply, Protocol):
 
     def switched(self, fields: Fields, data: bytes) -> None:
         """The upgrade was granted, by a head with these fields; bytes that came after it."""
-
-
-class Continuing(Successor, Protocol):
-    """A successor that can be told to end."""
-
-    def cut(self, cause: str) -> None:
-        """Everything to this address ends now."""
 
 
 class Caller(Protocol):

@@ -74,6 +74,15 @@ class Successor(Protocol):
         """The edge wants to end: say so to whom it concerns, and finish soon."""
 
 
+class Continuing(Successor, Protocol):
+    """A successor that can be told to end, and to look whether it is silent."""
+
+    def look(self) -> None: ...
+
+    def cut(self, cause: str) -> None:
+        """Everything to this address ends now."""
+
+
 class Transport(Protocol):
     """What a successor writes to: Twisted's transports, as far as it needs them."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from random import randint
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -19,9 +20,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
+from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
-from hostedge.http.relay import Passage
+from hostedge.http.relay import Lane as LanePort
+from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.spool import Disk
 from hostedge.http.upstream import Upstream
 from hostedge.http.wheel import NEVER, Wheel
@@ -36,6 +39,11 @@ RETRY = 5.0
 # of a server: it takes requests, is left alone for a while, is being started, may not be started
 # for now, or does not run, as nobody has asked for it
 STATES = ("up", "resting", "starting", "refused", "stopped")
+
+
+def soon() -> float:
+    """Seconds after which those may come again who found a line full: not all at once."""
+    return float(randint(1, 5))  # noqa: S311
 
 
 class Keeper(Protocol):
@@ -67,6 +75,9 @@ class Means:
     edges: int
     # where bodies wait that are too large for memory
     disk: Disk
+    # requests that may wait for a place, and bytes of bodies that they may have in memory
+    waiting: Budget
+    kept_bodies: Budget
 
     def upstream(
         self,
@@ -109,12 +120,21 @@ class Lane:
         self.generation = generation
         self.since = since
         self.in_flight = 0
-        # upgraded, and open
-        self.sockets = 0
+        # an app's, and no server that others run
+        self.may_sleep = generation > 0
+        # responses that were whole, and how many of them the keeper was told
+        self.served = self.told = 0
+        # upgraded, and open; of these, with nothing to say for long
+        self.sockets = self.silent = 0
 
     @property
     def is_used(self) -> bool:
         return self.in_flight > 0 or self.sockets > 0
+
+    @property
+    def talking(self) -> int:
+        """Of those upgraded, with something to say."""
+        return self.sockets - self.silent
 
     def release(self) -> None:
         self.in_flight -= 1
@@ -126,10 +146,21 @@ class Lane:
         self.owner.sockets += 1
         self.release()
 
-    def leave(self) -> None:
-        """What was upgraded has ended."""
+    def hush(self, silent: bool) -> None:
+        """One that was upgraded has had nothing to say for long, or has again."""
+        self.silent += 1 if silent else -1
+
+    def leave(self, silent: bool = False) -> None:
+        """What was upgraded has ended; `silent`: and was hushed."""
         self.sockets -= 1
-        self.owner.left(self)
+        if silent:
+            self.silent -= 1
+        self.owner.left(self, silent)
+
+
+def weigh(passage: Passage) -> int:
+    """Bytes of its request that are kept in memory while it waits."""
+    return passage.kept_request
 
 
 class Owner(Protocol):
@@ -138,7 +169,7 @@ class Owner(Protocol):
 
     def released(self, lane: Lane) -> None: ...
 
-    def left(self, lane: Lane) -> None: ...
+    def left(self, lane: Lane, silent: bool) -> None: ...
 
 
 class Waiting(ABC):
@@ -149,13 +180,19 @@ class Waiting(ABC):
     deadline = NEVER
     due = 0
 
-    def __init__(self, means: Means, capacity: int, limit: int) -> None:
+    def __init__(self, means: Means, capacity: int, limit: int, *shared: Budget) -> None:
         self.means = means
         # upgraded requests that are open
         self.sockets = 0
-        self.places: Places[Passage] = Places(capacity, limit)
+        self.places: Places[Passage] = Places(
+            capacity, limit, (*shared, means.waiting), means.kept_bodies, weigh
+        )
         self.traffic = Traffic()
         self._serving = False
+
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        """Whether its client shall send a body only later."""
+        return False
 
     def _wait(self, deadline: float) -> None:
         """Somebody has come to the line, until then."""
@@ -178,7 +215,7 @@ class Waiting(ABC):
         else:
             self.deadline = first
 
-    def left(self, lane: Lane) -> None:
+    def left(self, lane: Lane, silent: bool) -> None:
         """What was upgraded on this lane has ended."""
         self.sockets -= 1
 
@@ -214,6 +251,10 @@ class Waiting(ABC):
             self._log.failure("request on {lane} failed", lane=lane.label)
             passage.upstream_failed("internal", True)
 
+    def crowded(self, lane: LanePort, passage: Passage) -> bool:
+        """It has more to accept than it holds: whether it is worth another try."""
+        return False
+
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""
         return cause, None
@@ -222,7 +263,7 @@ class Waiting(ABC):
         """
         What a request of such patience would be told, if it is already known to be refused.
         """
-        return ("queue_full", 1.0) if self.places.is_full else None
+        return ("queue_full", soon()) if self.places.is_full else None
 
     @abstractmethod
     def cut(self, cause: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hostedge.balance.round_robin import RoundRobin
 from hostedge.http.announcement import announcing
-from hostedge.http.lane import RETRY, Lane, Means, Waiting
+from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
 from hostedge.http.relay import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
@@ -46,7 +46,7 @@ class PoolBackend(Waiting):
             return
         deadline = self._deadline(passage)
         if not self.places.stand(passage, deadline):
-            passage.refused("queue_full", 1.0)
+            passage.refused("queue_full", soon())
             return
         passage.queued()
         self._wait(deadline)

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from hostedge.errors import UpstreamFailed
 from hostedge.http.exchange import Fields
 from hostedge.http.lane import Means
+from hostedge.http.unmade import NO_ROOM
 from hostedge.http.upstream import Upstream, UpstreamConnection
 
 # longer than any start may take; the keeper decides when a start has failed
@@ -64,7 +65,11 @@ class Probe:
 
     def connect_failed(self, cause: str) -> None:
         self._attempt = None
-        self._again(cause)
+        if cause == NO_ROOM:
+            # it is there, and so are many before us
+            self._later()
+        else:
+            self._again(cause)
 
     def informed(self, fields: Fields) -> None:
         """The response itself is what counts."""
@@ -91,6 +96,9 @@ class Probe:
         if self._held:
             self.answered.errback(UpstreamFailed(cause))
             return
+        self._later()
+
+    def _later(self) -> None:
         delay = pause(self._waited)
         self._waited += delay
         self._call = self._clock.callLater(delay, self._try)

@@ -16,6 +16,7 @@ from http import HTTPStatus
 
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Fields
+from hostedge.http.waiting_page import REFRESH, waiting_page
 from hostedge.wire.accept import preferred_form
 
 _TYPES = {
@@ -117,10 +118,11 @@ def make_refusal(
         # RFC 9110 section 15.5.22, RFC 6455 section 4.4
         fields += [(b"Upgrade", b"websocket"), (b"Connection", b"upgrade")]
         fields.append((b"Sec-WebSocket-Version", b"13"))
+    if cause == "starting":
+        fields.append((b"Refresh", b"%d" % REFRESH))
     if refusal.proxy_error:
         fields.append((b"Proxy-Status", b"hostedge; error=" + refusal.proxy_error.encode()))
-    if retry_after is None:
-        retry_after = refusal.retry_after
+    known, retry_after = retry_after, refusal.retry_after if retry_after is None else retry_after
     if retry_after is not None:
         fields.append((b"Retry-After", b"%d" % max(1, math.ceil(retry_after))))
     if request_id:
@@ -128,6 +130,8 @@ def make_refusal(
     own = page(status) if form == "html" else ""
     if own:
         text = _filled(own, status, refusal.reason, request_id)
+    elif form == "html" and cause == "starting":
+        text = waiting_page(refusal.reason, request_id, known)
     elif form == "html":
         text = _HTML.format(
             status=status,

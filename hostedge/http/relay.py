@@ -23,7 +23,8 @@ from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import MOUTHFUL, Exchange, Fields
 from hostedge.http.onward_head import Writer, make_head
 from hostedge.http.spool import Disk, Spool
-from hostedge.http.upstream import EARLY_HINTS, NO_SOCKET, Upstream, UpstreamConnection
+from hostedge.http.unmade import NO_ROOM, NO_SOCKET
+from hostedge.http.upstream import EARLY_HINTS, Upstream, UpstreamConnection
 from hostedge.net.descriptors import NONE_LEFT
 from hostedge.settings import Limits
 
@@ -38,6 +39,10 @@ class Lane(Protocol):
     label: str
     # by `time.monotonic`: when the app came to run that did not; 0.0: it need not be started
     since: float
+    # responses that were whole
+    served: int
+    # whether it may be stopped when nobody uses it
+    may_sleep: bool
 
     def release(self) -> None:
         """Give the place back; the next in line may begin before this returns."""
@@ -45,7 +50,11 @@ class Lane(Protocol):
     def exchange_place(self) -> None:
         """Give the place back, and be counted as upgraded instead, until `leave`."""
 
-    def leave(self) -> None: ...
+    def hush(self, silent: bool) -> None:
+        """What was upgraded has had nothing to say for long, or has again."""
+
+    def leave(self, silent: bool) -> None:
+        """What was upgraded has ended; `silent`: and was hushed."""
 
 
 class Backend(Protocol):
@@ -63,6 +72,12 @@ class Backend(Protocol):
     def unreachable(self, lane: Lane) -> None:
         """This lane could not be connected to; the place is given back next."""
 
+    def crowded(self, lane: Lane, passage: Passage) -> bool:
+        """
+        This lane has more to accept than it holds, and the place is given back next. Whether it
+        is worth another try, for which the passage asks again.
+        """
+
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""
 
@@ -70,6 +85,9 @@ class Backend(Protocol):
         """
         What a request of such patience would be told, if it is already known to be refused.
         """
+
+    def holds_back(self, passage: SpoolPassage) -> bool:
+        """Whether its client shall send a body only later: then this is seen to here."""
 
     def leave(self, passage: Passage) -> None:
         """Wait no longer."""
@@ -122,6 +140,8 @@ class Passage(ABC):
     attempts = 0
     # where it could not be connected
     avoided: tuple[Lane, ...] = ()
+    # until when it may be tried once more with one that had no room; 0.0: none had not
+    until = 0.0
     asked_at = sent_at = 0.0
     reused = stale = paused = response_whole = over = False
     kept: Spool | None = None
@@ -145,6 +165,11 @@ class Passage(ABC):
     @abstractmethod
     def replayable(self) -> bool:
         """Whether the request as a whole could be sent again."""
+
+    @property
+    def kept_request(self) -> int:
+        """Bytes of the request that are in memory."""
+        return 0
 
     def forget_request(self) -> None:  # noqa: B027 - not every kind keeps any
         """Let go of what is kept of the request."""
@@ -211,6 +236,12 @@ class Passage(ABC):
             self.refused(cause, None)
             return
         lane = self.lane
+        if cause == NO_ROOM and lane is not None and self.backend.crowded(lane, self):
+            self.attempts -= 1
+            self._release()
+            self.queued()
+            self.backend.take_again(self)
+            return
         if lane is not None:
             self.avoided += (lane,)
             self.backend.unreachable(lane)
@@ -240,6 +271,14 @@ class Passage(ABC):
         if lane is not None:
             lane.release()
 
+    def _complete(self) -> None:
+        """The response is whole: give the place back."""
+        self.connection = None
+        lane, self.lane = self.lane, None
+        if lane is not None:
+            lane.served += 1
+            lane.release()
+
     # the response
 
     def informed(self, fields: Fields) -> None:
@@ -257,7 +296,7 @@ class Passage(ABC):
             if length is None:
                 # all of it is here, so it needs no chunks; but to HEAD nothing is said
                 length = len(data) if exchange.method != b"HEAD" else None
-            self._release()
+            self._complete()
             self.forget_request()
             if not much:
                 if length == len(data):
@@ -279,7 +318,7 @@ class Passage(ABC):
     def response_data(self, data: bytes, whole: bool) -> None:
         self.response_whole = whole
         if whole:
-            self._release()
+            self._complete()
             self.forget_request()
         if self.over:
             return
@@ -411,6 +450,8 @@ class SpoolPassage(Passage):
                 # better now than when all of it has come
                 self.refused(*refusal)
                 return
+            if self.backend.holds_back(self):
+                return
         exchange.receive(self)
 
     def body_data(self, data: bytes) -> None:
@@ -445,6 +486,10 @@ class SpoolPassage(Passage):
     @property
     def replayable(self) -> bool:
         return True
+
+    @property
+    def kept_request(self) -> int:
+        return 0 if self.body is None else self.body.in_memory
 
     def keep_response(self) -> None:
         self.kept = self.spool(self.relay.limits.spool_disk)

@@ -15,7 +15,7 @@ from hostedge.http.backends import Backends
 from hostedge.http.lane import Means
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import Relay
-from hostedge.model.site import App, Pool
+from hostedge.model.site import Account, App, Pool
 from hostedge.settings import Limits
 
 
@@ -53,8 +53,8 @@ class Retrospect:
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
 
-    def relay_to_app(self, account: str, app: App, limits: Limits) -> Relay:
-        name, means = f"{account}/{app.name}", self._backends.means
+    def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
+        name, means = f"{account.name}/{app.name}", self._backends.means
         former = FormerApp(name, app, means, self._backends.app_now(name))
         return Relay(former, app.buffer, limits, means.counters, means.disk, name)
 

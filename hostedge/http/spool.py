@@ -86,6 +86,11 @@ class Spool:
         return self.size - self._read
 
     @property
+    def in_memory(self) -> int:
+        """Bytes that are in no file."""
+        return len(self._kept)
+
+    @property
     def is_full(self) -> bool:
         return self.size >= self.limit
 

@@ -27,10 +27,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from hostedge.errors import BadRequest
-from hostedge.http.calling import Caller, Continuing, Reply, Switching
-from hostedge.http.exchange import Exchange, Fields
+from hostedge.http.calling import Caller, Reply, Switching
+from hostedge.http.exchange import Continuing, Exchange, Fields
+from hostedge.http.unmade import NO_SOCKET, cause_of
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
-from hostedge.net.eager import ClientProtocol, EagerClient, is_numeric
+from hostedge.net.eager import ClientProtocol, EagerClient, is_local, is_numeric
 from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life_told
@@ -41,12 +42,8 @@ from hostedge.wire.upgrade import Opening, opens
 # seconds of idleness after which a POST would rather have a new connection than a stale one
 FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
-_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 SWITCHING = 101
-# the cause of a connection that failed for want of ours, not of theirs
-NO_SOCKET = "descriptors"
 EARLY_HINTS = 103
-
 _USUAL = b"HTTP/1.1 "
 _is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
@@ -128,8 +125,7 @@ class UpstreamConnection(ClientProtocol):
         self.upstream.traffic.connect_errors += 1
         caller, self._caller = self._caller, None
         if caller is not None:
-            slow = isinstance(error, TimeoutError)
-            caller.connect_failed(cause or ("connect_timeout" if slow else "upstream_refused"))
+            caller.connect_failed(cause or cause_of(error, self.upstream.is_local))
 
     def forget_caller(self) -> None:
         """Nobody wants this connection any more."""
@@ -422,6 +418,20 @@ class UpstreamConnection(ClientProtocol):
             self._fail("response_timeout")
 
     @property
+    def reply(self) -> Reply | None:
+        """Who waits for a response, or for more of one."""
+        return self._reply
+
+    def stands_still(self, since: float) -> bool:
+        """Whether nothing of a response that has begun has come since then, though it may."""
+        return self._told and self.deadline - self._limits.response_idle < since
+
+    def look(self) -> None:
+        """Find out what there is to be known of what has it now."""
+        if self._successor is not None:
+            self._successor.look()
+
+    @property
     def is_upgraded(self) -> bool:
         """Whether it is no HTTP any more."""
         return self._successor is not None
@@ -489,7 +499,7 @@ class Upstream:
         self._reactor = reactor
         self._resolve = resolve
         self._closed = False
-        self._is_local = address.startswith(_LOCAL)
+        self.is_local = is_local(address)
         self._is_name = not is_numeric(address)
 
     def take(self, careful: bool) -> UpstreamConnection | None:
@@ -512,7 +522,7 @@ class Upstream:
         connection = UpstreamConnection(self, caller, limits)
         self.open.add(connection)
         patience = limits.connect_timeout
-        if self._is_local:
+        if self.is_local:
             patience = min(patience, LOCAL_CONNECT)
         if self._is_name:
             name, _, port = self.address.rpartition(":")

@@ -7,6 +7,7 @@ Out: calls on `Backends`, `Hosts` and the acceptors.
     -> Hello           <- Changed 0..n          control; once caught up, the edge counts as live
     -> Hello, Activity                          keeper
     -> Wake            / generation, address
+    <- Expect          the next answer to Wake takes so long
     <- Probe           -> Ready | Failed
     <- Quiesce         / idle
 """
@@ -32,6 +33,7 @@ from hostedge.ipc import (
     Cut,
     Drain,
     Evaluate,
+    Expect,
     Explain,
     Failed,
     Hello,
@@ -61,6 +63,8 @@ ACTIVITY_PIECE = 200  # apps a message: far below AMP's 64 KiB a value
 
 class Apps(Protocol):
     """The edge's side of the daemons: `http.backends.Backends`."""
+
+    def expect(self, app: str, seconds: float) -> None: ...
 
     def moved(self, app: str, generation: int, address: str) -> None: ...
 
@@ -131,6 +135,11 @@ class KeeperPeer(LinkPeer):
     @StopProbe.responder
     def stop_probe(self, app: str) -> dict[str, Any]:
         self._links.apps.stop_probe(app)
+        return {}
+
+    @Expect.responder
+    def expect(self, app: str, seconds: float) -> dict[str, Any]:
+        self._links.apps.expect(app, seconds)
         return {}
 
     @Moved.responder

@@ -50,4 +50,4 @@ class AppKind:
     def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
         assert isinstance(value, ToApp)  # noqa: S101
         app = as_mapped(found.apps[value.app], value)
-        return parts.relay_to_app(found.account.name, app, value.limits, value.websocket)
+        return parts.relay_to_app(found.account, app, value.limits, value.websocket)

@@ -14,7 +14,7 @@ from hostedge.filters.rate import Limiter
 from hostedge.http.exchange import Leaf
 from hostedge.model.kind import Kind
 from hostedge.model.limits import MappingLimits
-from hostedge.model.site import App, Found, Pool, Rate
+from hostedge.model.site import Account, App, Found, Pool, Rate
 from hostedge.net.descriptors import Files
 from hostedge.settings import Limits
 
@@ -29,7 +29,7 @@ class Parts(Protocol):
         """What holds for the requests of a mapping with these limits of its own."""
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
         """
         A leaf that starts the app when it has to, and relays to it.

@@ -71,7 +71,7 @@ class StaticKind:
             KeyError: there is no app of the name in `fallthrough`.
         """
         assert isinstance(value, Static)  # noqa: S101
-        account = found.account.name
+        account = found.account
         fallthrough = None
         if value.fallthrough is not None:
             fallthrough = parts.relay_to_app(account, found.apps[value.fallthrough], value.limits)
@@ -80,7 +80,9 @@ class StaticKind:
             lasting.append((b"Cache-Control", b"max-age=%d" % value.expires))
         return StaticLeaf(
             folder=Folder(
-                os.fsencode(parts.home(account)), os.fsencode(value.static), parts.owner(account)
+                os.fsencode(parts.home(account.name)),
+                os.fsencode(value.static),
+                parts.owner(account.name),
             ),
             index=os.fsencode(value.index),
             skip=len(prefix),

@@ -41,6 +41,7 @@ PROBES = (
 )
 # a larger write is worth a send of its own, and would only be memory until the turn ends
 MAX_LATE = 16_384
+_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 
 
 class EagerConnection(tcp.Connection):
@@ -293,8 +294,13 @@ def parse_endpoint(address: str) -> tuple[socket.AddressFamily, str | tuple[str,
     return family, (host, int(port))
 
 
+def is_local(address: str) -> bool:
+    """Whether it is this machine's, as far as can be seen."""
+    return address.startswith(_LOCAL)
+
+
 def is_numeric(address: str) -> bool:
-    """Whether it leads somewhere without a name being looked up."""
+    """Whether no name has to be looked up."""
     try:
         parse_endpoint(address)
     except ValueError:

@@ -32,7 +32,9 @@ _OF_CAUSE = {
     ),
     **dict.fromkeys(("header_timeout", "body_timeout"), "cR"),
     **dict.fromkeys(("queue_full", "queue_timeout"), "RQ"),
-    **dict.fromkeys(("start_slow", "start_timeout", "crash_loop", "not_configured"), "DC"),
+    **dict.fromkeys(
+        ("starting", "start_slow", "start_timeout", "crash_loop", "not_configured"), "DC"
+    ),
     "source_busy": "RR",
     "websockets_full": "RU",
     "spool_full": "R?",

@@ -107,6 +107,8 @@ class Refusing:
 
     cause: str
     reason: str
+    # `account/name` of the app behind; empty: none is, or it does not matter
+    app: str = ""
 
     @property
     def limits(self) -> None:

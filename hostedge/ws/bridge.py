@@ -21,6 +21,8 @@ from hostedge.ws.ends import OPEN, POLICY_VIOLATION, AppEnd, ClientEnd, End
 from hostedge.ws.machine import GOING_AWAY, SERVICE_RESTART, ClosingCore, Code, make_closing
 
 CHECK = 5.0  # seconds between looks at one that is open
+# in so many times `websocket_idle` an app may have gone to sleep, which ends it in another way
+AWAKE = 2
 
 
 class Bridges:
@@ -70,6 +72,11 @@ class Bridge:
         # what each side had taken and given at the last look, and since when that is so
         self._seen: dict[End, tuple[tuple[int, int], float]] = {}
         self._looked = bridges.wheel.now
+        # how much data had come from both at the last look, since when that is so, and whether
+        # that is so long that it keeps no app awake
+        self._said = 0
+        self._said_at = bridges.wheel.now
+        self._is_silent = False
 
     def open(self, fields: Fields, connection: UpstreamConnection, data: bytes) -> None:
         """Answer the client and let frames pass; `data` came from the app behind its answer."""
@@ -144,11 +151,22 @@ class Bridge:
         self._cause = self._cause or cause
         self._closing.stop(code, cause.replace("_", " ").encode())
 
+    def look(self) -> None:
+        """Pings do not count: they say that both are there, not that they need each other."""
+        now, said = self._wheel.now, self.client.said + self.app.said
+        if said != self._said:
+            self._said, self._said_at = said, now
+        silent = now - self._said_at >= self._limits.websocket_idle
+        if silent is not self._is_silent:
+            self._is_silent = silent
+            self._lane.hush(silent)
+
     def timed_out(self) -> None:
         if self._is_closing:
             self._closing.late()
             return
         self._look_later()
+        self.look()
         now, limits = self._wheel.now, self._limits
         self.client.forgive(now - self._looked)
         self.app.forgive(now - self._looked)
@@ -159,7 +177,7 @@ class Bridge:
                 self._bridges.counters["websocket_stalled"] += 1
                 end.transport.abortConnection()
                 return
-        if min(still) >= limits.websocket_idle:
+        if min(still) >= limits.websocket_idle * (AWAKE if self._lane.may_sleep else 1):
             self._bridges.counters["websocket_idle"] += 1
             self._stop(GOING_AWAY, "idle")
 
@@ -203,7 +221,7 @@ class Bridge:
     def over(self) -> None:
         self._wheel.forget(self)
         self._bridges.open -= 1
-        self._lane.leave()
+        self._lane.leave(self._is_silent)
         self._seen.clear()
         for end in (self.client, self.app):
             end.uncouple()

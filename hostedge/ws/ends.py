@@ -81,6 +81,9 @@ class Bridge(Protocol):
     def cut(self, cause: str) -> None:
         """Everything that the app does ends now."""
 
+    def look(self) -> None:
+        """Find out whether anybody has said anything."""
+
 
 class Quiet:
     """Autobahn's log. What peers do wrong is counted: line by line it would fill the disk."""
@@ -148,6 +151,8 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
         self.paused = False
         # bytes: come from here; of these, passed as they came; made for this end
         self.octets = self.passed = self.made = 0
+        # pieces of messages that came in another way
+        self.pieces = 0
         # for frames with nothing in them
         self.points = 0.0
         self._deaf_after = 0
@@ -252,6 +257,14 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
     def cut(self, cause: str) -> None:
         self.bridge.cut(cause)
 
+    def look(self) -> None:
+        self.bridge.look()
+
+    @property
+    def said(self) -> int:
+        """Grows with all data that comes from here, and with nothing else."""
+        return self.passed + self.pieces
+
     def drop(self) -> None:
         """End the connection once everything is sent."""
         transport = self.transport
@@ -292,10 +305,12 @@ class End(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
 
     def onMessageBegin(self, isBinary: bool) -> None:
         super().onMessageBegin(isBinary)
+        self.pieces += 1
         if self.listening:
             self.other.begin(isBinary)
 
     def onMessageFrameData(self, payload: bytes) -> None:
+        self.pieces += 1
         if not payload or not self.listening:
             return
         if self._piece:

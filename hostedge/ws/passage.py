@@ -36,8 +36,6 @@ _EXTENSIONS = b"sec-websocket-extensions"
 _OURS = frozenset(
     (_EXTENSIONS, b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-accept")
 )
-# where compression would only cost
-_LOCAL = ("unix:", "127.", "[::1]:", "localhost:")
 
 
 class Sockets:
@@ -112,7 +110,8 @@ class UpgradePassage(StreamPassage):
             b"Sec-WebSocket-Key: %b\r\n" % key,
         ]
         address = connection.upstream.address
-        if not address.startswith(_LOCAL):
+        # to this machine compression would only cost
+        if not connection.upstream.is_local:
             self.offer = OFFER
             lines.append(b"Sec-WebSocket-Extensions: %b\r\n" % OFFER)
         head = self.relay.make_head(exchange, 0, address, _OURS)

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
+
+
+def weigh(waiter: int) -> int:
+    """Bytes that it keeps."""
+    return waiter % 4 * 7
 
 
 class Turns(RuleBasedStateMachine):
@@ -15,10 +21,14 @@ class Turns(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: Places[int] = Places(2, 3)
+        # of all others together there is one here and five bytes
+        self.shared, self.kept = Budget(5), Budget(40)
+        self.shared.taken, self.kept.taken = 1, 5
+        self.places: Places[int] = Places(2, 3, (self.shared,), self.kept, weigh)
         self.line: list[tuple[int, float]] = []
         self.placed: list[int] = []
         self.count = 0
+        self.others = 1
         self.now = 0.0
 
     def serve(self) -> None:
@@ -30,16 +40,24 @@ class Turns(RuleBasedStateMachine):
     @rule(patience=st.integers(1, 5))
     def ask(self, patience: int) -> None:
         self.count += 1
-        full = len(self.line) >= self.places.limit
+        full = len(self.line) >= self.places.limit or len(self.line) + self.others >= 5
         free = len(self.placed) < self.places.capacity and not self.line
         assert self.places.is_full is (full and not free)
         assert self.places.take() is free
+        weight = weigh(self.count)
+        full = full or (weight > 0 and self.kept.taken + weight > self.kept.limit)
         if free:
             self.placed.append(self.count)
             return
         assert self.places.stand(self.count, self.now + patience) is not full
         if not full:
             self.line.append((self.count, self.now + patience))
+
+    @rule(others=st.integers(0, 5))
+    def meanwhile(self, others: int) -> None:
+        """What others take of what is shared."""
+        self.shared.taken += others - self.others
+        self.others = others
 
     @rule()
     def give_back(self) -> None:
@@ -87,6 +105,8 @@ class Turns(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         assert self.places.taken == len(self.placed)
+        assert self.shared.taken == len(self.line) + self.others
+        assert self.kept.taken == 5 + sum(weigh(waiter) for waiter, _ in self.line)
         assert list(self.places) == [waiter for waiter, _ in self.line]
         # no free place while somebody waits
         assert not self.line or self.places.taken >= self.places.capacity

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from hostedge.balance.budget import Budget
 from hostedge.http.lane import Means
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
@@ -151,4 +152,6 @@ def make_means(
         kept=lambda app: kept,
         edges=1,
         disk=Disk(1 << 40, Files()),
+        waiting=Budget(1 << 40),
+        kept_bodies=Budget(1 << 40),
     )

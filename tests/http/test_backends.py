@@ -14,7 +14,7 @@ from hostedge.http.backends import GONE, SWEEP, Backends
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Woken
-from hostedge.model.site import App, Pool, Server
+from hostedge.model.site import Account, App, Pool, Server
 from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
@@ -52,6 +52,7 @@ class BackendsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = Network()
         self.keeper = PlayedKeeper()
+        self.held: list[Any] = []
         self.backends = Backends(
             self.network,
             self.keeper,
@@ -65,12 +66,12 @@ class BackendsTests(SynchronousTestCase):
 
     def test_oneBackendAnApp(self) -> None:
         """Recompiled hosts share the backend; a changed app changes it."""
-        backend = self.backends.app("demo", HELLO)
+        backend = self.backends.app(Account("demo"), HELLO)
         self.backends.moved("demo/hello", 1, "unix:/x")
         self.assertEqual(backend.places.capacity, 2)
-        self.assertIs(self.backends.app("demo", evolve(HELLO, run=1, queue=7)), backend)
+        self.assertIs(self.backends.app(Account("demo"), evolve(HELLO, run=1, queue=7)), backend)
         self.assertEqual((backend.places.capacity, backend.places.limit), (1, 7))
-        self.assertIsNot(self.backends.app("other", HELLO), backend)
+        self.assertIsNot(self.backends.app(Account("other"), HELLO), backend)
 
     def test_pools(self) -> None:
         """A pool is kept while it is the same; what a mapping may say is the leaf's affair."""
@@ -94,7 +95,7 @@ class BackendsTests(SynchronousTestCase):
 
     def test_leaves(self) -> None:
         """Mappings get leaves that explain themselves."""
-        leaf = self.backends.relay_to_app("demo", HELLO, Limits())
+        leaf = self.backends.relay_to_app(Account("demo"), HELLO, Limits())
         self.assertIn("would wake", leaf.explain()[1])
         pool = Pool("p", (Server("127.0.0.1:1"),))
         self.assertIn(
@@ -107,12 +108,40 @@ class BackendsTests(SynchronousTestCase):
         exchanges = [KeptExchange() for _ in range(3)]
         pool = Pool("p", (Server("127.0.0.1:1"),), maxconn=1)
         app, servers = (
-            self.backends.relay_to_app("demo", HELLO, Limits()),
+            self.backends.relay_to_app(Account("demo"), HELLO, Limits()),
             self.backends.relay_to_pool("demo", pool, Limits()),
         )
         for relay, exchange in zip((app, servers, servers), exchanges, strict=True):
             relay.answer(exchange)  # type: ignore[arg-type]
         self.assertEqual(list(self.backends.waiting()), [exchanges[0], exchanges[2]])
+
+    def test_sharedLines(self) -> None:
+        """Apps of an account share a limit, and everything on the edge shares another."""
+        account = Account("demo", queue=3)
+        means = self.backends.means
+        self.assertEqual(
+            (means.waiting.limit, means.kept_bodies.limit), (5000 // 3, (64 << 20) // 3)
+        )
+        means.waiting.limit = 4
+        other = evolve(HELLO, name="other")
+
+        def ask(account: Account, app: App, relay: Any = None) -> str:
+            relay = relay or self.backends.relay_to_app(account, app, Limits())
+            exchange = KeptExchange()
+            self.held.append((relay, exchange))
+            relay.answer(exchange)
+            return exchange.cause
+
+        self.assertEqual([ask(account, app) for app in (HELLO, other, HELLO)], [""] * 3)
+        self.assertEqual(ask(account, other), "queue_full")
+        self.assertEqual(ask(evolve(account, queue=4), other), "", "it follows the account")
+        self.assertEqual(ask(Account("rich"), HELLO), "queue_full", "the edge has enough of them")
+        pool = Pool("p", (Server("127.0.0.1:1"),), maxconn=1)
+        relay = self.backends.relay_to_pool("rich", pool, Limits())
+        self.assertEqual([ask(account, other, relay) for _ in range(2)], ["", "queue_full"])
+        self.backends.cut("demo", "why")
+        self.assertEqual(means.waiting.taken, 0)
+        self.assertEqual(ask(account, other, relay), "")
 
     def test_strangers(self) -> None:
         """What is said about an app that nobody asked for changes nothing."""
@@ -124,7 +153,7 @@ class BackendsTests(SynchronousTestCase):
 
     def test_forgotten(self) -> None:
         """An app that nobody has used for long, and no host names, is forgotten."""
-        backend = self.backends.app("demo", HELLO)
+        backend = self.backends.app(Account("demo"), HELLO)
         self.backends.moved("demo/hello", 1, "unix:/x")
         backend.used_at -= 3600
         del backend
@@ -132,7 +161,21 @@ class BackendsTests(SynchronousTestCase):
             self.backends.activity()
         gc.collect()
         self.assertTrue(self.backends.quiesce("demo/hello", 1))
-        self.assertIsNone(self.backends.app("demo", HELLO).lane)
+        self.assertIsNone(self.backends.app(Account("demo"), HELLO).lane)
+
+    def test_expected(self) -> None:
+        """How long a start takes is known also for an app that is asked for in the middle of it."""
+        known = self.backends.app(Account("demo"), HELLO)
+        for app in ("demo/hello", "demo/later", "demo/never"):
+            self.backends.expect(app, 20.0)
+        self.network.advance(5)
+        later = self.backends.app(Account("demo"), evolve(HELLO, name="later"))
+        self.assertEqual((known._to_come(), later._to_come()), (15.0, 15.0))
+        self.backends.moved("demo/later", 1, "unix:/x")
+        self.network.advance(20)
+        for _ in range(SWEEP):
+            self.backends.activity()
+        self.assertEqual(self.backends._expected, {})
 
     def test_probes(self) -> None:
         """A newer probe of an app takes the older one's place."""
@@ -147,7 +190,7 @@ class BackendsTests(SynchronousTestCase):
     def test_keeper(self) -> None:
         """Backends made while the keeper is away know of it."""
         self.backends.keeper_lost()
-        backend = self.backends.app("demo", HELLO)
+        backend = self.backends.app(Account("demo"), HELLO)
         backend._wake("a")
         self.assertEqual(self.keeper.asked, [])
         self.backends.keeper_back()
@@ -164,7 +207,7 @@ class BackendsTests(SynchronousTestCase):
         All that anything has gone to are told in their order, after all that are no more; a pool
         that was changed has counted what it had before.
         """
-        app = self.backends.app("demo", HELLO)
+        app = self.backends.app(Account("demo"), HELLO)
         pool = self.backends.pool("demo", Pool("p", (Server("127.0.0.1:1"),)))
         self.assertEqual([each["number"] for each in self.told()], [GONE])
         app.traffic.connects = pool.traffic.connects = 3
@@ -187,9 +230,9 @@ class BackendsTests(SynchronousTestCase):
 
     def test_states(self) -> None:
         """An app is stopped until it is asked for, then starting, then up."""
-        app = self.backends.app("demo", HELLO)
+        app = self.backends.app(Account("demo"), HELLO)
         self.assertEqual(app.states(), {"up": 0, "stopped": 1})
-        relay = self.backends.relay_to_app("demo", HELLO, Limits())
+        relay = self.backends.relay_to_app(Account("demo"), HELLO, Limits())
         relay.answer(KeptExchange())
         self.assertEqual(app.states(), {"up": 0, "starting": 1})
         self.keeper.waiting.pop().callback(Woken(0, "", "crash_loop", 60.0))

@@ -40,6 +40,8 @@ class OneLane(Waiting):
 class Asked:
     """Somebody who does at once what the test wants when there is a place."""
 
+    kept_request = 0
+
     def __init__(self, then: Callable[[Asked, Lane], None]) -> None:
         self.then = then
         self.heard: list[str] = []
@@ -106,8 +108,8 @@ class WaitingTests(SynchronousTestCase):
         """Who has a place, who waits for one, and what has gone there."""
         line = OneLane(1)
         first, second = Asked(lambda asked, lane: None), Asked(end_at_once)
-        for asked in (first, second):
-            line.places.ask(asked, 1.0)
+        line.places.take()
+        line.places.stand(second, 1.0)
         line.place(first)
         line.traffic.ended(3)
         told = line.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
@@ -43,6 +44,23 @@ class ProbeTests(SynchronousTestCase):
             served.close()
             self.network.turn()
             self.assertEqual(self.failureResultOf(answered, UpstreamFailed).value.cause, cause)
+
+    def test_heldAndFull(self) -> None:
+        """A held listener that has no room for the probe has been found by others first."""
+        filling = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+        for one in filling:
+            self.addCleanup(one.close)
+            one.setblocking(False)
+            one.connect_ex(self.played.path)
+        answered = Probe(self.means, self.played.address, "a.test", True).start()
+        self.network.pass_time(1)
+        self.assertNoResult(answered)
+        while not self.played.nobody_waits:
+            self.played.accept()
+        self.network.pass_time(0.5)
+        self.played.accept().sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.network.turn()
+        self.successResultOf(answered)
 
     def test_polled(self) -> None:
         """A port is tried until it accepts and is answered."""

@@ -9,7 +9,7 @@ from hostedge.http.backends import Backends
 from hostedge.http.retrospect import Retrospect
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
-from hostedge.model.site import Pool, Server
+from hostedge.model.site import Account, Pool, Server
 from hostedge.net.descriptors import Files
 from hostedge.observe.counters import make_counters
 from hostedge.settings import Limits
@@ -35,13 +35,13 @@ class RetrospectTests(SynchronousTestCase):
         """
         Whatever an app or a pool was like: those that requests use do not follow it.
         """
-        app = self.backends.app("demo", HELLO)
+        app = self.backends.app(Account("demo"), HELLO)
         self.backends.moved("demo/hello", 1, "unix:/x")
         pool = self.backends.pool("demo", POOL)
         before = (app.app, app.places.capacity, app.places.limit, app.lane)
         for relay in (
             self.then.relay_to_app(
-                "demo", evolve(HELLO, run=1, queue=7, buffer="stream"), Limits()
+                Account("demo"), evolve(HELLO, run=1, queue=7, buffer="stream"), Limits()
             ),
             self.then.relay_to_pool(
                 "demo", evolve(POOL, servers=POOL.servers[:1], maxconn=1), Limits()
@@ -49,14 +49,14 @@ class RetrospectTests(SynchronousTestCase):
         ):
             relay.explain()
         self.assertEqual((app.app, app.places.capacity, app.places.limit, app.lane), before)
-        self.assertIs(self.backends.app("demo", HELLO), app)
+        self.assertIs(self.backends.app(Account("demo"), HELLO), app)
         self.assertIs(self.backends.pool("demo", POOL), pool)
 
     def test_noneIsMade(self) -> None:
         """
         Of what nobody uses now there is no backend afterwards either.
         """
-        relay = self.then.relay_to_app("demo", HELLO, Limits())
+        relay = self.then.relay_to_app(Account("demo"), HELLO, Limits())
         pool = self.then.relay_to_pool("demo", POOL, Limits())
         self.assertEqual(
             [*relay.explain(), *pool.explain()],
@@ -75,10 +75,10 @@ class RetrospectTests(SynchronousTestCase):
         """
         How it was relayed is of then; where the app is, and who waits, is of now.
         """
-        held = self.backends.app("demo", HELLO), self.backends.pool("demo", POOL)
+        held = self.backends.app(Account("demo"), HELLO), self.backends.pool("demo", POOL)
         self.backends.moved("demo/hello", 3, "unix:/x")
         way, now = self.then.relay_to_app(
-            "demo", evolve(HELLO, buffer="stream"), Limits()
+            Account("demo"), evolve(HELLO, buffer="stream"), Limits()
         ).explain()
         self.assertEqual(way, "relayed as its body comes")
         self.assertTrue(now.startswith("now: app demo/hello, generation 3 at unix:/x: 0 of 2"), now)

@@ -130,9 +130,9 @@ class UpstreamTests(SynchronousTestCase):
 
     def test_slowConnect(self) -> None:
         """A connection that is not made within its time has failed; one given up says nothing."""
-        upstream = self.means.upstream("127.0.0.1:9")
-        patient, gone = Asker(), Asker()
-        for asker in (patient, gone):
+        far, here = self.means.upstream("192.0.2.1:9"), self.means.upstream("127.0.0.1:9")
+        patient, gone, near = Asker(), Asker(), Asker()
+        for asker, upstream in ((patient, far), (gone, far), (near, here)):
             connection = UpstreamConnection(upstream, asker, Limits())
             connection._attempt = never = _Never(connection)
             connection.deadline = self.means.wheel.now + 4.0
@@ -142,6 +142,7 @@ class UpstreamTests(SynchronousTestCase):
                 self.assertTrue(never.given_up)
         self.network.pass_time(5)
         self.assertEqual((patient.heard, gone.heard), (["connect_timeout"], []))
+        self.assertEqual(near.heard, ["queue_full"], "here it can only be a backlog")
 
     def test_patience(self) -> None:
         """Each caller's own; to this machine never more than a second."""

@@ -19,7 +19,7 @@ from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.ipc import Changed, Daemons, Edges, Fork, Hello, Restart, Use, Woken
+from hostedge.ipc import Changed, Daemons, Edges, Expect, Fork, Hello, Restart, Use, Woken
 from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
@@ -94,6 +94,9 @@ class RecordedApps:
 
     def moved(self, *told: Any) -> None:
         self.told.append(("moved", *told))
+
+    def expect(self, *told: Any) -> None:
+        self.told.append(("expect", *told))
 
     def quiesce(self, *told: Any) -> bool:
         self.told.append(("quiesce", *told))
@@ -229,6 +232,15 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.peer.transport.loseConnection()
         self.pump.flush()
         self.assertTrue(self.daemons.wakes[1].called)
+
+    def test_expect(self) -> None:
+        """
+        How long a start takes is told to the edge's apps.
+        """
+        told = self.keeper._edges[0].callRemote(Expect, app="one/hello", seconds=2.5)
+        self.pump.flush()
+        self.successResultOf(told)
+        self.assertEqual(self.apps.told[-1], ("expect", "one/hello", 2.5))
 
     def test_probe(self) -> None:
         """

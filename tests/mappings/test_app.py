@@ -18,7 +18,7 @@ class Recorder:
     """Parts that tell what they were asked for."""
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool
     ) -> object:
         return account, app, own, websocket
 
@@ -31,27 +31,32 @@ class AppTests(SynchronousTestCase):
         kind = AppKind()
         self.assertEqual((kind.word, kind.value), ("app", ToApp))
         self.assertEqual(
-            kind.compile(ToApp("hello"), b"", FOUND, Recorder()), ("demo", HELLO, None, False)
+            kind.compile(ToApp("hello"), b"", FOUND, Recorder()),
+            (FOUND.account, HELLO, None, False),
         )
         self.assertEqual(
             kind.compile(ToApp("hello", "stream"), b"", FOUND, Recorder()),
-            ("demo", evolve(HELLO, buffer="stream"), None, False),
+            (FOUND.account, evolve(HELLO, buffer="stream"), None, False),
         )
         self.assertEqual(
             kind.compile(ToApp("hello", forwarded=True), b"", FOUND, Recorder()),
-            ("demo", evolve(HELLO, forwarded=True), None, False),
+            (FOUND.account, evolve(HELLO, forwarded=True), None, False),
         )
 
     def test_websocket(self) -> None:
         """Upgrades are forwarded where the mapping says so."""
         to = ToApp("hello", websocket=True)
-        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, None, True))
+        self.assertEqual(
+            AppKind().compile(to, b"", FOUND, Recorder()), (FOUND.account, HELLO, None, True)
+        )
 
     def test_limits(self) -> None:
         """Limits of its own go with it to the leaf."""
         own = MappingLimits(body_size=Size(0), response_timeout=600.0)
         to = ToApp("hello", limits=own)
-        self.assertEqual(AppKind().compile(to, b"", FOUND, Recorder()), ("demo", HELLO, own, False))
+        self.assertEqual(
+            AppKind().compile(to, b"", FOUND, Recorder()), (FOUND.account, HELLO, own, False)
+        )
 
     def test_unknown(self) -> None:
         """An app that the account does not have is a KeyError."""

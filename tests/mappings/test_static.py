@@ -14,7 +14,7 @@ from hostedge.http.exchange import MOUTHFUL, Exchange, Leaf
 from hostedge.mappings.static import Static, StaticKind
 from hostedge.model.limits import MappingLimits
 from hostedge.model.parse import Words, parse_object
-from hostedge.model.site import App, Domain
+from hostedge.model.site import Account, App, Domain
 from hostedge.net.file_body import PIECE
 from hostedge.routes.compile import compile_host
 from hostedge.settings import Limits
@@ -50,7 +50,7 @@ class Parts(TestParts):
     turns: list[Callable[[], None]] = field(factory=list)
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
         return self.app
 

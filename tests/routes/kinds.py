@@ -72,7 +72,7 @@ class UseAppKind:
 
     def compile(self, value: object, prefix: bytes, found: Found, parts: Parts) -> Leaf:
         assert isinstance(value, UseApp)
-        return parts.relay_to_app(found.account.name, found.apps[value.app], None)
+        return parts.relay_to_app(found.account, found.apps[value.app], None)
 
 
 @define(eq=False)
@@ -97,9 +97,9 @@ class TestParts:
         return limits_of(own, Limits())
 
     def relay_to_app(
-        self, account: str, app: App, own: MappingLimits | None, websocket: bool = False
+        self, account: Account, app: App, own: MappingLimits | None, websocket: bool = False
     ) -> Leaf:
-        return Asking(f"{account}/{app.name}")
+        return Asking(f"{account.name}/{app.name}")
 
     def relay_to_pool(
         self, account: str, pool: Pool, own: MappingLimits | None, websocket: bool = False

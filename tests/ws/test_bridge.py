@@ -392,6 +392,49 @@ class LimitTests(BridgeTests):
         self.assertEqual(stage.counters["websocket_idle"], 1)
         self.assertOver(stage)
 
+    def test_silent(self) -> None:
+        """Without data it keeps no app awake, whatever is pinged; with data it does again."""
+        stage = self.start(evolve(Limits(), websocket_idle=20.0))
+        client, app = stage.open()
+        lane = stage.backend.lanes[0]
+        for _ in range(5):
+            stage.pass_time(5)
+            client.protocol.send_ping(b"")
+            stage.turn()
+        self.assertEqual((lane.sockets, lane.talking), (1, 0))
+        client.protocol.send_text(b"hello")
+        stage.turn()
+        for connection in lane.upstream.open:
+            connection.look()
+        self.assertEqual(lane.talking, 1, "whoever looks knows at once")
+        for one in (client, app):
+            for data in (b"", b"x" * 70_000):
+                stage.pass_time(4)
+                one.protocol.send_text(data, fin=False)
+                one.protocol.send_continuation(b"", fin=True)
+                stage.pass_time(10)
+                self.assertEqual(lane.talking, 1, (one is client, data[:1]))
+        for _ in range(2):
+            stage.pass_time(15)
+            app.protocol.send_ping(b"")
+            stage.turn()
+        self.assertEqual(lane.talking, 0)
+        client.protocol.send_close(1000)
+        stage.turn()
+        self.assertEqual(lane.silent, 0)
+        self.assertOver(stage)
+
+    def test_appsSleepFirst(self) -> None:
+        """An app's may be without a byte for longer: the app is stopped first, if it is idle."""
+        stage = self.start(evolve(Limits(), websocket_idle=20.0))
+        stage.backend.lanes[0].may_sleep = True
+        client, _ = stage.open()
+        stage.pass_time(30)
+        self.assertFalse(client.ended)
+        stage.pass_time(20)
+        self.assertEqual(client.protocol.close_rcvd, Close(1001, "idle"))
+        self.assertOver(stage)
+
     def test_emptyFragments(self) -> None:
         """Empty fragments reach nobody and cost no memory, as many as are let through."""
         stage = self.start()

@@ -1,0 +1,1 @@
+Requests that wait are bounded for an account (`queue`) and for the node (`queue_requests`, `queue_bodies`) as well as for an app; who finds the line full is told to come again in 1 to 5 seconds, not all in the same.

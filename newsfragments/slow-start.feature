@@ -1,0 +1,1 @@
+A daemon that has just come up gets four requests at once at first, and with each response and each second more, instead of all that have waited for it. `Retry-After` of a start that takes too long says when it should be over, as far as the last ones tell.

@@ -1,0 +1,1 @@
+Monitors, crawlers that bring nobody and scanners neither start an app nor keep it awake; while it sleeps they get 503 `not_woken`. Neither does a response that stands still for a minute, or a WebSocket without a message for an hour, however often it is pinged: when the app is stopped such a one is closed with 1012.
