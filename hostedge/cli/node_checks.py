@@ -22,6 +22,7 @@ from hostedge.cli.finding import Finding
 from hostedge.cli.holder import holder
 from hostedge.cli.running import listeners
 from hostedge.errors import ConfigError
+from hostedge.routes.hostname import ordered, wildcard_of
 from hostedge.settings import Console, Settings, parse_address, read_settings
 from hostedge.store.reader import open_read_only
 from hostedge.supervise.user import app_owner
@@ -40,6 +41,7 @@ def check_node(file: Path) -> Iterator[Finding]:
     yield apps_user(settings)
     yield from folder(settings)
     yield from store(settings.store)
+    yield from default_site(settings)
     yield from operators(settings.console)
     yield from addresses(settings, runs=node.level == "ok")
 
@@ -149,6 +151,26 @@ def store(path: Path) -> Iterator[Finding]:
         yield Finding("fail", "store", f"is damaged: {problem}", todo)
     else:
         yield Finding("ok", "store", f"whole; {count} account{'' if count == 1 else 's'}")
+
+
+def default_site(settings: Settings) -> Iterator[Finding]:
+    """Whether the site exists that requests without a name are for."""
+    name = settings.default_site
+    if not name or not settings.store.exists():
+        return
+    wanted = ordered(name), ordered(wildcard_of(name) or name)
+    try:
+        with closing(open_read_only(settings.store)) as connection:
+            found = connection.execute("SELECT 1 FROM names WHERE name IN (?, ?)", wanted)
+            is_there = found.fetchone() is not None
+    except (ConfigError, sqlite3.Error):
+        # the store has its own line
+        return
+    if is_there:
+        yield Finding("ok", "default_site", name)
+    else:
+        todo = "apply a site with it, or take it out of the settings"
+        yield Finding("warn", "default_site", f"no account has {name}", todo)
 
 
 def addresses(settings: Settings, runs: bool) -> Iterator[Finding]:

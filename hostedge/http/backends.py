@@ -27,7 +27,7 @@ from hostedge.http.relay import Relay
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Use
-from hostedge.model.onward import same_servers
+from hostedge.model.onward import same_servers, told
 from hostedge.model.site import Account, App, Pool
 from hostedge.observe.page import page_of
 from hostedge.observe.traffic import Traffic
@@ -159,14 +159,29 @@ class Backends:
     def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
         backend, means = self.app(account, app), self.means
-        writer = head_writer(app.forwarded, app.keep, counters=means.counters)
-        return Relay(backend, app.buffer, limits, means.counters, means.disk, backend.name, writer)
+        return Relay(
+            backend,
+            app.buffer,
+            limits,
+            means.counters,
+            means.disk,
+            backend.name,
+            head_writer(app.forwarded, app.keep, counters=means.counters),
+            told(app),
+        )
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         """A leaf that sends requests on to the servers of a pool."""
         backend, means = self.pool(account, pool), self.means
-        writer = head_writer(pool.forwarded, pool.keep, pool.host, means.counters)
-        return Relay(backend, pool.buffer, limits, means.counters, means.disk, make_head=writer)
+        return Relay(
+            backend,
+            pool.buffer,
+            limits,
+            means.counters,
+            means.disk,
+            make_head=head_writer(pool.forwarded, pool.keep, pool.host, means.counters),
+            notes=told(pool),
+        )
 
     def app_now(self, name: str) -> AppBackend | None:
         """The backend of `account/app`, if there is one; none is made."""

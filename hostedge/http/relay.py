@@ -13,6 +13,7 @@ Spec: RFC 9110 sections 7.6 and 9.2.2, RFC 9112 section 6.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from time import monotonic
 from typing import Protocol
 
@@ -107,9 +108,12 @@ class Relay:
         disk: Disk,
         app: str = "",
         make_head: Writer = make_head,
+        notes: Sequence[str] = (),
     ) -> None:
         self.backend = backend
         self.make_head = make_head
+        # what is unusual about it, in words
+        self.notes = notes
         # `account/name` of the app behind; empty: a pool
         self.app = app
         self.limits = limits
@@ -122,7 +126,7 @@ class Relay:
 
     def explain(self) -> list[str]:
         way = "once its body is complete" if self.passage is SpoolPassage else "as its body comes"
-        return [f"relayed {way}", *self.backend.explain()]
+        return [f"relayed {way}", *self.notes, *self.backend.explain()]
 
 
 @implementer(IPushProducer)

@@ -15,6 +15,7 @@ from hostedge.http.backends import Backends
 from hostedge.http.lane import Means
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.relay import Relay
+from hostedge.model.onward import told
 from hostedge.model.site import Account, App, Pool
 from hostedge.settings import Limits
 
@@ -56,9 +57,9 @@ class Retrospect:
     def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
         name, means = f"{account.name}/{app.name}", self._backends.means
         former = FormerApp(name, app, means, self._backends.app_now(name))
-        return Relay(former, app.buffer, limits, means.counters, means.disk, name)
+        return Relay(former, app.buffer, limits, means.counters, means.disk, name, notes=told(app))
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
         name, means = f"{account}/{pool.name}", self._backends.means
         former = FormerPool(name, pool, means, self._backends.pool_now(name))
-        return Relay(former, pool.buffer, limits, means.counters, means.disk)
+        return Relay(former, pool.buffer, limits, means.counters, means.disk, notes=told(pool))

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.cli import node_checks
 from hostedge.cli.finding import Finding
+from hostedge.model.site import Account, Domain, Site
 from hostedge.settings import Console, Dns, Listen, Settings
 from hostedge.store.writer import RouteStore
 from tests.api.node import words
@@ -103,6 +104,21 @@ class NodeChecksTests(SynchronousTestCase):
         damaged = self.only(node_checks.store(self.settings.store))
         self.assertEqual(damaged.level, "fail")
         self.assertIn("backup", damaged.todo)
+
+    def test_defaultSite(self) -> None:
+        """
+        A default site that nobody has is a warning; a wildcard may have it.
+        """
+        settings = evolve(self.settings, default_site="www.a.test")
+        self.assertEqual(list(node_checks.default_site(settings)), [])
+        self.make_store()
+        self.assertEqual(list(node_checks.default_site(self.settings)), [])
+        self.assertEqual(self.only(node_checks.default_site(settings)).level, "warn")
+        for name in ("www.a.test", "*.a.test"):
+            store = RouteStore(self.settings.store, words(), lambda: 0.0)
+            store.apply([Site(Account("demo"), domains=(Domain(name),))], "root")
+            store.close()
+            self.assertEqual(self.only(node_checks.default_site(settings)).level, "ok", name)
 
     def test_addresses(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.backends import GONE, SWEEP, Backends
+from hostedge.http.onward_head import make_head
 from hostedge.http.spool import Disk
 from hostedge.http.wheel import Wheel
 from hostedge.ipc import Woken
@@ -101,6 +102,18 @@ class BackendsTests(SynchronousTestCase):
         self.assertIn(
             "127.0.0.1:1", "".join(self.backends.relay_to_pool("demo", pool, Limits()).explain())
         )
+
+    def test_wishes(self) -> None:
+        """What writes their heads is decided with the leaf, which tells what is unusual of it."""
+        pool = Pool("p", (Server("127.0.0.1:1"),), host="b.test")
+        plain = self.backends.relay_to_app("demo", HELLO, Limits())
+        odd = self.backends.relay_to_app("demo", evolve(HELLO, keep=("x_a",)), Limits())
+        other = self.backends.relay_to_pool("demo", pool, Limits())
+        self.assertIs(plain.make_head, make_head)
+        self.assertIs(plain.backend, odd.backend)
+        for relay, note in ((odd, "kept: x_a"), (other, "`Host` says b.test")):
+            self.assertIsNot(relay.make_head, make_head)
+            self.assertIn(note, relay.explain())
 
     def test_waiting(self) -> None:
         """Whoever waits for a place is told of, wherever it is; who has one is not."""

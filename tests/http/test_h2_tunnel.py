@@ -14,7 +14,7 @@ from hostedge.net.eager import EagerServer
 from hostedge.settings import Limits
 from tests.http.h2_parts import HELLO, Heard, block
 from tests.http.h2_parts import frame as h2_frame
-from tests.ws.stage import Peer, Stage
+from tests.ws.stage import Peer, Stage, Strictly
 
 OPENING = [
     *((b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http")),
@@ -127,6 +127,16 @@ class TunnelTests(SynchronousTestCase):
         self.assertEqual(self.stage.backend.places.taken, 0)
         self.assertEqual(self.stage.backend.sockets, 1)
         self.assertEqual(self.stage.entrance.stages(), {"websocket": 1})
+
+    def test_strict(self) -> None:
+        """What the site asks of browsers stands in the answer as well."""
+        self.stage.leaf = Strictly(self.stage.leaf)  # type: ignore[assignment]
+        self.client.open()
+        self.stage.grant(self.stage.serve())
+        self.client.tell()
+        fields = dict(self.client.heard.fields[1])
+        self.assertEqual(fields[b"strict-transport-security"], b"max-age=5")
+        self.assertEqual(fields[b":status"], b"200")
 
     def test_messages(self) -> None:
         """Messages of all sizes pass both ways, beside requests on other streams."""

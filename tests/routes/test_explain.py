@@ -2,13 +2,14 @@
 
 import json
 
-from attrs import asdict
+from attrs import asdict, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.model.limits import MappingLimits
 from hostedge.model.names import Size
+from hostedge.model.site import Hsts
 from hostedge.routes.compile import HostRoutes, compile_host
 from hostedge.routes.explain import explain
 from tests.routes.kinds import KINDS, Say, TestParts, UseApp, found
@@ -58,6 +59,17 @@ class ExplainTests(SynchronousTestCase):
                 ("answer", "says v1", ""),
             ],
         )
+
+    def test_strict(self) -> None:
+        """
+        What a host asks of browsers stands beside its name.
+        """
+        base = found(*MAPPINGS)
+        domain = evolve(base.domain, hsts=Hsts(60.0))
+        routes = compile_host(evolve(base, domain=domain), KINDS, TestParts())
+        _, host, *_ = explain("https://a.test/", "GET", lambda name: routes)
+        said = "over TLS answers say Strict-Transport-Security: max-age=60"
+        self.assertTrue(host.reason.endswith(said), host.reason)
 
     def test_ownLimits(self) -> None:
         """

@@ -82,6 +82,18 @@ class Peer:
         self.socket.close()
 
 
+class Strictly:
+    """A leaf of a site that asks for TLS."""
+
+    def __init__(self, leaf: Any) -> None:
+        self.leaf = leaf
+        self.limits, self.upgrades = leaf.limits, True
+
+    def answer(self, exchange: Any) -> None:
+        exchange.strict = b"max-age=5"
+        self.leaf.answer(exchange)
+
+
 class Stage:
     """An edge with one pool, whose one server the test plays."""
 

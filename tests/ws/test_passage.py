@@ -9,12 +9,13 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.app_backend import AppBackend
+from hostedge.http.onward_head import head_writer
 from hostedge.http.relay import Relay
 from hostedge.ipc import Woken
 from hostedge.model.site import App
 from hostedge.settings import Limits
 from tests.http.network import received
-from tests.ws.stage import REQUEST, Stage
+from tests.ws.stage import REQUEST, Stage, Strictly
 
 KEY_LINE = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
@@ -80,6 +81,29 @@ class PassageTests(SynchronousTestCase):
         ):
             self.assertEqual(answer.count(line), 1, (line, answer))
         self.assertNotIn(b"secret", answer)
+
+    def test_headOfItsMapping(self) -> None:
+        """A handshake is written as any other request of the mapping."""
+        stage = self.start()
+        stage.leaf.relay.make_head = head_writer(True, ("x_kept",), "b.test")
+        self.say(stage, REQUEST % b"X_Kept: 1\r\nX_Other: 2\r\n")
+        head = received(stage.app.accept())
+        self.assertTrue(head.startswith(b"GET /chat?a=1 HTTP/1.1\r\nHost: b.test\r\n"), head)
+        self.assertIn(b"\r\nForwarded: for=192.0.2.1;host=a.test;proto=http\r\n", head)
+        self.assertIn(b"\r\nX_Kept: 1\r\n", head)
+        self.assertNotIn(b"X_Other", head)
+        self.assertEqual(head.count(b"\r\n\r\n"), 1)
+
+    def test_strict(self) -> None:
+        """What the site asks of browsers stands in the 101 as well, in place of the app's."""
+        stage = self.start()
+        stage.leaf = Strictly(stage.leaf)  # type: ignore[assignment]
+        client = self.say(stage, REQUEST % b"")
+        stage.grant(stage.serve(), Strict_Transport_Security="max-age=0")
+        answer = received(client)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 101 "), answer)
+        self.assertEqual(answer.count(b"Strict-Transport-Security: max-age=5\r\n"), 1)
+        self.assertNotIn(b"max-age=0", answer)
 
     def test_otherAnswers(self) -> None:
         """What the app answers instead is an answer, and the connection lives on."""
