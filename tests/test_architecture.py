@@ -40,6 +40,7 @@ PURE = (
 WITHOUT_TEST = (
     "hostedge.api.parts",
     "hostedge.http.calling",
+    "hostedge.http.placing",
     "hostedge.ipc",
     "hostedge.mappings.parts",
     "hostedge.model.kind",

@@ -27,7 +27,7 @@ from hostedge.balance.slow_start import window
 from hostedge.balance.worthy import is_worthy
 from hostedge.http.early import EarlyPassage
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
-from hostedge.http.relay import Lane as LanePort
+from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.waiting_page import HELD
 from hostedge.ipc import Use, Woken

@@ -11,7 +11,8 @@ The place is free again while the body comes, which is what keeping requests is 
 
 from __future__ import annotations
 
-from hostedge.http.relay import Lane, SpoolPassage, StreamPassage
+from hostedge.http.placing import Lane
+from hostedge.http.relay import SpoolPassage, StreamPassage
 from hostedge.http.upstream import UpstreamConnection
 
 

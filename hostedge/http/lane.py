@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
 from hostedge.http.exchange import Exchange
-from hostedge.http.relay import Lane as LanePort
+from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.spool import Disk
 from hostedge.http.upstream import Upstream

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hostedge.balance.round_robin import RoundRobin
 from hostedge.http.announcement import announcing
 from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
-from hostedge.http.relay import Lane as LanePort
+from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
 from hostedge.observe.traffic import Traffic

@@ -13,7 +13,7 @@ Out: close frames and ends of connections, as the machine decides; a line of the
 from __future__ import annotations
 
 from hostedge.http.exchange import Exchange, Fields
-from hostedge.http.relay import Lane
+from hostedge.http.placing import Lane
 from hostedge.http.upstream import UpstreamConnection
 from hostedge.http.wheel import NEVER, Wheel
 from hostedge.settings import Limits
