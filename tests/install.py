@@ -20,6 +20,7 @@ PACKAGES = {
     "curl": "curl",
     "openssl": "openssl",
     "ssh": "openssh-client",
+    "bwrap": "bubblewrap",
     "ip": "iproute2",
     "dig": "bind9-dnsutils",
     "haproxy": "haproxy",

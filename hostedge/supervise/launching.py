@@ -13,6 +13,9 @@ from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
 from hostedge.settings import Settings
 from hostedge.supervise import launcher
+from hostedge.supervise.remains import UNIT
+from hostedge.supervise.report import LaunchFailed
+from hostedge.supervise.variables import daemon_environment
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -26,25 +29,31 @@ def digest_of(app: App) -> str:
 def environment(
     settings: Settings, account: Account, app: App, generation: int, start: Start, address: str
 ) -> dict[str, str]:
-    """A white list, then what the owner adds; what only the node may set is set last."""
-    path = ":".join(dict.fromkeys([*map(str, start.path), SYSTEM_PATH]))
-    own = {
-        "HOME": str(settings.homes / account.name),
-        "USER": account.name,
-        "LOGNAME": account.name,
-        "SHELL": "/bin/sh",
-        "PATH": path,
-        "LANG": "C.UTF-8",
-        "TMPDIR": "/tmp",  # noqa: S108
+    """
+    A white list, then what the owner adds; what only the node may set is set last.
+
+    Raises:
+        VariableRefused: the owner has set one of those.
+    """
+    home = str(settings.homes / account.name)
+    unit = blake2s(f"{settings.state}/{generation}".encode(), digest_size=16).hexdigest()
+    node = {
+        "HOSTEDGE_APP": f"{account.name}/{app.name}",
+        "HOSTEDGE_GENERATION": str(generation),
+        # what no process of another generation, or of another node, was started with
+        UNIT: unit,
     }
-    node = {"HOSTEDGE_APP": f"{account.name}/{app.name}", "HOSTEDGE_GENERATION": str(generation)}
     if start.listen == "port":
         node["HOST"], _, node["PORT"] = address.rpartition(":")
-    return {**own, **app.environment, **node}
+        node["IP"] = node["HOST"]
+    folders = (*map(str, start.path), SYSTEM_PATH)
+    return daemon_environment(account.name, home, folders, app.environment, node)
 
 
 def reason_of(ended: BaseException | None, said: str) -> str:
     """Why a process is gone, in one line; `said` is its last line of output."""
+    if isinstance(ended, LaunchFailed):
+        return f"it could not be started: {ended.line}"
     if isinstance(ended, OSError):
         return f"could not be launched: {ended}"
     status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)

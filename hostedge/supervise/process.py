@@ -2,7 +2,8 @@
 Processes that are started without a fork and watched without SIGCHLD.
 
 In:  `spawn` and `Process.adopt`, with a Twisted `ProcessProtocol` each.
-Out: `processExited` when the process ends, `processEnded` when nothing of its group is left.
+Out: `processExited` when the process ends, `processEnded` when nothing that it started is left;
+     `process_stuck` in between, to a protocol that has it, when that takes too long.
 
 Twisted's own spawn walks every open descriptor and forks where a directory or user is given: a
 stall of 6 to 20 ms in a keeper of some size. Here posix_spawn starts `supervise.launcher`; all
@@ -17,6 +18,7 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,17 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hostedge.net.identity import process_started
-from hostedge.supervise import launcher
+from hostedge.supervise.compiled import SOURCE, launcher_code
+from hostedge.supervise.confinement import Confinement
+from hostedge.supervise.launcher import FIRST
 from hostedge.supervise.logs import open_log
+from hostedge.supervise.remains import Leaf, Remains, environment_of, mark_of, owner_of
+from hostedge.supervise.report import LaunchFailed, Report
 
-FIRST_LISTENER = 3
 SIGNALS = frozenset(signal.valid_signals())
-GROUP_PATIENCE = 5.0  # for what is left of a group after KILL; longer means stuck in the kernel
+PATIENCE = 5.0  # for what is left after KILL; longer means stuck in the kernel
+LOOK_FIRST, LOOK_LATER = 0.002, 0.1
+LOOK_STUCK = 1.0
 
 
 @frozen
@@ -53,6 +60,22 @@ class Launch:
     log: Path | None = None
     umask: int = 0o022
     owner: tuple[int, int] | None = None
+    # what is around a customer's process; None for our own
+    confinement: Confinement | None = None
+    # the cgroup that it joins before anything else; it is the process's from here on
+    leaf: Leaf | None = None
+
+    def words(self) -> list[str]:
+        """The launcher's arguments."""
+        words = [f"umask={self.umask:o}", f"directory={self.cwd}", "report=1"]
+        words.append(f"listeners={len(self.listeners)}")
+        if self.leaf is not None:
+            words.append(f"cgroup={self.leaf.procs}")
+        if self.owner is not None:
+            words.append(f"owner={self.owner[0]}:{self.owner[1]}")
+        if self.confinement is not None:
+            words += [*self.confinement.words(), f"source={SOURCE}"]
+        return [*words, "--", *self.argv]
 
 
 # pids that a Process stands for
@@ -71,37 +94,52 @@ def spawn(reactor: Any, protocol: ProcessProtocol, launch: Launch) -> Process:
     Raises:
         OSError: it could not be started, or its log could not be opened.
     """
-    count = len(launch.listeners)
-    owner = "-" if launch.owner is None else f"{launch.owner[0]}:{launch.owner[1]}"
-    arguments = [oct(launch.umask), owner, str(launch.cwd), str(count), *launch.argv]
-    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
     with ExitStack() as closing:
-        if launch.log is not None:
-            output = open_log(launch.log)
-            closing.callback(os.close, output)
-            actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
-        for place, listener in enumerate(launch.listeners, FIRST_LISTENER):
-            # out of the way of the places, so that no dup2 hits what a later one needs
-            above = fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, FIRST_LISTENER + count)
-            closing.callback(os.close, above)
-            actions.append((os.POSIX_SPAWN_DUP2, above, place))
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", launcher.__file__, *arguments],
-            launch.environment,
-            file_actions=actions,
-            # at once, not by the launcher: a signal to the group finds it from the beginning
-            setsid=True,
-            setsigmask=[],
-            setsigdef=SIGNALS,
-        )
-    try:
-        pidfd = os.pidfd_open(pid)
-    except OSError:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        raise
-    return Process(reactor, protocol, pid, pidfd, pid)
+        if launch.leaf is not None:
+            closing.callback(launch.leaf.remove)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        closing.callback(os.close, reading)
+        with ExitStack() as handed:
+            handed.callback(os.close, writing)
+            pid = _spawn(launch, writing, handed)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        closing.pop_all()
+    mark = mark_of(launch.environment)
+    uid = os.geteuid() if launch.owner is None else launch.owner[0]
+    remains = Remains(pid, mark, uid, launch.leaf)
+    report = Report(reactor, reading)
+    return Process(reactor, protocol, pid, pidfd, pid, remains, report, launch.leaf)
+
+
+def _spawn(launch: Launch, report: int, closing: ExitStack) -> int:
+    """The pid; what had to be opened for it is closed by `closing`."""
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+    if launch.log is not None:
+        output = open_log(launch.log)
+        closing.callback(os.close, output)
+        actions += [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    handed = (*launch.listeners, report, launcher_code())
+    for place, descriptor in enumerate(handed, FIRST):
+        # out of the way of the places, so that no dup2 hits what a later one needs
+        above = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST + len(handed))
+        closing.callback(os.close, above)
+        actions.append((os.POSIX_SPAWN_DUP2, above, place))
+    code = f"/proc/self/fd/{FIRST + len(handed) - 1}"
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", code, *launch.words()],
+        launch.environment,
+        file_actions=actions,
+        # at once, not by the launcher: a signal to the group finds it from the beginning
+        setsid=True,
+        setsigmask=[],
+        setsigdef=SIGNALS,
+    )
 
 
 @implementer(IReadDescriptor)
@@ -136,11 +174,24 @@ class Process:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, protocol: ProcessProtocol, pid: int, pidfd: int, group: int | None
+        self,
+        reactor: Any,
+        protocol: ProcessProtocol,
+        pid: int,
+        pidfd: int,
+        group: int | None,
+        remains: Remains,
+        report: Report | None = None,
+        leaf: Leaf | None = None,
     ) -> None:
         self.pid: int | None = pid
         self.started = process_started(pid)
+        # it was killed, and something of it will not go
+        self.stuck = False
         self._pid = pid
+        self._remains = remains
+        self._report = report
+        self._leaf = leaf
         self._pidfd = pidfd
         self._group = group
         self._reactor = reactor
@@ -151,7 +202,14 @@ class Process:
         protocol.makeConnection(self)
 
     @classmethod
-    def adopt(cls, reactor: Any, protocol: ProcessProtocol, pid: int, started: int) -> Process:
+    def adopt(
+        cls,
+        reactor: Any,
+        protocol: ProcessProtocol,
+        pid: int,
+        started: int,
+        leaf: Leaf | None = None,
+    ) -> Process:
         """
         Watch a process that is there already; its exit status may stay unknown.
 
@@ -164,14 +222,23 @@ class Process:
             if process_started(pid) != started:
                 raise ProcessLookupError(pid)
             group = pid if os.getpgid(pid) == pid else None
+            mark = mark_of(environment_of(pid))
+            remains = Remains(group, mark, owner_of(pid), leaf)
         except BaseException:
             os.close(pidfd)
             raise
-        return cls(reactor, protocol, pid, pidfd, group)
+        return cls(reactor, protocol, pid, pidfd, group, remains, leaf=leaf)
+
+    @property
+    def executed(self) -> float | None:
+        """When the launcher became the daemon, by the reactor's clock; None: not known."""
+        return None if self._report is None else self._report.executed
 
     def signalProcess(self, signalID: str | int) -> None:
         """
-        Signal the whole group.
+        Signal the whole group; KILL ends everything that it has started, in its group or not.
+
+        A frozen group is thawed, so that its handlers run.
 
         Raises:
             ProcessExitedAlready: nothing was signalled.
@@ -180,6 +247,10 @@ class Process:
         if self._pidfd < 0:
             raise ProcessExitedAlready()
         try:
+            if self._leaf is not None:
+                if number == signal.SIGKILL:
+                    self._leaf.kill()
+                self._leaf.thaw()
             if self._group is None:
                 signal.pidfd_send_signal(self._pidfd, number)
             else:
@@ -200,34 +271,16 @@ class Process:
     def exited(self) -> None:
         """The pidfd is readable."""
         self._reactor.removeReader(self._exit)
-        self._kill_group()
+        self._remains.kill(self._pid, self.started)
         reason = self._reap()
         pidfd, self._pidfd = self._pidfd, -1
         os.close(pidfd)
         _watched.discard(self._pid)
         self._tell("processExited", reason)
-        self._wait_for_group(reason, 0.002, self._reactor.seconds() + GROUP_PATIENCE)
-
-    def _kill_group(self) -> None:
-        """End what the process leaves behind, while its number still belongs to it."""
-        group, self._group = self._group, None
-        if group is None:
-            return
-        try:
-            if process_started(group) != self.started:
-                # another parent has reaped it and the number was given out again, which the
-                # kernel does only when the group is empty
-                return
-        except ProcessLookupError:
-            # reaped, and the group's members keep the number
-            pass
-        try:
-            os.killpg(group, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self._group = group
+        self._clear(reason, self._remains.sweep(), LOOK_FIRST, self._reactor.seconds() + PATIENCE)
 
     def _reap(self) -> Failure:
+        failed = None if self._report is None else self._report.finish()
         try:
             ended = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
@@ -237,33 +290,36 @@ class Process:
             return Failure(ProcessTerminated())
         if ended.si_code != os.CLD_EXITED:
             return Failure(ProcessTerminated(signal=ended.si_status, status=ended.si_status))
+        if ended.si_status and failed is not None:
+            return Failure(LaunchFailed(*failed, status=ended.si_status))
         if ended.si_status:
             return Failure(ProcessTerminated(ended.si_status, status=ended.si_status << 8))
         return Failure(ProcessDone(0))
 
-    def _wait_for_group(self, reason: Failure, pause: float, deadline: float) -> None:
-        if self._group is not None and self._group_lives(self._group):
-            if self._reactor.seconds() < deadline:
-                self._reactor.callLater(
-                    pause, self._wait_for_group, reason, min(pause * 2, 0.1), deadline
-                )
-                return
-            self.log.error("killed, but still there: process group {group}", group=self._group)
-        self.pid = None
-        self._tell("processEnded", reason)
+    def _clear(
+        self, reason: Failure, sweep: Iterator[bool | None], pause: float, deadline: float
+    ) -> None:
+        left = next(sweep)
+        if left is None:
+            self._reactor.callLater(0, self._clear, reason, sweep, pause, deadline)
+        elif left:
+            if not self.stuck and self._reactor.seconds() >= deadline:
+                self._get_stuck(reason)
+            longest = LOOK_STUCK if self.stuck else LOOK_LATER
+            again = self._remains.sweep()
+            longer = min(pause * 2, longest)
+            self._reactor.callLater(pause, self._clear, reason, again, longer, deadline)
+        else:
+            self._remains.close()
+            self.stuck = False
+            self.pid = None
+            self._tell("processEnded", reason)
 
-    def _group_lives(self, group: int) -> bool:
-        try:
-            # a subreaper's share: members that lost their parent
-            while os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG):
-                pass
-        except ChildProcessError:
-            pass
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return False
-        return True
+    def _get_stuck(self, reason: Failure) -> None:
+        self.stuck = True
+        self.log.error("killed, but still there: what process {pid} has started", pid=self._pid)
+        if hasattr(self._protocol, "process_stuck"):
+            self._tell("process_stuck", reason)
 
     def _tell(self, name: str, reason: Failure) -> None:
         try:

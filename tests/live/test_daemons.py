@@ -275,7 +275,7 @@ class DaemonsTests(TestCase):
         row = await self.until(name, "BACKOFF")
         self.assertEqual(
             row["reason"],
-            "the command was not found: hostedge: cannot start: no-such-command: command not found",
+            "it could not be started: command not found: no-such-command",
         )
         self.assertFalse(woken.called)
         self.apps[name] = evolve(self.apps[name], run=Command(("python", "server.py")))

@@ -47,7 +47,7 @@ class OwnProcessesTests(TestCase):
         watched.signal(signal.SIGKILL)
         # its group is there until whoever has to reap it has done so
         await deferLater(reactor, 0)
-        while any("_wait_for_group" in str(call) for call in reactor.getDelayedCalls()):
+        while any("_clear" in str(call) for call in reactor.getDelayedCalls()):
             await deferLater(reactor, 0.01)
 
     def test_anotherProcessOfThatNumber(self) -> None:

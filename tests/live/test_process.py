@@ -4,15 +4,18 @@ Tests for `hostedge.supervise.process` with real processes.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -23,7 +26,12 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from hostedge.net.identity import process_started
+from hostedge.supervise import process as process_module
+from hostedge.supervise.confinement import Confinement, Rlimits, View
 from hostedge.supervise.process import Launch, Process, spawn, watches
+from hostedge.supervise.remains import UNIT
+from hostedge.supervise.report import LaunchFailed
+from tests.live.tenant import OWNER, may_have_a_view, own, python
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
@@ -32,6 +40,11 @@ class Watcher(ProcessProtocol):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.ended: Deferred[Any] = Deferred()
+        self.stuck: Deferred[None] = Deferred()
+
+    def process_stuck(self, reason: Any) -> None:
+        self.events.append("stuck")
+        self.stuck.callback(None)
 
     def processExited(self, reason: Any) -> None:
         self.events.append("exited")
@@ -50,6 +63,26 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+class Unkillable:
+    """A cgroup with a process that sits in the kernel."""
+
+    def __init__(self, procs: Path) -> None:
+        self.procs = procs
+        self.lives = True
+        self.removed = False
+        procs.touch()
+
+    def kill(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+    def populated(self) -> bool:
+        return self.lives
+
+    def remove(self) -> None:
+        self.removed = True
+
+
 class ProcessTests(TestCase):
     timeout = 30
 
@@ -60,7 +93,8 @@ class ProcessTests(TestCase):
 
     def launch(self, *argv: str, **options: Any) -> tuple[Process, Watcher]:
         watcher = Watcher()
-        launch = Launch(argv, ENVIRONMENT, log=self.output, **options)
+        environment = {**ENVIRONMENT, **options.pop("environment", {})}
+        launch = Launch(argv, environment, log=self.output, **options)
         process = spawn(reactor, watcher, launch)
         self.addCleanup(self.end, process, watcher)
         return process, watcher
@@ -230,3 +264,143 @@ class ProcessTests(TestCase):
         spawn(reactor, watcher, Launch(("true",), ENVIRONMENT))
         await watcher.ended
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    async def test_launchFailed(self) -> None:
+        """
+        What was refused on the way is the reason of the end, with the step and the errno.
+        """
+        for command, cwd, step, number in (
+            ("no-such-thing", "/", "command", errno.ENOENT),
+            ("/etc/passwd", "/", "command", errno.EACCES),
+            ("true", "/no/such", "directory", errno.ENOENT),
+        ):
+            process, watcher = self.launch(command, cwd=Path(cwd))
+            reason = await watcher.ended
+            self.assertIsInstance(reason, LaunchFailed)
+            self.assertEqual((reason.step, reason.errno), (step, number))
+            self.assertIsNone(process.executed)
+            self.assertIn(reason.line, self.output.read_text())
+
+    async def test_executed(self) -> None:
+        """
+        When the launcher became the program is known, and a status of its own is its own.
+        """
+        process, watcher = self.launch("sh", "-c", "exit 127")
+        reason = await watcher.ended
+        self.assertNotIsInstance(reason, LaunchFailed)
+        self.assertEqual(reason.exitCode, 127)
+        self.assertIsNotNone(process.executed)
+
+    async def test_confined(self) -> None:
+        """
+        A customer's process has its limits and no privileges, nor a way to get any.
+        """
+        confinement = Confinement(oom_score=600, rlimits=Rlimits(open_files=(64, 128)))
+        script = "id -u; cat /proc/self/oom_score_adj; ulimit -Sn; ulimit -Hn; ulimit -c;"
+        script += "awk '/^(CapBnd|CapPrm|NoNewPrivs)/ {print $2}' /proc/self/status"
+        _, watcher = self.launch("sh", "-c", script, owner=OWNER, confinement=confinement)
+        await watcher.ended
+        uid, *rest = self.output.read_text().split()
+        self.assertEqual(rest[:4], ["600", "64", "128", "0"])
+        self.assertEqual(rest[-1], "1")
+        if OWNER is not None:
+            self.assertEqual(uid, str(OWNER[0]))
+            self.assertEqual([int(mask, 16) for mask in rest[4:6]], [0, 0])
+
+    def homes(self) -> tuple[Path, Path]:
+        """The folder of all homes, and the customer's."""
+        homes = self.folder / "homes"
+        for name in ("mine", "other"):
+            (homes / name).mkdir(parents=True)
+        for each in (self.folder, homes, own(homes / "mine")):
+            each.chmod(0o755)
+        return homes, homes / "mine"
+
+    async def test_view(self) -> None:
+        """
+        With a view the program sees its own home, an empty /tmp and its own processes; it has
+        its listener, its own pid in LISTEN_PID, and is told to end as every other.
+        """
+        homes, home = self.homes()
+        here, there = socket.socketpair()
+        self.addCleanup(here.close)
+        self.addCleanup(there.close)
+        script = f"""
+            trap 'echo told; exit 7' TERM
+            touch made; ls {homes}; ls -A /tmp | wc -l; echo $(ls /proc | grep -c "^[0-9]")
+            test $$ = $LISTEN_PID && echo right; stat -L -c %i /proc/self/fd/3
+            while :; do sleep 0.02; done
+        """
+        view = View(homes, home, python=python())
+        process, watcher = self.launch(
+            *("sh", "-c", script),
+            cwd=home,
+            owner=OWNER,
+            listeners=(there.fileno(),),
+            confinement=Confinement(view=view),
+        )
+        if not may_have_a_view():
+            reason = await watcher.ended
+            self.assertEqual(reason.step, "view")
+            return
+        mine, left, processes, right, inode = await self.said(5)
+        self.assertEqual(
+            (mine, right, inode), ("mine", "right", str(os.fstat(there.fileno()).st_ino))
+        )
+        # the home lies in the /tmp of the tests
+        self.assertLessEqual(int(left), 1)
+        self.assertLess(int(processes), 8)
+        self.assertTrue((home / "made").exists())
+        process.signalProcess("TERM")
+        reason = await watcher.ended
+        self.assertEqual(reason.exitCode, 7)
+        self.assertIn("told", self.output.read_text())
+
+    async def test_failsInside(self) -> None:
+        """
+        What fails inside of a view, or in making it, is named as it is outside.
+        """
+        homes, home = self.homes()
+        view = View(homes, home, python=python())
+        inside = "command" if may_have_a_view() else "view"
+        for command, bubblewrap, step in (
+            ("no-such-thing", view.bubblewrap, inside),
+            ("true", "/no/bwrap", "view"),
+            ("true", "/bin/false", "view"),
+        ):
+            confinement = Confinement(view=evolve(view, bubblewrap=bubblewrap))
+            _, watcher = self.launch(command, cwd=home, owner=OWNER, confinement=confinement)
+            reason = await watcher.ended
+            self.assertIsInstance(reason, LaunchFailed)
+            self.assertEqual(reason.step, step)
+
+    async def test_whoHasLeft(self) -> None:
+        """
+        Who has forked twice, has a session of its own and lost its parent ends all the same.
+        """
+        unit = {UNIT: uuid.uuid4().hex}
+        script = "setsid sh -c 'setsid sleep 60 & echo $!' & wait; echo left"
+        process, watcher = self.launch(
+            *("sh", "-c", script + "; sleep 60"), owner=OWNER, environment=unit
+        )
+        gone, _ = await self.said(2)
+        self.assertTrue(is_alive(int(gone)))
+        process.signalProcess("TERM")
+        await watcher.ended
+        self.assertFalse(is_alive(int(gone)))
+
+    async def test_stuck(self) -> None:
+        """
+        What cannot be killed is told as such, and has not ended before it is gone.
+        """
+        self.patch(process_module, "PATIENCE", 0.0)
+        leaf = Unkillable(self.folder / "cgroup.procs")
+        process, watcher = self.launch("true", leaf=leaf)
+        await watcher.stuck
+        self.assertTrue(process.stuck)
+        self.assertFalse(watcher.ended.called)
+        self.assertFalse(leaf.removed)
+        leaf.lives = False
+        await watcher.ended
+        self.assertEqual(watcher.events, ["exited", "stuck", "ended"])
+        self.assertTrue(leaf.removed)

@@ -13,6 +13,8 @@ from hostedge.runtimes.command import Command
 from hostedge.runtimes.start import Start
 from hostedge.settings import Settings
 from hostedge.supervise.launching import digest_of, environment, reason_of
+from hostedge.supervise.report import LaunchFailed
+from hostedge.supervise.variables import VariableRefused
 
 APP = App("chat", "command", Command(("python",)), environment={"B": "2", "A": "1"})
 SETTINGS = Settings(Path("/e"), Path("/var/s"), Path("/homes"))
@@ -28,8 +30,10 @@ class EnvironmentTests(SynchronousTestCase):
         """
         Nothing of this process, everything a daemon needs.
         """
+        made = self.make()
+        self.assertRegex(made.pop("HOSTEDGE_UNIT"), r"^[0-9a-f]{32}$")
         self.assertEqual(
-            self.make(),
+            made,
             {
                 "HOME": "/homes/demo",
                 "USER": "demo",
@@ -41,6 +45,7 @@ class EnvironmentTests(SynchronousTestCase):
                 "HOSTEDGE_APP": "demo/chat",
                 "HOSTEDGE_GENERATION": "7",
                 "HOST": "127.0.0.1",
+                "IP": "127.0.0.1",
                 "PORT": "4711",
             },
         )
@@ -49,9 +54,22 @@ class EnvironmentTests(SynchronousTestCase):
         """
         The owner may add and change, but not what the node alone knows.
         """
-        made = self.make(LANG="de_DE.UTF-8", KEY="secret", PORT="1", HOSTEDGE_APP="other/app")
+        made = self.make(LANG="de_DE.UTF-8", KEY="secret", PORT="1")
         self.assertEqual((made["LANG"], made["KEY"]), ("de_DE.UTF-8", "secret"))
         self.assertEqual((made["PORT"], made["HOSTEDGE_APP"]), ("4711", "demo/chat"))
+        self.assertRaises(VariableRefused, self.make, HOSTEDGE_APP="other/app")
+
+    def test_unit(self):
+        """
+        No two generations, and no two nodes, mark their processes the same way.
+        """
+        units = set()
+        for state, generation in (("/a", 1), ("/a", 2), ("/b", 1)):
+            settings = evolve(SETTINGS, state=Path(state))
+            start = Start(("x",), "socket", ())
+            made = environment(settings, Account("demo"), APP, generation, start, "")
+            units.add(made["HOSTEDGE_UNIT"])
+        self.assertEqual(len(units), 3)
 
     def test_socket(self):
         """
@@ -95,6 +113,12 @@ class ReasonTests(SynchronousTestCase):
             (ProcessTerminated(3), "", "exit status 3"),
             (ProcessTerminated(127), "", "the command was not found"),
             (ProcessTerminated(signal=9), "oops", "ended by signal 9: oops"),
+            (
+                LaunchFailed("command", 2, "command not found: x", 127),
+                "hostedge: cannot start: command not found: x",
+                "it could not be started: command not found: x",
+            ),
+            (VariableRefused("LD_X", "is"), "", "could not be launched: the variable LD_X is"),
             (ProcessTerminated(), "oops", "ended; how is not known"),
             (OSError(28, "No space left"), "", "could not be launched: [Errno 28] No space left"),
         ):

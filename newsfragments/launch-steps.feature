@@ -1,0 +1,1 @@
+What keeps an app from being started is said by its step: "command not found: x", "permission denied: /x", "cannot change to /x". Everything that an app has started ends with it, also what has forked twice or has a session of its own. As root, apps have no capabilities and no way to get any.
