@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
-from pathlib import Path
 
 from hostedge.cli.finding import Finding
 from hostedge.net.descriptors import MOST, connections_for
+from hostedge.supervise.cgroup import find_rung
+from hostedge.supervise.ladder import Rung
 
 PYTHON = (3, 11)
 SQLITE = (3, 38)  # the operator ->>
@@ -44,7 +45,7 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-def check_kernel(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
+def check_kernel() -> Iterator[Finding]:
     """Everything in the order in which it matters."""
     yield python()
     yield packages()
@@ -54,7 +55,7 @@ def check_kernel(cgroup: Path = Path("/sys/fs/cgroup")) -> Iterator[Finding]:
     yield pidfd_getfd()
     yield posix_spawn()
     yield low_water()
-    yield cgroup_level(cgroup)
+    yield cgroup_level(find_rung())
     yield open_files()
     yield gunicorn()
     yield websocket()
@@ -181,31 +182,9 @@ def low_water() -> Finding:
     return Finding("fail", "SO_RCVLOWAT", "slow TLS clients would cost CPU", todo)
 
 
-def cgroup_level(root: Path = Path("/sys/fs/cgroup")) -> Finding:
-    """Which rung of the ladder daemons stand on: by the files that are there."""
-    try:
-        controllers = set((root / "cgroup.controllers").read_text().split())
-        own = _own_group(root)
-    except OSError:
-        text = "L0: no cgroup v2; apps are ended by process group"
-        return Finding("warn", "cgroup", text, "boot with cgroup v2 to limit what an app takes")
-    if not os.access(own / "cgroup.procs", os.W_OK) or not (own / "cgroup.kill").exists():
-        text = "L0: cgroup v2 is not this user's to write; apps are ended by process group"
-        return Finding("warn", "cgroup", text, "start the node by systemd with Delegate=yes")
-    if Path("/run/systemd/system").is_dir():
-        return Finding("ok", "cgroup", "L3: cgroup v2 below systemd")
-    missing = {"cpu", "memory", "pids", "io"} - controllers
-    if missing:
-        names = ", ".join(sorted(missing))
-        return Finding("ok", "cgroup", f"L1: kill, freeze and events; no {names}")
-    return Finding("ok", "cgroup", "L2: cpu, memory, pids and io can be limited")
-
-
-def _own_group(root: Path) -> Path:
-    line = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1]
-    own = root / line.rpartition(":")[2].lstrip("/")
-    # in a container the path may lead out of what is mounted
-    return own if own.is_dir() else root
+def cgroup_level(there: Rung) -> Finding:
+    """Which rung of the ladder daemons stand on."""
+    return Finding("ok" if there.level else "warn", "cgroup", there.text, there.todo)
 
 
 def open_files() -> Finding:

@@ -16,6 +16,8 @@ from hostedge.cli.kernel_checks import (
     check_kernel,
     clock,
 )
+from hostedge.supervise.cgroup import find_rung
+from hostedge.supervise.ladder import CORE, Found, rung
 
 
 class KernelTests(SynchronousTestCase):
@@ -62,30 +64,25 @@ class KernelTests(SynchronousTestCase):
 
 
 class CgroupTests(SynchronousTestCase):
-    """The ladder, by the files that are there."""
-
-    def test_noGroups(self) -> None:
-        """
-        Without cgroup v2, processes are ended by group.
-        """
-        self.assertIn("L0: no cgroup v2", cgroup_level(Path(self.mktemp())).text)
+    """The ladder; `tests.supervise.test_ladder` climbs it."""
 
     def test_rungs(self) -> None:
         """
-        A group that can be written is worth as much as its controllers.
+        No rung is a warning that says how to reach one; every other is well.
         """
-        root = Path(self.mktemp())
-        root.mkdir()
-        (root / "cgroup.controllers").write_text("cpu memory\n")
-        self.assertIn("L0: cgroup v2 is not", cgroup_level(root).text)
-        (root / "cgroup.procs").write_text("")
-        (root / "cgroup.kill").write_text("")
-        if Path("/run/systemd/system").is_dir():
-            self.assertIn("L3", cgroup_level(root).text)
-            return
-        self.assertIn("L1: kill, freeze and events; no io, pids", cgroup_level(root).text)
-        (root / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
-        self.assertIn("L2", cgroup_level(root).text)
+        nothing = cgroup_level(rung(Found()))
+        self.assertEqual((nothing.level, bool(nothing.todo)), ("warn", True))
+        self.assertIn("L0: no cgroup v2", nothing.text)
+        some = cgroup_level(rung(Found(Path("/c"), Path("/c"), True, frozenset(CORE))))
+        self.assertEqual((some.level, some.todo), ("ok", ""))
+        self.assertIn("L1: kill, freeze and events; no cpu, io, memory, pids", some.text)
+
+    def test_here(self) -> None:
+        """
+        What doctor says of this machine is what the keeper goes by.
+        """
+        [said] = [each for each in check_kernel() if each.what == "cgroup"]
+        self.assertEqual(said.text, find_rung().text)
 
 
 class LimitTests(SynchronousTestCase):
