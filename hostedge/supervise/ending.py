@@ -2,7 +2,8 @@
 How one generation of a daemon is brought to its end: finish, TERM, KILL.
 
 In:  `supervise.machine`, for a generation that was replaced, is idle, or did not come up.
-Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine.
+Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine. Whoever
+     wired it is told once of what survives KILL as well.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 LOOK_EVERY = 1.0  # between two questions whether the edges have finished
-KILL_AGAIN = 5.0  # a process that survives KILL sits in the kernel; asked again until it is out
+KILL_AGAIN = 5.0  # a process that survives KILL is stuck in the kernel; asked again until it is out
+
+
+def _nobody(generation: int) -> None:
+    """Who is told where nobody wants to know."""
 
 
 class Timer(Protocol):
@@ -95,6 +100,8 @@ class EndingCore:
     number: Callable[[], int]
     # seconds for what was upgraded, where they are more than `drain`
     lasting: float = 0.0
+    # told once of a generation that is there after KILL: never as of one that has ended
+    stuck: Callable[[int], None] = _nobody
     question: int = 0
     deadline: float = 0.0
     alarm: Alarm = field(init=False)
@@ -131,6 +138,10 @@ def _build() -> Callable[[EndingCore], Ending]:
         core.alarm.set(KILL_AGAIN, ending._alarm)
         core.ports.signal(core.generation, "KILL")
 
+    def get_stuck(ending: Ending, core: EndingCore) -> None:
+        begin_kill(ending, core)
+        core.stuck(core.generation)
+
     def end(ending: Ending, core: EndingCore) -> None:
         core.alarm.clear()
 
@@ -138,6 +149,7 @@ def _build() -> Callable[[EndingCore], Ending]:
     finishing = builder.state("finishing")
     told = builder.state("told")
     killed = builder.state("killed")
+    stuck = builder.state("stuck")
     gone = builder.state("gone")
 
     # the way down
@@ -147,14 +159,15 @@ def _build() -> Callable[[EndingCore], Ending]:
     finishing.upon(Ending.finished).to(told)(begin_term)
     finishing.upon(Ending.tell).to(told)(begin_term)
     told.upon(Ending._alarm).to(killed)(begin_kill)
-    killed.upon(Ending._alarm).loop()(begin_kill)
-    for state in (fresh, finishing, told, killed):
+    killed.upon(Ending._alarm).to(stuck)(get_stuck)
+    stuck.upon(Ending._alarm).loop()(begin_kill)
+    for state in (fresh, finishing, told, killed, stuck):
         state.upon(Ending.exited).to(gone)(end)
 
     # said once more, or too late
     finishing.upon(Ending.drain).loop().returns(None)
     fresh.upon(Ending.finished).loop().returns(None)
-    for state in (told, killed, gone):
+    for state in (told, killed, stuck, gone):
         state.upon(Ending.drain).loop().returns(None)
         state.upon(Ending.tell).loop().returns(None)
         state.upon(Ending.finished).loop().returns(None)

@@ -12,6 +12,7 @@ ignored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -162,6 +163,8 @@ class DaemonCore:
     question: int | None = None
     questions: int = 0
     dismiss_drain: float = 0.0
+    # told of a generation that survives KILL; it is in its place until `exited`
+    stuck: Callable[[int], None] = lambda generation: None
     alarm: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -209,7 +212,11 @@ class DaemonCore:
         if generation is None or generation in self.endings:
             return
         lasting = self.drain_websockets
-        core = EndingCore(self.ports, generation, drain, self.stop_timeout, self.ask, lasting)
+        core = EndingCore(
+            *(self.ports, generation, drain, self.stop_timeout, self.ask),
+            lasting=lasting,
+            stuck=self.stuck,
+        )
         ending = make_ending(core)
         self.endings[generation] = (ending, core)
         if drain > 0:

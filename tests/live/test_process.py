@@ -27,7 +27,9 @@ from zope.interface.verify import verifyObject
 
 from hostedge.net.identity import process_started
 from hostedge.supervise import process as process_module
+from hostedge.supervise.cgroup import Groups, find_rung
 from hostedge.supervise.confinement import Confinement, Rlimits, View
+from hostedge.supervise.group_limits import AccountLimits, LeafLimits
 from hostedge.supervise.process import Launch, Process, spawn, watches
 from hostedge.supervise.remains import UNIT
 from hostedge.supervise.report import LaunchFailed
@@ -70,7 +72,8 @@ class Unkillable:
         self.procs = procs
         self.lives = True
         self.removed = False
-        procs.touch()
+        if procs.parent.is_dir():
+            procs.touch()
 
     def kill(self) -> None: ...
 
@@ -388,6 +391,48 @@ class ProcessTests(TestCase):
         process.signalProcess("TERM")
         await watcher.ended
         self.assertFalse(is_alive(int(gone)))
+
+    async def test_leaf(self) -> None:
+        """
+        In a group of the kernel's nobody leaves, not even without an environment; the group is
+        removed before the end is told. Without groups the mark finds whoever kept it.
+        """
+        here = find_rung()
+        groups = Groups.on(here, uuid.uuid4().hex)
+        self.assertEqual(groups is None, here.level == 0)
+        leaf = None
+        if groups is not None:
+            self.addCleanup(groups.close)
+            leaf = groups.leaf("demo", "hello", 1, AccountLimits(), LeafLimits())
+        clear = "env -i" if leaf else ""
+        script = f"setsid {clear} sh -c 'setsid sleep 60 & echo $!' & wait; exec sleep 60"
+        process, watcher = self.launch(
+            *("sh", "-c", script),
+            owner=OWNER,
+            environment={UNIT: uuid.uuid4().hex},
+            confinement=Confinement(),
+            leaf=leaf,
+        )
+        [gone] = await self.said()
+        if leaf is not None:
+            self.assertTrue({process.pid, int(gone)} <= set(leaf.pids()))
+            # a frozen process is thawed to hear that it has to end
+            leaf.freeze()
+        process.signalProcess("TERM")
+        self.assertEqual((await watcher.ended).signal, signal.SIGTERM)
+        self.assertFalse(is_alive(int(gone)))
+        if leaf is not None:
+            self.assertFalse(leaf.path.exists())
+
+    async def test_noGroup(self) -> None:
+        """
+        A group that is gone when it should be joined is a named failure of the launch.
+        """
+        leaf = Unkillable(self.folder / "no" / "cgroup.procs")
+        leaf.lives = False
+        _, watcher = self.launch("true", leaf=leaf)
+        reason = await watcher.ended
+        self.assertEqual((reason.step, reason.errno), ("cgroup", errno.ENOENT))
 
     async def test_stuck(self) -> None:
         """

@@ -40,6 +40,16 @@ class CoreTests(SynchronousTestCase):
         self.core.hurry()
         self.assertEqual(self.ports.happened, [("retire", 4), ("TERM", 4)])
 
+    def test_stuck(self):
+        """
+        Who survives KILL is told of once, and is in its place until it has ended.
+        """
+        stuck = []
+        self.core.stuck = stuck.append
+        self.core.end(4)
+        self.ports.clock.pump([self.core.stop_timeout, 5, 5])
+        self.assertEqual((stuck, list(self.core.endings)), ([4], [4]))
+
     def test_tokens(self):
         """
         A state that does not say it needs the start token gives it back.
