@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.logs import app_log, last_line, open_log
+from hostedge.supervise.logs import app_log, last_line, open_log, read_tail, size_of
 
 
 class LogTests(SynchronousTestCase):
@@ -43,6 +43,40 @@ class LogTests(SynchronousTestCase):
         self.path.symlink_to(victim)
         self.assertRaises(OSError, open_log, self.path)
         self.assertEqual(victim.read_text(), "precious")
+
+    def test_linkedFolders(self):
+        """
+        Nor is a link followed in the place of an account's folder or of the one above; the
+        logs' own folder may be one, as the operator likes.
+        """
+        elsewhere = self.folder / "elsewhere"
+        (elsewhere / "demo").mkdir(parents=True)
+        (self.folder / "apps").symlink_to(elsewhere)
+        self.assertRaises(OSError, open_log, self.path)
+        (self.folder / "apps").unlink()
+        (self.folder / "apps").mkdir()
+        (self.folder / "apps/demo").symlink_to(elsewhere)
+        self.assertRaises(OSError, open_log, self.path)
+        self.assertEqual([each.name for each in elsewhere.rglob("*")], ["demo"])
+        linked = self.folder / "linked"
+        linked.symlink_to(elsewhere)
+        os.close(open_log(app_log(linked, "demo", "hello")))
+        os.close(open_log(linked / "edge.log"))
+        self.assertTrue((elsewhere / "apps/demo/hello.log").is_file())
+
+    def test_tail(self):
+        """
+        What was said since a start is found, as far as it is not too long; of a log that was cut
+        meanwhile all of it.
+        """
+        self.assertEqual(read_tail(self.path), [])
+        self.write(b"before\n")
+        start = size_of(self.path)
+        self.write(b"one\r\ntwo")
+        self.assertEqual(read_tail(self.path, start), ["one", "two"])
+        self.assertEqual(read_tail(self.path, start, most=5), ["two"])
+        self.path.write_bytes(b"new\n")
+        self.assertEqual(read_tail(self.path, start), ["new", ""])
 
     def test_fifo(self):
         """
