@@ -4,15 +4,16 @@ What has happened to apps, for whoever wants to see it.
 In:  `supervise.supervised` tells each thing once; `links.keeper` asks for what came after a number.
 Out: numbered lines of JSON to who waits, and to `supervise.event_log`; everything to who hears.
 
-What is told is one word and what is known beside it; nothing of it is needed, all of it is shown:
+What is told is one word and what is known beside it; nothing of that is needed, all of it is shown.
+`cause` is a word of `supervise.reasons.CODES`, `reason` a line:
 
-    queued      waiters, cause: request, change, restart or always_on
+    queued      waiters; by: request, change, restart or always_on
     token       its turn to start has come
     launched    pid; its process exists
     exec, bound                     the command runs; it listens
     ready       ms since it was queued; the first answer came
-    unready, start_timeout          reason; it will not come up
-    exited      pid, exit, signal, oom, reason, expected; once for each that was launched
+    unready, start_timeout          reason, cause; it will not come up
+    exited      pid, exit, signal, oom, reason, cause, expected; once for each that was launched
     oom         in_flight: requests that it worked on
     idle_stop, evicted, frozen, thawed, killed, stuck, backoff, failed, half_open
     reload_ok, reload_kept_old, adopted, disabled, suspended

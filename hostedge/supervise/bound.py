@@ -1,0 +1,88 @@
+"""
+Where a daemon's processes listen: asked once, when one has not answered in time.
+
+In:  `supervise.supervised` with the pid that was launched, before it is ended.
+Out: addresses as the daemon would write them, `127.0.0.1:8000`, `[::]:80`.
+Spec: proc(5): /proc/PID/fd, /proc/PID/net/tcp and tcp6, /proc/PID/task/TID/children.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MOST = 100  # processes of one daemon that are looked at
+
+_LISTEN = "0A"
+_PROC = Path("/proc")
+
+
+def listens(pid: int) -> list[str] | None:
+    """
+    Where this process or one that it has started listens over TCP; None: that cannot be seen.
+    """
+    try:
+        inodes = {inode for each in family_of(pid) for inode in _sockets(each)}
+        tables = [(_PROC / f"{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:
+        return None
+    found = {where for table in tables for where, inode in _listening(table) if inode in inodes}
+    return sorted(found)
+
+
+def family_of(pid: int) -> list[int]:
+    """The process and what it and its children have started, as long as their parents live."""
+    found = [pid]
+    for each in found:
+        if len(found) >= MOST:
+            break
+        found += _children(each)
+    return found[:MOST]
+
+
+def _children(pid: int) -> Iterator[int]:
+    try:
+        for task in (_PROC / f"{pid}/task").iterdir():
+            yield from map(int, (task / "children").read_text().split())
+    except OSError:
+        return
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    """
+    The inodes of its sockets.
+
+    Raises:
+        OSError: it is gone, or another user's.
+    """
+    folder = f"/proc/{pid}/fd"
+    for name in os.listdir(folder):
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield target[len("socket:[") : -1]
+
+
+def _listening(table: str) -> Iterator[tuple[str, str]]:
+    """Address and inode of each socket that listens."""
+    for line in table.splitlines()[1:]:
+        columns = line.split()
+        if len(columns) > 9 and columns[3] == _LISTEN:
+            yield address_of(columns[1]), columns[9]
+
+
+def address_of(column: str) -> str:
+    """`0100007F:1F90` is 127.0.0.1:8080: words of four bytes in the order of the machine."""
+    words, _, port = column.partition(":")
+    packed = b"".join(
+        int(words[place : place + 8], 16).to_bytes(4, sys.byteorder)
+        for place in range(0, len(words), 8)
+    )
+    if len(packed) == 4:
+        return f"{socket.inet_ntop(socket.AF_INET, packed)}:{int(port, 16)}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, packed)}]:{int(port, 16)}"
