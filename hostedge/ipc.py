@@ -7,11 +7,13 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
 
     edge, control, template -> keeper   Hello once after every (re)connect
     edge     -> keeper    Wake, Unwake, Ready, Failed, Activity
-    keeper   -> edge      Expect, Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener, Drain
+    keeper   -> edge      Expect, Probe, StopProbe, Moved, Quiesce, Retire, Cut, TakeListener,
+                          Drain, InFlight
     keeper   -> template  Fork
     edge     -> control   Hello, Certify
     control  -> edge      Changed, Explain, Report, Refused, Sites, Backends, Evaluate
-    control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Events, Journey, Restart
+    control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart, Events, Journey,
+                          DaemonCounts
 """
 
 from __future__ import annotations
@@ -302,7 +304,10 @@ class Daemons(Command):
 
     arguments = [(b"after", Unicode())]
     # JSON: a list of objects with app, state, reason, generation, pid, in_flight, and the seconds
-    # `since` the state began and `idle` since the last request
+    # `since` the state began and `idle` since the last request. And, where it is known: `next`,
+    # what its timer does and in how many seconds: {"what", "seconds"}; of all its processes
+    # `pids`, how many, `memory`, bytes, and `cpu`, seconds; `start`, how the last start went:
+    # `supervise.journey.summary`
     response = [(b"apps", String())]
 
 
@@ -324,7 +329,8 @@ class Restart(Command):
 class Events(Command):
     """
     What has happened to apps after event number `after`, oldest first; answered at once if there
-    is something, else when there is, at the latest after 20 seconds.
+    is something, else when there is, at the latest after 20 seconds. `after` below 0: the last so
+    many, at once.
 
     `app` is one app or `account/` for all of an account; empty: every app.
     """
@@ -339,3 +345,18 @@ class Journey(Command):
 
     arguments = [(b"app", Unicode())]
     response = [(b"journey", String())]
+
+
+class DaemonCounts(Command):
+    """What is counted of apps."""
+
+    # JSON: `supervise.chronicle.Chronicle.counts`, and `apps`: how many by state
+    response = [(b"counts", String())]
+
+
+class InFlight(Command):
+    """The requests that a generation had when its last connections broke, seconds ago."""
+
+    arguments = [(b"app", Unicode()), (b"generation", Integer())]
+    # JSON: a list of at most 20 objects: `http.last_requests.LastRequests.of`
+    response = [(b"requests", String())]

@@ -12,19 +12,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, execute, fail, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.ipc import Changed, Daemons, Edges, Expect, Fork, Hello, Restart, Use, Woken
+from hostedge.ipc import (
+    Changed,
+    DaemonCounts,
+    Daemons,
+    Edges,
+    Events,
+    Expect,
+    Fork,
+    Hello,
+    Journey,
+    Restart,
+    Use,
+    Woken,
+)
 from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
 from hostedge.net.link import LinkPeer, hello
 from hostedge.settings import Settings
+from hostedge.supervise.chronicle import Chronicle
 from hostedge.supervise.inheritance import Relative
 
 
@@ -61,6 +75,9 @@ class RecordedDaemons:
 
     def describe(self, after: str, limit: int) -> list[dict[str, object]]:
         return self.apps[:limit] if not after else []
+
+    def states(self) -> dict[str, int]:
+        return {"READY": 1}
 
 
 class RecordedFamily:
@@ -150,7 +167,13 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.changed: list[int] = []
         self.keeper = KeeperLinks(self.clock, self.changed.append)
         self.family, self.daemons = RecordedFamily(), RecordedDaemons()
-        self.keeper.introduce(self.family, self.daemons)  # type: ignore[arg-type]
+        logs = Path(self.mktemp())
+        self.chronicle = Chronicle(self.clock, logs, execute, self.keeper.in_flight)
+        self.keeper.introduce(
+            self.family,  # type: ignore[arg-type]
+            self.daemons,  # type: ignore[arg-type]
+            self.chronicle,
+        )
         self.apps, self.edge = RecordedApps(), RecordedEdge()
         nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
         self.reactor = MemoryReactorClock()
@@ -393,8 +416,40 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         edges, _, daemons, restarted = (self.successResultOf(each) for each in asked)
         self.assertEqual(edges, {"edges": [{"index": 0, "pid": 77, "age": 1.5}]})
         self.assertEqual(self.changed, [9])
-        self.assertEqual(daemons["apps"], b'[{"app": "one/hello"}]')
+        self.assertEqual(json.loads(daemons["apps"]), [{"app": "one/hello", "start": None}])
         self.assertEqual(restarted["refusal"], "there is no app one/x")
+
+    def test_whatHasHappened(self) -> None:
+        """
+        Control hears of events at once or when there are some, of the last start that failed,
+        and of what is counted.
+        """
+        control, _, pump = connectedServerAndClient(
+            lambda: self.keeper.make_peer(os.getpid()), LinkPeer
+        )
+        waiting = control.callRemote(Events, after=0, app="one/x")
+        nothing = control.callRemote(Events, after=-5, app="")
+        pump.flush()
+        self.assertEqual(self.successResultOf(nothing), {"events": b"[]"})
+        self.assertNoResult(waiting)
+        self.chronicle.tell("launched", "one/x", 4, pid=9)
+        self.chronicle.tell("exited", "one/x", 4, exit=1, reason="it died")
+        self.clock.advance(0)
+        pump.flush()
+        events = json.loads(self.successResultOf(waiting)["events"])
+        self.assertEqual([each["event"] for each in events], ["launched", "exited"])
+        asked = [
+            control.callRemote(Journey, app="one/x"),
+            control.callRemote(Journey, app="one/y"),
+            control.callRemote(DaemonCounts),
+            control.callRemote(Daemons, after=""),
+        ]
+        pump.flush()
+        journey, none, counts, _ = (self.successResultOf(each) for each in asked)
+        self.assertEqual(json.loads(journey["journey"])["reason"], "it died")
+        self.assertEqual(none["journey"], b"null")
+        told = json.loads(counts["counts"])
+        self.assertEqual((told["apps"], told["starts"]), ({"READY": 1}, {"ok": 0, "failed": 1}))
 
     def test_longReasons(self) -> None:
         """
@@ -407,5 +462,6 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         asked = control.callRemote(Daemons, after="")
         pump.flush()
         told = json.loads(self.successResultOf(asked)["apps"])
-        self.assertEqual(told, self.daemons.apps[: len(told)])
+        first = [{**each, "start": None} for each in self.daemons.apps[: len(told)]]
+        self.assertEqual(told, first)
         self.assertGreater(len(told), 20)
