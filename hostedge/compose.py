@@ -56,6 +56,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.net.page import SharedPage
     from hostedge.net.rates import RateTable
     from hostedge.net.sources import SourceTable
+    from hostedge.supervise.chronicle import Chronicle
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
     from hostedge.supervise.inheritance import note_family
@@ -74,12 +75,15 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
 
     store = KeeperStore(settings.store, WORDS)
     links = KeeperLinks(reactor, store.changed)
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    chronicle = Chronicle(reactor, settings.logs, in_thread, links.in_flight)
     daemons = Daemons(
         reactor,
         settings,
         store.app,
         links,
         RUNTIMES,
+        chronicle,
         places=max(2, os.cpu_count() or 1),
         owner=app_owner(settings),
     )
@@ -94,7 +98,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         edge_ended,
         store.is_there,
     )
-    links.introduce(family, daemons)
+    links.introduce(family, daemons, chronicle)
     server = LinkServer(reactor, settings.keeper_socket, links.make_peer, MINE)
     keep_what_is_there()
     return Keeper(

@@ -8,6 +8,8 @@ Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges
     <- Wake      / address          edge; <- Unwake when nobody waits there any more
     -> Probe, Moved, Quiesce, Retire, Cut, Drain
     <- Changed, Edges, Replace, Daemons, Daemon, Restart    control
+    <- Events, Journey, DaemonCounts                        control
+    -> InFlight  / requests         edge
     -> Fork      / pid              template
     <- TakeListener                 a new template;  -> TakeListener   when this keeper has none
 """
@@ -33,12 +35,16 @@ from hostedge.ipc import (
     Changed,
     Cut,
     Daemon,
+    DaemonCounts,
     Daemons,
     Drain,
     Edges,
+    Events,
     Failed,
     Fork,
     Hello,
+    InFlight,
+    Journey,
     Moved,
     Probe,
     Quiesce,
@@ -83,6 +89,22 @@ class AppDaemons(Protocol):
     def describe_app(self, app: str) -> dict[str, object] | None: ...
 
     def describe(self, after: str, limit: int) -> list[dict[str, object]]: ...
+
+    def states(self) -> dict[str, int]: ...
+
+
+class Told(Protocol):
+    """What is known of what has happened: `supervise.chronicle.Chronicle`."""
+
+    def page(self, after: int, app: str) -> bytes: ...
+
+    def next(self, after: int, app: str) -> Deferred[bytes]: ...
+
+    def failed(self, app: str) -> dict[str, Any] | None: ...
+
+    def described(self, daemon: dict[str, Any]) -> dict[str, Any]: ...
+
+    def counts(self) -> dict[str, Any]: ...
 
 
 class KeeperPeer(LinkPeer):
@@ -168,7 +190,8 @@ class KeeperPeer(LinkPeer):
 
     @Daemons.responder
     def describe(self, after: str) -> dict[str, Any]:
-        apps = self._links.daemons.describe(after, DAEMONS_PIECE)
+        described = self._links.told.described
+        apps = [described(each) for each in self._links.daemons.describe(after, DAEMONS_PIECE)]
         while len(text := json.dumps(apps).encode()) > MAX_VALUE_LENGTH:
             # reasons end with what a daemon said last
             apps = apps[: len(apps) // 2]
@@ -176,7 +199,24 @@ class KeeperPeer(LinkPeer):
 
     @Daemon.responder
     def describe_app(self, app: str) -> dict[str, Any]:
-        return {"app": json.dumps(self._links.daemons.describe_app(app)).encode()}
+        known = self._links.daemons.describe_app(app)
+        told = None if known is None else self._links.told.described(known)
+        return {"app": json.dumps(told).encode()}
+
+    @Events.responder
+    def events(self, after: int, app: str) -> Deferred[dict[str, Any]]:
+        told = self._links.told
+        answer = succeed(told.page(after, app)) if after < 0 else told.next(after, app)
+        return answer.addCallback(lambda page: {"events": page})
+
+    @Journey.responder
+    def journey(self, app: str) -> dict[str, Any]:
+        return {"journey": json.dumps(self._links.told.failed(app)).encode()}
+
+    @DaemonCounts.responder
+    def count(self) -> dict[str, Any]:
+        counts = {**self._links.told.counts(), "apps": self._links.daemons.states()}
+        return {"counts": json.dumps(counts).encode()}
 
     @Restart.responder
     def restart(self, app: str) -> dict[str, Any]:
@@ -199,16 +239,18 @@ class KeeperLinks:
         self.store_changed = store_changed
         self.family: Family
         self.daemons: AppDaemons
+        self.told: Told
         self._edges: dict[int, KeeperPeer] = {}
         self._template: KeeperPeer | None = None
         self._listeners: tuple[Listener, ...] | None = None
         self._awaiting: list[Deferred[tuple[Listener, ...]]] = []
         self._recovered: Deferred[tuple[Listener, ...]] | None = None
 
-    def introduce(self, family: Family, daemons: AppDaemons) -> None:
+    def introduce(self, family: Family, daemons: AppDaemons, told: Told) -> None:
         """Once, before anybody links."""
         self.family = family
         self.daemons = daemons
+        self.told = told
 
     def make_peer(self, pid: int) -> KeeperPeer:
         return KeeperPeer(self, pid)
@@ -327,6 +369,18 @@ class KeeperLinks:
         ]
         return DeferredList(asked).addCallback(
             lambda answers: all(answer["idle"] for _, answer in answers)
+        )
+
+    def in_flight(self, app: str, generation: int) -> Deferred[list[dict[str, Any]]]:
+        """What this generation worked on when it ended, as far as edges have told in time."""
+        asked = [
+            peer.callRemote(InFlight, app=app, generation=generation)
+            .addTimeout(QUIESCE_PATIENCE, self._reactor)
+            .addCallbacks(lambda answer: json.loads(answer["requests"]), forget)
+            for peer in self._edges.values()
+        ]
+        return DeferredList(asked).addCallback(
+            lambda answers: [each for _, requests in answers for each in requests or ()]
         )
 
     def moved(self, app: str, generation: int, address: str) -> None:

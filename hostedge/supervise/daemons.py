@@ -8,6 +8,7 @@ Out: calls on `Supervised`, one object for each app that was woken and none for 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from random import random
 from typing import Any
@@ -21,7 +22,7 @@ from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.roster import Roster
-from hostedge.supervise.supervised import Edges, Supervised, Surroundings
+from hostedge.supervise.supervised import Edges, Events, Supervised, Surroundings
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
 
@@ -40,6 +41,7 @@ class Daemons:
         find: Find,
         edges: Edges,
         runtimes: Iterable[Runtime],
+        events: Events,
         places: int = max(2, os.cpu_count() or 1),
         random: Callable[[], float] = random,
         owner: tuple[int, int] | None = None,
@@ -55,6 +57,7 @@ class Daemons:
             reactor=reactor,
             settings=settings,
             edges=edges,
+            events=events,
             journal=Journal(settings.journal),
             runtimes={each.word: each for each in runtimes},
             random=random,
@@ -150,6 +153,10 @@ class Daemons:
         """The apps that are known here, in order of name."""
         names = sorted(name for name in self._supervised if name > after)[:limit]
         return [self._supervised[name].describe() for name in names]
+
+    def states(self) -> dict[str, int]:
+        """How many apps are in each state, of those that are known here."""
+        return Counter(each.core.state for each in self._supervised.values())
 
     # start and end of the keeper
 

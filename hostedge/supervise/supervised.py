@@ -22,12 +22,13 @@ from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
+from hostedge.supervise import bound, reasons
 from hostedge.supervise.ending import Timer
 from hostedge.supervise.generations import DaemonCore
 from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
 from hostedge.supervise.journal import Entry, Journal
-from hostedge.supervise.launching import digest_of, environment, reason_of
-from hostedge.supervise.logs import app_log, last_line
+from hostedge.supervise.launching import digest_of, environment
+from hostedge.supervise.logs import app_log, read_tail, size_of
 from hostedge.supervise.machine import make_daemon
 from hostedge.supervise.process import Launch, Process, spawn
 
@@ -54,6 +55,12 @@ class Edges(Protocol):
     def retire(self, app: str, generation: int, deadline: float) -> None: ...
 
 
+class Events(Protocol):
+    """Who is told what happens to apps: `supervise.chronicle.Chronicle`."""
+
+    def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None: ...
+
+
 @frozen
 class Surroundings:
     """What all apps of a keeper share."""
@@ -61,6 +68,7 @@ class Surroundings:
     reactor: Any
     settings: Settings
     edges: Edges
+    events: Events
     journal: Journal
     runtimes: dict[str, Runtime]
     random: Callable[[], float]
@@ -79,6 +87,8 @@ class Running:
     entry: Entry
     held: Held | None
     process: Process | None = None
+    # where the log was when it was launched
+    offset: int = 0
 
 
 @define(eq=False)
@@ -147,7 +157,11 @@ class Supervised:
         self._waiters = [each for each in self._waiters if each.woken is not woken]
 
     def token(self) -> None:
+        self.tell("token")
         self._daemon.token()
+
+    def tell(self, event: str, generation: int = 0, **facts: Any) -> None:
+        self._around.events.tell(event, self.name, generation, **facts)
 
     def ready(self, generation: int) -> None:
         self._daemon.ready(generation)
@@ -155,6 +169,7 @@ class Supervised:
     def failed(self, generation: int, cause: str) -> None:
         if generation == self.core.coming:
             self.why = f"no probe was answered: {cause}"
+            self.tell("unready", generation, reason=self.why)
         self._daemon.unready(generation)
 
     def active(self, edge: int, use: Use) -> None:
@@ -232,6 +247,7 @@ class Supervised:
             self.core.end(entry.generation)
             return
         self._announced = entry.generation
+        self.tell("adopted", entry.generation, pid=entry.pid)
         self._daemon.taken_back(entry.generation)
         if entry.digest != digest_of(self.app):
             self._daemon.changed()
@@ -241,8 +257,20 @@ class Supervised:
         running = self.running.pop(generation)
         self._around.journal.forget(generation)
         expected = generation in self.core.endings
+        said = [] if expected else read_tail(self._log_file(), running.offset)
+        found = reasons.of_end(how.value, said)
+        self.tell(
+            "exited",
+            generation,
+            pid=running.entry.pid,
+            exit=getattr(how.value, "exitCode", None),
+            signal=getattr(how.value, "signal", None),
+            expected=expected,
+            reason=found.text,
+            cause=found.code,
+        )
         if not expected:
-            self.why = reason_of(how.value, last_line(self._log_file()))
+            self.why = found.text
             self.log.warn(
                 "{app}: generation {generation}: {why}",
                 app=self.name,
@@ -340,7 +368,8 @@ class Supervised:
             digest=digest_of(self.app),
             inode=held.inode if held else 0,
         )
-        running = self.running[generation] = Running(entry, held)
+        offset = size_of(self._log_file())
+        running = self.running[generation] = Running(entry, held, offset=offset)
         around.journal.write(entry)
         launch = Launch(
             argv=start.argv,
@@ -352,6 +381,7 @@ class Supervised:
         )
         running.process = spawn(self._reactor, _Watch(self, generation), launch)
         self._note(running, pid=running.process.pid or 0, started=running.process.started)
+        self.tell("launched", generation, pid=running.process.pid)
         self._probe()
 
     def _note(self, running: Running, **changes: Any) -> None:
@@ -398,6 +428,7 @@ class Supervised:
             self._prober = None
             self.why = ""
             self._note(running, ready=True)
+            self.tell("ready", generation)
             self._around.edges.moved(self.name, generation, running.entry.address)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -405,7 +436,7 @@ class Supervised:
 
     def refuse(self, cause: str, retry: float, everyone: bool) -> None:
         if cause == "start_timeout":
-            self.why = f"it did not answer within {self.app.start_timeout:g} s"
+            self._tell_silence()
         patience = self._around.settings.limits.hold_timeout
         until = self._reactor.seconds() + retry
         waiters, self._waiters = self._waiters, []
@@ -414,6 +445,16 @@ class Supervised:
                 self._answer(waiter, Woken(refusal=cause, retry=max(retry, 0.0)))
             else:
                 self._waiters.append(waiter)
+
+    def _tell_silence(self) -> None:
+        running = self.running.get(self.core.coming or 0)
+        if running is None:
+            return
+        listens = bound.listens(running.entry.pid)
+        found = reasons.of_silence(self.app.start_timeout, running.entry.address, listens)
+        self.why = found.text
+        told = {"reason": found.text, "cause": found.code}
+        self.tell("start_timeout", running.entry.generation, **told)
 
     def _answer(self, waiter: Waiter, woken: Woken) -> None:
         # in a turn of its own: this is the middle of a transition, and who is answered may ask
@@ -437,6 +478,8 @@ class Supervised:
     def _answered(self, idle: bool, question: int) -> None:
         if not idle:
             self.last_use = self._reactor.seconds()
+        elif self.core.state == "DRAINING":
+            self.tell("idle_stop", self.core.serving or 0)
         self._daemon.quiesced(question, idle)
 
     def waited_for(self) -> bool:
@@ -460,6 +503,11 @@ class Supervised:
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()
         self.log.info("{app} is {state}", app=self.name, state=state)
+        if state == "QUEUED":
+            by = "request" if self._waiters else "change"
+            self.tell("queued", waiters=len(self._waiters), by=by)
+        elif state in ("BACKOFF", "FAILED"):
+            self.tell(state.lower(), reason=self.why)
         if state in ("COLD", "FAILED") and self._held is not None:
             # no next generation: who waits in it has to learn that
             held, self._held = self._held, None

@@ -36,6 +36,7 @@ from hostedge.runtimes.known import KINDS
 from hostedge.runtimes.wsgi import Wsgi
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
+from tests.supervise.told import Told
 
 HELLO = """
 import os, time
@@ -173,7 +174,7 @@ class DaemonsTests(TestCase):
         self.addCleanup(self.stop_all)
 
     def make_daemons(self) -> Daemons:
-        return Daemons(reactor, self.settings, self.find, self.edges, KINDS, places=2)
+        return Daemons(reactor, self.settings, self.find, self.edges, KINDS, Told(), places=2)
 
     def find(self, name: str) -> tuple[Account, App] | None:
         app = self.apps.get(name)
@@ -273,10 +274,7 @@ class DaemonsTests(TestCase):
         name = self.command("no-such-command")
         woken = self.daemons.wake(name, "demo.localhost")
         row = await self.until(name, "BACKOFF")
-        self.assertEqual(
-            row["reason"],
-            "it could not be started: command not found: no-such-command",
-        )
+        self.assertEqual(row["reason"], "command not found: no-such-command")
         self.assertFalse(woken.called)
         self.apps[name] = evolve(self.apps[name], run=Command(("python", "server.py")))
         # the mended app is started without waiting for the pause
@@ -292,7 +290,7 @@ class DaemonsTests(TestCase):
         self.assertEqual(answer.refusal, "start_timeout")
         child = int((self.settings.logs / "apps/demo/server.log").read_text().split()[0])
         row = await self.until(name, "BACKOFF", "COLD")
-        self.assertEqual(row["reason"], "it did not answer within 0.5 s")
+        self.assertEqual(row["reason"], "it never listened on $PORT within 0.5 s")
         await self.dead(child)
 
     async def test_swap(self) -> None:
@@ -329,7 +327,7 @@ class DaemonsTests(TestCase):
         await self.until(name, "READY")
         row = self.row(name)
         self.assertEqual(row["generation"], first.generation)
-        self.assertIn("the old one serves on: exit status", row["reason"])
+        self.assertIn("the old one serves on: module not importable", row["reason"])
         self.assertEqual((await get(first.address)).split()[1], "1")
 
     async def test_idleStop(self) -> None:

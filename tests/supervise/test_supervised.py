@@ -16,6 +16,7 @@ from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
+from tests.supervise.told import Told
 
 
 class Unlaunchable:
@@ -64,12 +65,14 @@ class Case(SynchronousTestCase):
             for account in ("a", "b")
             for name in ("x", "y")
         }
+        self.told = Told()
         self.daemons = Daemons(
             self.clock,
             self.settings,
             self.sites.get,
             NoEdges(),
             [self.runtime],
+            self.told,
             places=2,
             random=lambda: 0.5,
         )
@@ -118,7 +121,11 @@ class SupervisedTests(Case):
         self.wake()
         self.after(0.25)
         [row] = self.daemons.describe("", 9)
-        self.assertEqual(row["reason"], "could not be launched: [Errno 28] No space left on device")
+        reason = "could not be launched: [Errno 28] No space left on device"
+        self.assertEqual(row["reason"], f"the disk or the quota is full: {reason}")
+        events = [event for event, _ in self.told.events]
+        self.assertEqual(events, ["queued", "token", "exited", "backoff"])
+        self.assertEqual(self.told.of("exited")[0]["cause"], "disk_quota")
         self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
 
     def test_cancelled(self):
