@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from operator import itemgetter
+from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
 
@@ -20,6 +21,7 @@ from hostedge.balance.budget import Budget
 from hostedge.http.app_backend import AppBackend
 from hostedge.http.exchange import Exchange
 from hostedge.http.lane import Keeper, Means
+from hostedge.http.last_requests import LastRequests
 from hostedge.http.onward_head import head_writer
 from hostedge.http.pool_backend import PoolBackend
 from hostedge.http.probe import Probe
@@ -108,6 +110,7 @@ class Backends:
         self._probes: dict[str, Deferred[None]] = {}
         self._lost = False
         self._until_sweep = SWEEP
+        self.last = LastRequests(monotonic)
 
     def app(self, account: Account, app: App) -> AppBackend:
         """Give the backend of an app; it follows what the site says now."""
@@ -168,6 +171,7 @@ class Backends:
             backend.name,
             head_writer(app.forwarded, app.keep, counters=means.counters),
             told(app),
+            self.last,
         )
 
     def relay_to_pool(self, account: str, pool: Pool, limits: Limits) -> Relay:
@@ -234,6 +238,10 @@ class Backends:
         for name, backend in backends:
             if name.startswith(f"{account}/"):
                 backend.cut("suspended")
+
+    def last_requests(self, app: str, generation: int) -> list[dict[str, Any]]:
+        """Those that its last connections have lost, a moment ago."""
+        return self.last.of(app, generation)
 
     def probe(
         self, app: str, generation: int, address: str, host: str, held: bool

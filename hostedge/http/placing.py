@@ -19,6 +19,8 @@ class Lane(Protocol):
 
     upstream: Upstream
     label: str
+    # of an app; 0: it is a server
+    generation: int
     # by `time.monotonic`: when the app came to run that did not; 0.0: it need not be started
     since: float
     # responses that were whole

@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from hostedge.balance.retry import SAFE, may_connect_again, may_send_again
 from hostedge.http.exchange import MOUTHFUL, Exchange, Fields
+from hostedge.http.last_requests import LastRequests
 from hostedge.http.onward_head import Writer, make_head
 from hostedge.http.placing import Backend, Lane
 from hostedge.http.spool import Disk, Spool
@@ -46,11 +47,14 @@ class Relay:
         app: str = "",
         make_head: Writer = make_head,
         notes: Sequence[str] = (),
+        last: LastRequests | None = None,
     ) -> None:
         self.backend = backend
         self.make_head = make_head
         # what is unusual about it, in words
         self.notes = notes
+        # who is told of requests whose app died under them
+        self.last = last
         # `account/name` of the app behind; empty: a pool
         self.app = app
         self.limits = limits
@@ -323,6 +327,9 @@ class Passage(ABC):
         self.exchange.finish()
 
     def upstream_failed(self, cause: str, answered: bool) -> None:
+        lane, last = self.lane, self.relay.last
+        if last is not None and lane is not None and cause == "upstream_died":
+            last.died(self.relay.app, lane.generation, self.exchange, self.sent_at)
         self._release()
         if self.over:
             return

@@ -10,6 +10,7 @@ Out: calls on `Backends`, `Hosts` and the acceptors.
     <- Expect          the next answer to Wake takes so long
     <- Probe           -> Ready | Failed
     <- Quiesce         / idle
+    <- InFlight        / requests
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from hostedge.ipc import (
     Explain,
     Failed,
     Hello,
+    InFlight,
     Moved,
     Probe,
     Quiesce,
@@ -73,6 +75,8 @@ class Apps(Protocol):
     def retire(self, app: str, generation: int, deadline: float) -> None: ...
 
     def cut(self, account: str, reason: str) -> None: ...
+
+    def last_requests(self, app: str, generation: int) -> list[dict[str, Any]]: ...
 
     def probe(
         self, app: str, generation: int, address: str, host: str, held: bool
@@ -146,6 +150,11 @@ class KeeperPeer(LinkPeer):
     def moved(self, app: str, generation: int, address: str) -> dict[str, Any]:
         self._links.apps.moved(app, generation, address)
         return {}
+
+    @InFlight.responder
+    def in_flight(self, app: str, generation: int) -> dict[str, Any]:
+        requests = self._links.apps.last_requests(app, generation)
+        return {"requests": json.dumps(requests).encode()}
 
     @Quiesce.responder
     def quiesce(self, app: str, generation: int) -> dict[str, Any]:

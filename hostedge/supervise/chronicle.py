@@ -16,6 +16,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hostedge.supervise.daemon_counts import DaemonCounts
 from hostedge.supervise.event_log import EventLog
@@ -80,9 +81,11 @@ class Chronicle:
         def known(requests: list[dict[str, Any]]) -> None:
             self._events.tell("oom", app, generation, **facts, in_flight=requests[:NAMED])
 
-        asking = ask(app, generation)
-        asking.addCallback(known)
-        asking.addErrback(lambda failure: self.log.failure("{app}: oom", failure, app=app))
+        def not_known(failure: Failure) -> list[dict[str, Any]]:
+            self.log.failure("{app}: the edges were not asked", failure, app=app)
+            return []
+
+        ask(app, generation).addErrback(not_known).addCallback(known)
 
     def described(self, daemon: dict[str, Any]) -> dict[str, Any]:
         """What the keeper knows of an app, with how its last start went."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from time import monotonic
 from typing import Any
 
 from attrs import evolve, frozen
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.app_backend import AppBackend
+from hostedge.http.last_requests import LastRequests
 from hostedge.http.relay import Relay
 from hostedge.ipc import Use
 from hostedge.model.site import App
@@ -44,8 +46,10 @@ class AppCase(SynchronousTestCase):
         self.keeper: Any = self.means.keeper
         assert isinstance(self.keeper, PlayedKeeper)
         self.backend = AppBackend("demo/hello", App("hello", "wsgi", None, queue=3), self.means)
+        means, self.last = self.means, LastRequests(monotonic)
+        name = self.backend.name
         self.relay = Relay(
-            self.backend, "spool", self.means.limits, self.means.counters, self.means.disk
+            self.backend, "spool", means.limits, means.counters, means.disk, name, self.last
         )
         self.scene = Scene(lambda exchange: self.relay)
         self.scene.entrance.wheel = self.means.wheel
@@ -388,6 +392,25 @@ class RunningTests(AppCase):
         self.answer()
         self.assertEqual(self.reason(client)[0], 200)
         self.assertEqual(self.backend.places.taken, 0)
+
+    def test_diedUnderRequests(self) -> None:
+        """
+        Who was on it when it died is known for a while, by generation; what went well is not.
+        """
+        self.ask()
+        self.played.accept()
+        self.answer()
+        self.assertEqual(self.last.of("demo/hello", 1), [])
+        client = self.ask(
+            b"POST /pay?card=1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx"
+        )
+        self.network.turn()
+        self.played.accepted[-1].close()
+        self.network.turn()
+        self.assertEqual(self.reason(client), (502, b"upstream_died"))
+        [died] = self.last.of("demo/hello", 1)
+        self.assertEqual((died["method"], died["host"], died["path"]), ("POST", "a.test", "/pay"))
+        self.assertEqual(self.last.of("demo/hello", 2), [])
 
     def test_keeperHearsLater(self) -> None:
         """

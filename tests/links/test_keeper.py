@@ -105,6 +105,7 @@ class RecordedApps:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.idle = True
+        self.lost: list[dict[str, Any]] = []
         self.broken = False
         self.probed: Deferred[None] = succeed(None)
         self.busy: list[Use] = []
@@ -133,6 +134,10 @@ class RecordedApps:
 
     def activity(self) -> list[Use]:
         return self.busy
+
+    def last_requests(self, *asked: Any) -> list[dict[str, Any]]:
+        self.told.append(("last_requests", *asked))
+        return self.lost
 
     def stop_probe(self, *told: Any) -> None:
         self.told.append(("stop_probe", *told))
@@ -384,6 +389,19 @@ class KeeperAndEdgeTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(self.edge.drained, [5.0])
+
+    def test_inFlight(self) -> None:
+        """
+        Edges name the requests that a generation had; one that does not answer has none.
+        """
+        self.apps.lost = [{"method": "GET", "path": "/x"}]
+        asked = self.keeper.in_flight("one/hello", 3)
+        self.pump.flush()
+        self.assertEqual(self.successResultOf(asked), self.apps.lost)
+        self.assertEqual(self.apps.told[-1], ("last_requests", "one/hello", 3))
+        asked = self.keeper.in_flight("one/hello", 3)
+        self.clock.advance(QUIESCE_PATIENCE)
+        self.assertEqual(self.successResultOf(asked), [])
 
     def test_activityInPieces(self) -> None:
         """

@@ -74,9 +74,10 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_nobodyKnows(self):
         """
-        Where edges cannot be asked, the log says so.
+        Where edges cannot be asked, the log says so, and it is told all the same.
         """
         chronicle = Chronicle(self.clock, self.folder, execute, lambda *_: fail(ValueError()))
         chronicle.tell("oom", "a/x", 3)
         self.clock.advance(SETTLED)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(json.loads(chronicle.page(0))[0]["in_flight"], [])
