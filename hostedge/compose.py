@@ -144,9 +144,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     dns = settings.dns
     nameservers = dns.nameservers or (settings.name,)
     zones = ServedZones(settings.store, WORDS, nameservers, dns.addresses)
-    api = Api(
-        store, history, zones, links, WORDS, threads, caller_of, settings.state, settings.metrics
-    )
+    parts = store, history, zones, links, WORDS, threads, caller_of, settings.state
+    api = Api(*parts, settings.metrics, logs=settings.logs, clock=reactor)
     site = ApiSite(reactor, api.resource(), allowed_uids())
     ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
     explain = partial(explanation.explain, links, history, threads.reading)

@@ -329,13 +329,13 @@ class Restart(Command):
 class Events(Command):
     """
     What has happened to apps after event number `after`, oldest first; answered at once if there
-    is something, else when there is, at the latest after 20 seconds. `after` below 0: the last so
-    many, at once.
+    is something, else with `wait` when there is, at the latest after 20 seconds. `after` below 0:
+    the last so many, at once.
 
     `app` is one app or `account/` for all of an account; empty: every app.
     """
 
-    arguments = [(b"after", Integer()), (b"app", Unicode())]
+    arguments = [(b"after", Integer()), (b"app", Unicode()), (b"wait", Boolean())]
     # JSON: a list of `supervise.events.Event.tell`, as many as there is room for
     response = [(b"events", String())]
 

@@ -15,8 +15,12 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     GET  /v1/backup                                       the store as one SQLite file
     GET  /v1/sites                                        what active sites do, by edge
     GET  /v1/status  /v1/apps  /v1/explain?url=&method=&at=
+    GET  /v1/apps/ACCOUNT/APP                             one app, and its last start that failed
+    GET  /v1/apps/ACCOUNT/APP/journey  /v1/apps/ACCOUNT/APP/log?lines=&after=&wait=
+    GET  /v1/events    ?app=&last=&since=&after=&wait=    what has happened to apps
     GET  /v1/refused   ?cause=&site=&id=                  requests that were refused
     POST /v1/apps/ACCOUNT/APP/restart
+    POST /v1/accounts/ACCOUNT/suspend  /v1/accounts/ACCOUNT/resume
     GET  /metrics                                         what is counted, for Prometheus
 """
 
@@ -40,6 +44,7 @@ from werkzeug.exceptions import HTTPException
 
 from hostedge.api import explanation, history, refusals, zones
 from hostedge.api.calls import Refused, asked, json_line, query, read_body, read_call, reply
+from hostedge.api.daemons import DaemonCalls
 from hostedge.api.guard import JSON, error_body
 from hostedge.api.metrics import Scrapes
 from hostedge.api.parts import Caller, History, InThread, Node, Outcome, Store, Zones
@@ -82,6 +87,9 @@ class Api:
         caller: Caller,
         folder: Path,
         metrics: Metrics | None = None,
+        *,
+        logs: Path,
+        clock: Any,
     ) -> None:
         self._store = store
         self._history = past
@@ -93,6 +101,7 @@ class Api:
         # where a backup lies while it is sent
         self._folder = folder
         self._scrapes = Scrapes(node, metrics or Metrics())
+        self._daemons = DaemonCalls(node, store, threads.reading, logs, clock)
 
     def resource(self) -> IResource:
         return self.app.resource()
@@ -224,6 +233,47 @@ class Api:
     @app.route("/v1/apps", methods=["GET"])
     async def apps(self, request: Request) -> bytes:
         return reply(request, {"apps": await asked(self._node.daemons())})
+
+    @app.route("/v1/apps/<account>/<app>", methods=["GET"])
+    async def one_app(self, request: Request, account: str, app: str) -> bytes:
+        return reply(request, await self._daemons.one(account, app))
+
+    @app.route("/v1/apps/<account>/<app>/journey", methods=["GET"])
+    async def journey(self, request: Request, account: str, app: str) -> bytes:
+        return reply(request, await self._daemons.journey(account, app))
+
+    @app.route("/v1/apps/<account>/<app>/log", methods=["GET"])
+    async def log_of_app(self, request: Request, account: str, app: str) -> bytes:
+        return reply(request, await self._daemons.log(request, account, app))
+
+    @app.route("/v1/events", methods=["GET"])
+    async def events(self, request: Request) -> bytes:
+        return reply(request, await self._daemons.events(request))
+
+    @app.route("/v1/accounts/<account>/suspend", methods=["POST"])
+    async def suspend(self, request: Request, account: str) -> bytes:
+        return await self._suspend(request, account, True)
+
+    @app.route("/v1/accounts/<account>/resume", methods=["POST"])
+    async def resume(self, request: Request, account: str) -> bytes:
+        return await self._suspend(request, account, False)
+
+    async def _suspend(self, request: Request, account: str, suspended: bool) -> bytes:
+        suspending = self._suspended(account, suspended, self._caller(request))
+        return reply(request, await _to_the_end(suspending))
+
+    async def _suspended(self, account: str, suspended: bool, who: str) -> dict[str, Any]:
+        try:
+            running = await self._daemons.running(account) if suspended else []
+        except Refused:
+            # without a keeper it is suspended all the same
+            running = None
+
+        def write(_: bytes, who: str) -> tuple[bool, Outcome]:
+            return False, self._daemons.suspend(account, suspended, who)
+
+        told = {"account": account, "suspended": suspended, "stopped": running}
+        return {**told, **await self._written(write, b"", who)}
 
     @app.route("/v1/apps/<account>/<app>/restart", methods=["POST"])
     async def restart(self, request: Request, account: str, app: str) -> bytes:

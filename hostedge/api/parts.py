@@ -161,7 +161,23 @@ class Node(Protocol):
     def backends(self) -> Awaitable[list[dict[str, Any]]]:
         """By edge, with `index`, `pid` and `backends`: `http.backends.Backends.page`."""
 
-    def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
+    def daemons(self) -> Awaitable[list[dict[str, Any]]]:
+        """Every app that the keeper knows of: `ipc.Daemons` says with what."""
+
+    def daemon(self, app: str) -> Awaitable[dict[str, Any] | None]:
+        """One of them; None: the keeper does not know it."""
+
+    def journey(self, app: str) -> Awaitable[dict[str, Any] | None]:
+        """The last start of an app that failed: `supervise.journey`."""
+
+    def events(self, after: int, app: str, wait: bool) -> Awaitable[list[dict[str, Any]]]:
+        """
+        What has happened after a number, or the last so many where it is below 0; `wait`: until
+        there is something, at most 20 seconds.
+        """
+
+    def daemon_counts(self) -> Awaitable[dict[str, Any]]:
+        """What the keeper counts of apps: `supervise.chronicle`."""
 
     def restart(self, app: str) -> Awaitable[str]:
         """Empty, or why not: a cause of `errors.CAUSES` or a sentence."""

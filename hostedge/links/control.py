@@ -30,11 +30,14 @@ from hostedge.ipc import (
     Certify,
     Changed,
     Daemon,
+    DaemonCounts,
     Daemons,
     Edges,
     Evaluate,
+    Events,
     Explain,
     Hello,
+    Journey,
     Refused,
     Replace,
     Report,
@@ -47,6 +50,7 @@ from hostedge.settings import Settings
 
 PATIENCE = 2.0  # seconds that an edge has to take in a change before it is replaced
 LOOK = 0.02  # seconds between two looks at who has answered
+EVENTS = 20.0  # seconds that the keeper waits for something to happen
 EVALUATION = 10.0  # seconds that an operator waits for what was typed for an edge
 MAX_SOURCE = 60_000  # bytes of it: a value of AMP has 64 KiB
 
@@ -262,14 +266,61 @@ class ControlLinks:
                 return apps
             apps += piece
 
+    async def daemon(self, app: str) -> dict[str, Any] | None:
+        """
+        One of them; None: the keeper does not know it.
+
+        Raises:
+            ConfigError: the keeper does not answer.
+        """
+        answer = await self._ask_keeper(Daemon, app=app)
+        daemon: dict[str, Any] | None = json.loads(answer["app"])
+        return daemon
+
+    async def journey(self, app: str) -> dict[str, Any] | None:
+        """
+        The last start of an app that failed.
+
+        Raises:
+            ConfigError: the keeper does not answer.
+        """
+        answer = await self._ask_keeper(Journey, app=app)
+        journey: dict[str, Any] | None = json.loads(answer["journey"])
+        return journey
+
+    async def events(self, after: int, app: str, wait: bool) -> list[dict[str, Any]]:
+        """
+        What has happened after a number; with `wait` as soon as there is something.
+
+        Raises:
+            ConfigError: the keeper does not answer, or has ended meanwhile.
+        """
+        patience = EVENTS + PATIENCE if wait else PATIENCE
+        answer = await self._ask_keeper(Events, patience, after=after, app=app, wait=wait)
+        events: list[dict[str, Any]] = json.loads(answer["events"])
+        return events
+
+    async def daemon_counts(self) -> dict[str, Any]:
+        """
+        What the keeper counts of apps.
+
+        Raises:
+            ConfigError: it does not answer.
+        """
+        counts: dict[str, Any] = json.loads((await self._ask_keeper(DaemonCounts))["counts"])
+        return counts
+
     async def restart(self, app: str) -> str:
         """Empty, or why the app cannot be restarted."""
         answer = await self._ask_keeper(Restart, app=app)
         return str(answer["refusal"])
 
-    async def _ask_keeper(self, command: Any, **arguments: object) -> Any:
+    async def _ask_keeper(
+        self, command: Any, patience: float = PATIENCE, **arguments: object
+    ) -> Any:
+        asked = self.keeper.call(command, **arguments)
         try:
-            return await self._ask(self.keeper.call(command, **arguments))
+            return await asked.addTimeout(patience, self._reactor)
         except LOST:
             raise ConfigError("keeper", "does not answer now; it is being restarted") from None
 

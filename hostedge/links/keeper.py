@@ -204,9 +204,10 @@ class KeeperPeer(LinkPeer):
         return {"app": json.dumps(told).encode()}
 
     @Events.responder
-    def events(self, after: int, app: str) -> Deferred[dict[str, Any]]:
+    def events(self, after: int, app: str, wait: bool) -> Deferred[dict[str, Any]]:
         told = self._links.told
-        answer = succeed(told.page(after, app)) if after < 0 else told.next(after, app)
+        at_once = after < 0 or not wait
+        answer = succeed(told.page(after, app)) if at_once else told.next(after, app)
         return answer.addCallback(lambda page: {"events": page})
 
     @Journey.responder

@@ -77,6 +77,9 @@ class RecordedNode:
     refusals: list[dict[str, Any]] = Factory(list)
     active: list[dict[str, Any]] = Factory(list)
     known: list[dict[str, Any]] = Factory(list)
+    journeys: dict[str, dict[str, Any]] = Factory(dict)
+    happened: list[dict[str, Any]] = Factory(list)
+    counts: dict[str, Any] = Factory(dict)
     refusal: str = ""
     error: Exception | None = None
     # what `announce` waits for
@@ -97,6 +100,20 @@ class RecordedNode:
 
     async def daemons(self) -> Any:
         return await self._answer(self.apps, "daemons")
+
+    async def daemon(self, app: str) -> Any:
+        found = [each for each in self.apps if each["app"] == app]
+        return await self._answer(found[0] if found else None, "daemon", app)
+
+    async def journey(self, app: str) -> Any:
+        return await self._answer(self.journeys.get(app), "journey", app)
+
+    async def events(self, after: int, app: str, wait: bool) -> Any:
+        found = [e for e in self.happened if e["number"] > after or after < 0]
+        return await self._answer(found, "events", after, app, wait)
+
+    async def daemon_counts(self) -> Any:
+        return await self._answer(self.counts, "daemon_counts")
 
     async def refused(self, cause: str, site: str, id: str) -> Any:
         return await self._answer(self.refusals, "refused", cause, site, id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.app import Api, Threads
@@ -42,7 +43,9 @@ class ApiTestCase(SynchronousTestCase):
         history = History(self.folder / "store.db")
         served = ServedZones(self.folder / "store.db", words(), ("node.test",), ("192.0.2.1",))
         parts = self.store, history, served, self.node, words(), threads
-        api = Api(*parts, lambda _: "root", self.folder)
+        self.clock = Clock()
+        logs = self.folder / "log"
+        api = Api(*parts, lambda _: "root", self.folder, logs=logs, clock=self.clock)
         self.treq = StubTreq(Guard(api.resource()))
 
     def start(self, method: str, path: str, body: object = None) -> Deferred[Any]:

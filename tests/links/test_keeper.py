@@ -445,8 +445,8 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         control, _, pump = connectedServerAndClient(
             lambda: self.keeper.make_peer(os.getpid()), LinkPeer
         )
-        waiting = control.callRemote(Events, after=0, app="one/x")
-        nothing = control.callRemote(Events, after=-5, app="")
+        waiting = control.callRemote(Events, after=0, app="one/x", wait=True)
+        nothing = control.callRemote(Events, after=-5, app="", wait=True)
         pump.flush()
         self.assertEqual(self.successResultOf(nothing), {"events": b"[]"})
         self.assertNoResult(waiting)

@@ -84,7 +84,8 @@ class ApiCase(TestCase):
         history = History(self.settings.store)
         served = ServedZones(self.settings.store, words(), ("node.test",), ())
         parts = self.store, history, served, self.node, words(), threads
-        api = Api(*parts, caller_of, self.settings.state)
+        settings = self.settings
+        api = Api(*parts, caller_of, settings.state, logs=settings.logs, clock=reactor)
         site = ApiSite(reactor, api.resource(), allowed_uids())
         listener = ApiListener(reactor, self.settings.api_socket, site)
         listener.startService()
