@@ -93,16 +93,20 @@ class DaemonCalls:
         """
         app, after = query(request, "app"), query(request, "after")
         since, wait = query(request, "since"), query(request, "wait") == "1"
+        last = 0
         if after:
-            number = _number("after", after, 1 << 60)
-            found = await asked(self._node.events(number, app, wait))
+            last = _number("after", after, 1 << 60)
+            found = await asked(self._node.events(last, app, wait))
         elif since:
             begin = _moment(since)
-            found = [each async for each in self._all(app) if each["time"] >= begin]
+            every = [each async for each in self._all(app)]
+            last = every[-1]["number"] if every else 0
+            found = [each for each in every if each["time"] >= begin]
         else:
-            number = _number("last", query(request, "last") or str(EVENTS), MOST_EVENTS)
-            found = await asked(self._node.events(-number, app, False)) if number else []
-        last = int(after) if after else 0
+            count = _number("last", query(request, "last") or str(EVENTS), MOST_EVENTS)
+            found = await asked(self._node.events(-max(count, 1), app, False))
+            last = found[-1]["number"] if found else 0
+            found = found[-count:] if count else []
         return {"events": found, "next": found[-1]["number"] if found else last}
 
     async def _all(self, app: str) -> AsyncIterator[dict[str, Any]]:

@@ -80,7 +80,7 @@ def make_parser() -> ArgumentParser:
     added = verb("backup", "stored:backup", "write a copy of the route store")
     added.add_argument("file", metavar="FILE", help="where to; replaced when it is there")
     verb("status", "running:status", "show the node's processes, listeners and counters")
-    verb("apps", "running:apps", "list apps that run, start, or fail")
+    _add_daemons(verb)
     added = verb("restart", "running:restart", "swap an app's processes for new ones")
     added.add_argument("app", metavar="ACCOUNT/APP")
     added = verb("explain", "running:explain", "tell what happens to a request, and why")
@@ -102,6 +102,27 @@ def make_parser() -> ArgumentParser:
     added = verb("demo", "demo:demo", "start a node, apply a site file, show what to open")
     added.add_argument("file", metavar="FILE", help="the site file")
     return parser
+
+
+def _add_daemons(verb: Callable[[str, str, str], ArgumentParser]) -> None:
+    """`hostedge apps` and what else one wants to know of daemons."""
+    added = verb("apps", "daemons:apps", "list apps that run, start, or fail; or tell all of one")
+    text = "all of this app, with its last start that failed; of an account: its apps"
+    added.add_argument("name", metavar="ACCOUNT[/APP]", nargs="?", default="", help=text)
+    added = verb("logs", "follow:logs", "print what an app has written")
+    added.add_argument("app", metavar="ACCOUNT/APP")
+    added.add_argument("-f", "--follow", action="store_true", help="and what it goes on to write")
+    added.add_argument("-n", "--lines", metavar="N", type=int, default=100, help="100 unless given")
+    added = verb("events", "follow:events", "print what has happened to apps")
+    text = "only of this app, or of all of an account"
+    added.add_argument("app", metavar="ACCOUNT[/APP]", nargs="?", default="", help=text)
+    added.add_argument("-f", "--follow", action="store_true", help="and what goes on to happen")
+    added.add_argument("-n", "--lines", metavar="N", type=int, default=50, help="50 unless given")
+    added.add_argument("--since", metavar="TIME", default="", help="2026-11-22T10:00Z, 2h")
+    added = verb("suspend", "daemons:suspend", "stop an account's apps, answer 503 for its sites")
+    added.add_argument("account", metavar="ACCOUNT")
+    added = verb("resume", "daemons:resume", "serve a suspended account again")
+    added.add_argument("account", metavar="ACCOUNT")
 
 
 def _add_zone(verb: Callable[[str, str, str], ArgumentParser], general: ArgumentParser) -> None:

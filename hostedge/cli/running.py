@@ -1,5 +1,5 @@
 """
-`hostedge status`, `apps`, `restart` and `explain`: what the node is doing.
+`hostedge status`, `restart` and `explain`: what the node is doing.
 
 In:  `cli.main`.
 Out: tables; with --json what the API answered.
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.daemons import path_of
 from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.cli.times import clock, moment
-from hostedge.errors import ConfigError
 from hostedge.net.identity import process_started
 from hostedge.settings import Settings, read_settings
 
@@ -151,39 +151,9 @@ def _sum(counters: Iterator[dict[str, int]]) -> dict[str, int]:
     return {name: count for name, count in total.items() if count}
 
 
-def apps(options: Namespace) -> int:
-    """List the apps that the keeper knows; others are cold."""
-    answer = _ask(options, "GET", "/v1/apps")
-    return _print(options, answer, app_lines(answer["apps"]))
-
-
-def app_lines(known: list[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
-    if not known:
-        yield "No app was asked for yet: each is started by its first request."
-        return
-    rows = [
-        (
-            each["app"],
-            each["state"],
-            each.get("generation"),
-            each.get("pid") or None,
-            span(each["since"]) if each.get("since") is not None else None,
-            each.get("in_flight"),
-            each.get("reason"),
-        )
-        for each in known
-    ]
-    head = ("APP", "STATE", "GEN", "PID", "FOR", "IN FLIGHT", "WHY")
-    yield from table(head, rows, right=("GEN", "PID", "IN FLIGHT"), width=width)
-
-
 def restart(options: Namespace) -> int:
     """Swap an app for a new generation; the old one finishes what it has begun."""
-    account, slash, app = options.app.partition("/")
-    if not slash or not account or not app or "/" in app:
-        raise ConfigError(options.app, "want ACCOUNT/APP")
-    path = f"/v1/apps/{quote(account, safe='')}/{quote(app, safe='')}/restart"
-    answer = _ask(options, "POST", path)
+    answer = _ask(options, "POST", path_of(options.app, "/restart"))
     return _print(options, answer, iter([f"{options.app} is being restarted."]))
 
 

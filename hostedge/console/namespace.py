@@ -17,7 +17,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from hostedge.api.calls import Refused
-from hostedge.cli.running import app_lines, explain_lines, listeners, processes, status_lines
+from hostedge.cli.daemons import app_lines
+from hostedge.cli.running import explain_lines, listeners, processes, status_lines
 from hostedge.cli.table import WIDTH, table
 from hostedge.cli.times import moment
 from hostedge.console.evaluate import Elsewhere

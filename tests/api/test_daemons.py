@@ -80,6 +80,8 @@ class EventsTests(Calls):
         self.assertEqual(self.asked(), (-50, "demo/", False))
         self.call("GET", "/v1/events?last=7")
         self.assertEqual(self.asked(), (-7, "", False))
+        _, answer = self.call("GET", "/v1/events?last=0")
+        self.assertEqual((answer["events"], answer["next"]), ([], 3))
 
     def test_after(self) -> None:
         """
@@ -98,6 +100,8 @@ class EventsTests(Calls):
         _, answer = self.call("GET", "/v1/events?since=1970-01-01T00:03:00Z")
         self.assertEqual([each["number"] for each in answer["events"]], [2, 3])
         self.assertEqual([each[1] for each in self.node.asked], [0, 3])
+        _, answer = self.call("GET", "/v1/events?since=1980-01-01")
+        self.assertEqual((answer["events"], answer["next"]), ([], 3))
 
     def test_wrong(self) -> None:
         """

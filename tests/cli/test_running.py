@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.running import app_lines, explain_lines, listeners, processes, status_lines
+from hostedge.cli.running import explain_lines, listeners, processes, status_lines
 from hostedge.settings import Settings
 
 EDGE: dict[str, Any] = {
@@ -98,50 +98,6 @@ class StatusTests(SynchronousTestCase):
         (keeper,) = processes(settings)
         self.assertEqual((keeper["role"], keeper["pid"]), ("keeper", os.getpid()))
         self.assertTrue(0.0 <= keeper["uptime"] < 86_400.0)
-
-
-class AppTests(SynchronousTestCase):
-    """What the keeper knows of apps."""
-
-    def test_lines(self) -> None:
-        """
-        State, generation and process, and why it is so; for a customer's long words too.
-        """
-        rows = [
-            {
-                "app": "demo/hello",
-                "state": "READY",
-                "generation": 2,
-                "pid": 77,
-                "since": 61.0,
-                "in_flight": 0,
-                "reason": "",
-            },
-            {
-                "app": "demo/broken",
-                "state": "BACKOFF",
-                "generation": 9,
-                "pid": 0,
-                "since": 1.0,
-                "in_flight": 0,
-                "reason": "exited with 1: \x1b[31m" + "long " * 30,
-            },
-        ]
-        head, ready, broken = app_lines(rows)
-        self.assertEqual(head, "APP          STATE    GEN  PID  FOR    IN FLIGHT  WHY")
-        self.assertEqual(ready, "demo/hello   READY      2   77  1m 1s          0")
-        self.assertEqual(len(broken), 80)
-        self.assertTrue(broken.endswith("…"))
-        self.assertNotIn("\x1b", broken)
-
-    def test_none(self) -> None:
-        """
-        A fresh node has no app that runs; why that is so is said.
-        """
-        self.assertEqual(
-            list(app_lines([])),
-            ["No app was asked for yet: each is started by its first request."],
-        )
 
 
 class ExplainTests(SynchronousTestCase):
