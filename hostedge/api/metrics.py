@@ -23,7 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from hostedge.api import counter_series
+from hostedge.api import counter_series, daemon_metrics
 from hostedge.api.backend_series import BackendSeries
 from hostedge.api.parts import Node
 from hostedge.api.site_series import SiteSeries
@@ -59,7 +59,8 @@ class Scrapes:
         status = await self._node.status()
         sites = self._sites.families(await self._node.sites())
         backends = self._backends.families(await self._node.backends())
-        return exposition(status, chain(sites, backends), accept)
+        of_apps = await daemon_metrics.families(self._node)
+        return exposition(status, chain(sites, backends, of_apps), accept)
 
 
 def exposition(status: dict[str, Any], chosen: Iterable[Metric], accept: str) -> tuple[bytes, str]:

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 
+from hostedge.errors import ConfigError
 from hostedge.model.kind import Kind
 from hostedge.model.parse import Words
 
@@ -79,6 +80,7 @@ class RecordedNode:
     known: list[dict[str, Any]] = Factory(list)
     journeys: dict[str, dict[str, Any]] = Factory(dict)
     happened: list[dict[str, Any]] = Factory(list)
+    # what the keeper counts; nothing: it does not answer
     counts: dict[str, Any] = Factory(dict)
     refusal: str = ""
     error: Exception | None = None
@@ -113,6 +115,8 @@ class RecordedNode:
         return await self._answer(found, "events", after, app, wait)
 
     async def daemon_counts(self) -> Any:
+        if not self.counts:
+            raise ConfigError("keeper", "does not answer now")
         return await self._answer(self.counts, "daemon_counts")
 
     async def refused(self, cause: str, site: str, id: str) -> Any:
