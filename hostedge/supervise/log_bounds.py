@@ -7,8 +7,8 @@ Out: `APP.log` cut to nothing when it is too long, what was in it in `APP.log.1`
 A daemon holds its log open and cannot be told to open another. So the log is copied, in a thread
 and by the kernel, then cut: it was opened to append, and the daemon goes on at the new end. What
 is written between the last look and the cut is lost: microseconds. Neither the daemon nor the
-keeper ever waits. Of a flood only the last `SIZE` bytes are copied, and it is looked at again
-sooner, so that a disk holds what comes in a fraction of a second, and no more.
+keeper ever waits. Of a flood only the last `SIZE` bytes are copied, and hardly more; and it is
+looked at again sooner, so that a disk holds what comes in a fraction of a second, and no more.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from hostedge.supervise.logs import app_log, folder_of, open_file, size_of
 SIZE = 10 * 1024 * 1024  # bytes of one file
 FILES = 5  # the log and older ones
 EVERY = 1.0  # seconds between two looks at a log
+ROOM = 8  # part of a file's size that an older one may have in addition, so that nothing is lost
 SLICES = 10  # parts of a second in which a part of the logs is looked at
 AGAIN = 0.1  # seconds until the next look at one that is flooded
 
@@ -148,8 +149,8 @@ class LogBounds:
 
 def cut(path: Path, size: int, files: int) -> tuple[int, int]:
     """
-    Make a log that is longer than `size` empty, and the last `size` bytes of it the first of the
-    older files, of which one less than `files` are kept.
+    Make a log that is longer than `size` empty, and what was in it the first of the older files,
+    of which one less than `files` are kept; of one that is much longer, its last `size` bytes.
 
     Returns how long it was, and how many bytes of it are in no file. A disk that is full costs
     bytes and nothing else: the log is empty in any case.
@@ -163,8 +164,10 @@ def cut(path: Path, size: int, files: int) -> tuple[int, int]:
             there = os.fstat(log).st_size
             if there <= size:
                 return there, 0
+            most = size + size // ROOM
+            begin = 0 if there <= most else there - size
             try:
-                copied = _copy(folder, path.name, log, there - size, files)
+                copied = _copy(folder, path.name, log, begin, most, files)
             except OSError:
                 copied = 0
             there = os.fstat(log).st_size
@@ -174,8 +177,8 @@ def cut(path: Path, size: int, files: int) -> tuple[int, int]:
             os.close(log)
 
 
-def _copy(folder: int, name: str, log: int, begin: int, files: int) -> int:
-    """Copy from there to the end; what comes meanwhile as well, but never twice as much."""
+def _copy(folder: int, name: str, log: int, begin: int, most: int, files: int) -> int:
+    """Copy from there to the end, with what comes meanwhile, but never more than `most`."""
     for older in range(files - 1, 1, -1):
         with suppress(FileNotFoundError):
             os.rename(
@@ -186,7 +189,7 @@ def _copy(folder: int, name: str, log: int, begin: int, files: int) -> int:
         os.unlink(f"{name}.1", dir_fd=folder)
     copy = open_file(folder, f"{name}.1", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        return _copy_bytes(log, copy, begin, 2 * (os.fstat(log).st_size - begin))
+        return _copy_bytes(log, copy, begin, most)
     finally:
         os.close(copy)
 
