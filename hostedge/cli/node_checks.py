@@ -13,6 +13,7 @@ import pwd
 import socket
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +26,8 @@ from hostedge.errors import ConfigError
 from hostedge.routes.hostname import ordered, wildcard_of
 from hostedge.settings import Console, Settings, parse_address, read_settings
 from hostedge.store.reader import open_read_only
-from hostedge.supervise.user import app_owner
+from hostedge.supervise.user import app_owner, can_reach
+from hostedge.supervise.users import read_users
 
 
 def check_node(file: Path) -> Iterator[Finding]:
@@ -62,6 +64,8 @@ def apps_user(settings: Settings) -> Finding:
         owner = app_owner(settings)
     except ConfigError as error:
         return Finding("fail", "user", str(error), "name another one, or none")
+    if settings.accounts.users == "own":
+        return _own_users(settings)
     uid = os.geteuid() if owner is None else owner[0]
     if uid:
         return Finding("ok", "user", f"apps run as {_name(uid)}")
@@ -69,6 +73,22 @@ def apps_user(settings: Settings) -> Finding:
     if settings.user:
         text = "apps run as root, as the settings say"
     return Finding("warn", "user", text, "start the node as a user of its own")
+
+
+def _own_users(settings: Settings) -> Finding:
+    """Accounts have users of their own, who have to reach what apps are run with."""
+    accounts = settings.accounts
+    try:
+        known = read_users(settings.users)
+    except ConfigError as error:
+        return Finding("fail", "users", str(error), "bring the line back: numbers must not repeat")
+    told = f"{len(known)} accounts have uids, of {accounts.first} to {accounts.last}"
+    needed = (Path(sys.executable).resolve(), settings.homes)
+    for path in needed:
+        if not can_reach(path, accounts.last, accounts.last):
+            todo = "open the folders above it to others (chmod o+x), or use another"
+            return Finding("warn", "users", f"{told}; they cannot reach {path}", todo)
+    return Finding("ok", "users", told)
 
 
 def _name(uid: int) -> str:

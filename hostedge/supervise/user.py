@@ -2,7 +2,7 @@
 As whom apps run while accounts have no users of their own.
 
 In:  `compose.keeper`, once.
-Out: uid and gid for every launch, or None: as the node itself.
+Out: uid and gid for every launch, or None: as the node itself, or as `supervise.users` says.
 
 A node that root has started must not run customers' programs as root: they are `nobody`, unless
 nobody could not even reach the interpreter or the homes. Then `hostedge doctor` says so.
@@ -27,8 +27,12 @@ def app_owner(settings: Settings) -> tuple[int, int] | None:
     The uid and gid that apps are launched with.
 
     Raises:
-        ConfigError: the settings name a user that does not exist or that only root could become.
+        ConfigError: the settings name a user that does not exist or that only root could become;
+            or each account is to have its own, which only root can give.
     """
+    if settings.accounts.users == "own":
+        _check_own(settings)
+        return None
     where = f"{settings.file}: user"
     if settings.user:
         try:
@@ -51,6 +55,16 @@ def app_owner(settings: Settings) -> tuple[int, int] | None:
     owner = nobody.pw_uid, nobody.pw_gid
     needed = (Path(sys.executable), Path(sys.executable).resolve(), settings.homes)
     return owner if all(can_reach(path, *owner) for path in needed) else None
+
+
+def _check_own(settings: Settings) -> None:
+    where = f"{settings.file}: accounts: users"
+    if settings.user:
+        raise ConfigError(
+            where, f"each account has its own user: leave out user, {settings.user!r}"
+        )
+    if os.geteuid() != 0:
+        raise ConfigError(where, "only root can run each account's apps as a user of its own")
 
 
 def can_reach(path: Path, uid: int, gid: int) -> bool:

@@ -1,0 +1,129 @@
+"""
+Which user of the machine an account is.
+
+In:  `compose.keeper` opens the list; `supervise.daemons` asks before an account's first launch.
+Out: uids, and gids of the same numbers; homes that belong to them. A number is given once and
+     never again, also when its account is gone: what it has left behind must not become another's.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from hostedge.errors import ConfigError
+from hostedge.settings import Accounts
+
+HOME_MODE = 0o750
+
+
+class Users:
+    """The file `users`, a line `account uid` for each account that had something launched."""
+
+    log = Logger()
+
+    def __init__(self, file: Path, accounts: Accounts, homes: Path) -> None:
+        self._file = file
+        self._range = range(accounts.first, accounts.last + 1)
+        self._homes = homes
+        self._uids = read_users(file)
+        self._next = max((uid + 1 for uid in self._uids.values()), default=0)
+
+    def find(self, account: str) -> tuple[int, int] | None:
+        """Uid and gid of an account; None: it has none yet."""
+        uid = self._uids.get(account)
+        return None if uid is None else (uid, uid)
+
+    def add(self, account: str) -> tuple[int, int]:
+        """
+        Give the account a uid of its own and its home to it, with all that is in there.
+
+        It takes as long as the home is large: for a thread. What another thread adds meanwhile
+        must be another account.
+
+        Raises:
+            OSError: the list or the home cannot be written.
+            ConfigError: no number is left.
+        """
+        uid = self._free()
+        give_home(self._homes / account, uid)
+        # noted last: who is noted has a home
+        with self._file.open("a") as file:
+            file.write(f"{account} {uid}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._uids[account] = uid
+        self.log.info("{account} is uid {uid}", account=account, uid=uid)
+        return uid, uid
+
+    def _free(self) -> int:
+        for uid in range(max(self._next, self._range.start), self._range.stop):
+            self._next = uid + 1
+            if not is_known(uid):
+                return uid
+        raise ConfigError("accounts: last", "every uid of the range is given to an account")
+
+
+def read_users(file: Path) -> dict[str, int]:
+    """
+    Uids by account.
+
+    Raises:
+        ConfigError: a line is none; to go on would give numbers out twice.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    uids = {}
+    for number, line in enumerate(lines, 1):
+        account, _, uid = line.partition(" ")
+        if not (account and uid.isascii() and uid.isdigit()):
+            raise ConfigError(
+                f"{file}: line {number}", f"want an account and its uid, not {line!r}"
+            )
+        uids[account] = int(uid)
+    return uids
+
+
+def is_known(number: int) -> bool:
+    """Is this the uid or gid of somebody else on this machine?"""
+    for find in (pwd.getpwuid, grp.getgrgid):
+        try:
+            find(number)
+        except KeyError:
+            continue
+        return True
+    return False
+
+
+def give_home(home: Path, uid: int) -> None:
+    """
+    Have a home and everything in it belong to this user; others cannot enter.
+
+    Links are given, never followed, and nothing is given that somebody else has another name of:
+    a hard link from here could be to a file outside.
+
+    Raises:
+        OSError: it cannot be made, or is no folder.
+    """
+    home.mkdir(mode=HOME_MODE, exist_ok=True)
+    top = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for _, folders, files, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+            for name in files:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if found.st_nlink == 1 or stat.S_ISLNK(found.st_mode):
+                    os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
+            for name in folders:
+                os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
+        # last: from here on its new owner can change what is in it
+        os.fchown(top, uid, uid)
+        os.fchmod(top, HOME_MODE)
+    finally:
+        os.close(top)
