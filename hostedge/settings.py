@@ -25,6 +25,8 @@ Settings file::
     users = "own"                  # each account has a user of its own; default: "shared"
     first = 20000                  # the range of their uids and gids
     last = 59999
+    first_port = 20000             # of apps that bind a port: only edges reach them there
+    last_port = 29999
 
     [trust]
     proxies = ["10.0.0.0/8"]       # who may say who the client is: there, and by X-Forwarded-*
@@ -101,6 +103,14 @@ class Accounts:
     # uids, and gids of the same numbers, that accounts are given; never one twice
     first: int = 20_000
     last: int = 59_999
+    # of apps that bind a port: only edges reach them there, which needs nftables
+    first_port: int = 20_000
+    last_port: int = 29_999
+
+    @property
+    def ports(self) -> range | None:
+        """The ports of apps; None: any."""
+        return range(self.first_port, self.last_port + 1) if self.users == "own" else None
 
 
 @frozen
@@ -465,6 +475,8 @@ def _bounded(settings: Settings, file: Path) -> None:
     if not LEAST_UID <= accounts.first <= accounts.last < MAX_UID:
         problem = f"want a range within {LEAST_UID} to {MAX_UID - 1}"
         raise ConfigError(f"{file}: accounts: first", problem)
+    if not 1024 <= accounts.first_port <= accounts.last_port <= 65_535:
+        raise ConfigError(f"{file}: accounts: first_port", "want a range within 1024 to 65535")
     listen = settings.listen
     if (listen.proxy_http or listen.proxy_https) and not settings.trust.proxies:
         problem = "is missing: want the proxies that may use the listeners for them"

@@ -22,6 +22,7 @@ PACKAGES = {
     "ssh": "openssh-client",
     "bwrap": "bubblewrap",
     "ip": "iproute2",
+    "nft": "nftables",
     "dig": "bind9-dnsutils",
     "haproxy": "haproxy",
     "nginx": "nginx-light",

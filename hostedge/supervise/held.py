@@ -9,11 +9,13 @@ Out: `Held`; requests that connect to it wait in its backlog until the daemon ac
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import select
 import socket
 from hashlib import blake2s
 from pathlib import Path
+from random import randrange
 
 BACKLOG = 1024
 MAX_PATH = 107  # sockaddr_un, with the closing zero
@@ -90,9 +92,27 @@ def take_back(pid: int, inode: int, path: Path) -> Held | None:
     return None
 
 
-def free_port(host: str) -> int:
-    """A port that nobody listens on now."""
+def free_port(host: str, ports: range | None = None) -> int:
+    """
+    A port that nobody listens on now: any, or one of these, beginning anywhere among them.
+
+    Raises:
+        OSError: none of them is free.
+    """
+    if ports is None:
+        return _bound(host, 0)
+    begin = randrange(len(ports))  # noqa: S311
+    for place in range(len(ports)):
+        port = ports[(begin + place) % len(ports)]
+        try:
+            return _bound(host, port)
+        except OSError:
+            continue
+    raise OSError(errno.EADDRINUSE, f"no port from {ports[0]} to {ports[-1]} is free")
+
+
+def _bound(host: str, port: int) -> int:
     with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.bind((host, port))
+        bound: int = probe.getsockname()[1]
+        return bound
