@@ -87,7 +87,7 @@ class Node:
     edges: int
 
     def api(self) -> Api:
-        return Api(self.state / "run/api.sock")
+        return Api(self.state / "control/api.sock")
 
     def doors(self) -> dict[str, int]:
         """Give the port of each protocol."""

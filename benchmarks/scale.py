@@ -108,7 +108,7 @@ class Scale:
 
     def _store_size(self) -> int:
         state = prepare_node(self._stage, EDGES, self._http, self._https).state
-        return sum(file.stat().st_size for file in state.glob("store.db*"))
+        return sum(file.stat().st_size for file in state.glob("control/store.db*"))
 
     def _memory(self, node: Node, keeper: subprocess.Popen[bytes]) -> None:
         (edge,) = node.pids("edge")

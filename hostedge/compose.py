@@ -35,9 +35,6 @@ WORDS = Words(MAPPINGS, RUNTIMES)
 # what TLS clients may speak with us, the best first
 ALPN = (b"h2", b"http/1.1")
 
-# who may link: the node's own processes
-MINE = frozenset((os.geteuid(),))
-
 
 def keep_what_is_there() -> None:
     """
@@ -62,11 +59,15 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.supervise.inheritance import note_family
     from hostedge.supervise.own import OwnProcesses
     from hostedge.supervise.process import watches
+    from hostedge.supervise.roles import for_edges, read_roles
     from hostedge.supervise.user import app_owner
 
+    roles = read_roles(settings)
     page = SharedPage.create(settings.run / "connections")
     sources = SourceTable.create(settings.run / "sources")
     rates = RateTable.create(settings.run / "rates")
+    for shared in ("connections", "sources", "rates"):
+        for_edges(settings.run / shared, roles)
 
     def edge_ended(place: int) -> None:
         page.clear(place)
@@ -89,7 +90,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     )
     store.subscribe(daemons.changed)
     store.subscribe(lambda keys: links.cut(store.suspended(keys)))
-    own = OwnProcesses(reactor, settings, links.fork)
+    own = OwnProcesses(reactor, settings, roles, links.fork)
     family = Family(
         reactor,
         own,
@@ -99,7 +100,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         store.is_there,
     )
     links.introduce(family, daemons, chronicle)
-    server = LinkServer(reactor, settings.keeper_socket, links.make_peer, MINE)
+    server = LinkServer(reactor, settings.keeper_socket, links.make_peer, roles.uids)
     keep_what_is_there()
     return Keeper(
         reactor, settings, inheritance, server, links, family, daemons, watches, store.is_there
@@ -120,6 +121,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     from hostedge.store.reader import StoreReader
     from hostedge.store.served import ServedZones
     from hostedge.store.writer import RouteStore
+    from hostedge.supervise.roles import read_roles
     from hostedge.tls.authority import Authority
 
     service: MultiService = Control(reactor)
@@ -137,7 +139,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     )
     reading = StoreReader(settings.store, WORDS)
     links = ControlLinks(reactor, settings, reading.revision, certifier.certify)
-    LinkServer(reactor, settings.control_socket, links.make_peer, MINE).setServiceParent(service)
+    linked = read_roles(settings).uids
+    LinkServer(reactor, settings.control_socket, links.make_peer, linked).setServiceParent(service)
     links.keeper.setServiceParent(service)
     threads = Threads(thread.run, partial(deferToThreadPool, reactor, reactor.getThreadPool()))
     history = History(settings.store)

@@ -2,7 +2,7 @@
 Control as a service: the store's only writer, the API, and the local CA.
 
 In:  `compose.control`; edges ask for certificates, operators call the API.
-Out: `run/api.sock` and `run/control.sock`.
+Out: `control/api.sock` and `control/control.sock`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ Settings file::
     users = "own"                  # each account has a user of its own; default: "shared"
     first = 20000                  # the range of their uids and gids
     last = 59999
+    control = "hostedge"           # the users of control and of edges, which need no rights;
+    edge = "hostedge-edge"         # default: that of the keeper, root
     first_port = 20000             # of apps that bind a port: only edges reach them there
     last_port = 29999
 
@@ -103,6 +105,9 @@ class Accounts:
     # uids, and gids of the same numbers, that accounts are given; never one twice
     first: int = 20_000
     last: int = 59_999
+    # the users of control, and of edges and their template; empty: as the keeper
+    control: str = ""
+    edge: str = ""
     # of apps that bind a port: only edges reach them there, which needs nftables
     first_port: int = 20_000
     last_port: int = 29_999
@@ -253,11 +258,17 @@ class Settings:
     metrics: Metrics = Metrics()
 
     @property
+    def control(self) -> Path:
+        """All that control writes, and nobody else."""
+        return self.state / "control"
+
+    @property
     def store(self) -> Path:
-        return self.state / "store.db"
+        return self.control / "store.db"
 
     @property
     def run(self) -> Path:
+        """What the keeper writes, for as long as the node runs."""
         return self.state / "run"
 
     @property
@@ -271,37 +282,37 @@ class Settings:
     @property
     def control_socket(self) -> Path:
         """Where edges reach control, over AMP."""
-        return self.run / "control.sock"
+        return self.control / "control.sock"
 
     @property
     def api_socket(self) -> Path:
         """Where the API listens, over HTTP."""
-        return self.run / "api.sock"
+        return self.control / "api.sock"
 
     @property
     def manhole_socket(self) -> Path:
         """Where `hostedge manhole` attaches."""
-        return self.run / "manhole.sock"
+        return self.control / "manhole.sock"
 
     @property
     def manhole_history(self) -> Path:
         """What was typed there."""
-        return self.state / "manhole.history"
+        return self.control / "manhole.history"
 
     @property
     def manhole_key(self) -> Path:
         """The host key of the manhole over SSH."""
-        return self.state / "manhole.key"
+        return self.control / "manhole.key"
 
     @property
     def console_note(self) -> Path:
         """Where the manhole over SSH listens, as the keeper notes its listeners."""
-        return self.run / "console.json"
+        return self.control / "console.json"
 
     @property
     def metrics_note(self) -> Path:
         """Where counts are read over TCP, noted in the same way."""
-        return self.run / "metrics.json"
+        return self.control / "metrics.json"
 
     @property
     def spool(self) -> Path:
@@ -319,11 +330,11 @@ class Settings:
 
     @property
     def ca_certificate(self) -> Path:
-        return self.state / "ca.pem"
+        return self.control / "ca.pem"
 
     @property
     def ca_key(self) -> Path:
-        return self.state / "ca.key"
+        return self.control / "ca.key"
 
 
 def read_settings(file: Path) -> Settings:

@@ -1,7 +1,7 @@
 """
 Connections to the API socket: who may call, and how much one request may bring.
 
-In:  the reactor, with connections to `run/api.sock`.
+In:  the reactor, with connections to `control/api.sock`.
 Out: requests for `api.guard.Guard`; others' connections are answered 403 and closed.
 """
 

@@ -118,7 +118,7 @@ def folder(settings: Settings) -> Iterator[Finding]:
     if not os.access(state, os.R_OK | os.W_OK | os.X_OK):
         todo = "run this, and the node, as the folder's owner"
         yield Finding("fail", "state", f"{state} is not this user's to write", todo)
-    elif mode & 0o007:
+    elif mode & (0o006 if settings.accounts.edge else 0o007):
         todo = f"chmod o= {state}"
         yield Finding("warn", "state", f"{state} has mode {mode:04o}: others may enter", todo)
     else:

@@ -95,13 +95,15 @@ class LinkServer(Service):
         self._path = path
         self._make_peer = make_peer
         self._uids = uids
+        # whoever else may link is no member of our group; the kernel says who it is
+        self._mode = 0o660 if uids == {os.geteuid()} else 0o666
         self._port: Any = None
 
     def startService(self) -> None:
         # a socket file outlives its process; only one process of a role lives at a time
         self._path.unlink(missing_ok=True)
         self._port = self._reactor.listenUNIX(
-            str(self._path), _PeerFactory(self._make_peer, self._uids), mode=0o660
+            str(self._path), _PeerFactory(self._make_peer, self._uids), mode=self._mode
         )
         super().startService()
 

@@ -20,6 +20,7 @@ from hostedge.errors import ConfigError
 from hostedge.net.identity import is_working
 from hostedge.net.listener import Listener, bind, bind_both
 from hostedge.settings import Settings
+from hostedge.supervise.roles import make_folders, read_roles
 
 
 @frozen
@@ -53,7 +54,7 @@ def take_over(settings: Settings) -> Inheritance:
     Raises:
         ConfigError: a keeper runs here already, or a folder or address cannot be had.
     """
-    _make_folders(settings)
+    make_folders(settings, read_roles(settings))
     lock = _lock(settings)
     relatives = tuple(r for r in read_family(settings) if r.lives())
     if relatives:
@@ -79,20 +80,6 @@ def bind_all(settings: Settings) -> tuple[Listener, ...]:
             listener.socket.close()
         raise
     return tuple(bound)
-
-
-def _make_folders(settings: Settings) -> None:
-    folders = (
-        *(settings.state, settings.run, settings.run / "d"),
-        *(settings.logs, settings.journal, settings.spool),
-    )
-    try:
-        for folder in folders:
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{settings.file}: state", f"{error.filename} cannot be made: {error.strerror}"
-        ) from None
 
 
 def _lock(settings: Settings) -> int:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from hostedge.settings import Settings
 from hostedge.supervise.process import Launch, Process, spawn
+from hostedge.supervise.roles import Roles
 
 # What is imported stays: to look for garbage among it would be a sixth of the template's start.
 # `compose` enables the collector.
@@ -55,10 +56,11 @@ class OwnProcesses:
     """Control and the template are launched, edges forked by the template."""
 
     def __init__(
-        self, reactor: Any, settings: Settings, fork: Callable[[int], Deferred[int]]
+        self, reactor: Any, settings: Settings, roles: Roles, fork: Callable[[int], Deferred[int]]
     ) -> None:
         self._reactor = reactor
         self._settings = settings
+        self._roles = roles
         self.fork = fork
 
     def spawn(self, role: str, ended: Callable[[], None]) -> tuple[int, OwnProcess]:
@@ -75,6 +77,7 @@ class OwnProcesses:
             cwd=Path.cwd(),
             log=self._settings.logs / ("control.log" if role == "control" else "edge.log"),
             umask=0o027,
+            owner=self._roles.control if role == "control" else self._roles.edge,
         )
         process = spawn(self._reactor, _Ended(ended), launch)
         if process.pid is None:

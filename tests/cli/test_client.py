@@ -54,7 +54,7 @@ class ClientTests(SynchronousTestCase):
         folder = Path(mkdtemp(prefix="hostedge-"))
         self.addCleanup(rmtree, folder)
         self.settings = Settings(folder / "node.toml", folder, folder)
-        self.settings.run.mkdir()
+        self.settings.control.mkdir()
         self.client = ApiClient(self.settings)
         self.addCleanup(self.client.__exit__)
 

@@ -67,19 +67,19 @@ class PageTests(SynchronousTestCase):
         """
         page = Page("https", "demo.localhost", "127.0.0.1", 8443, "/x", "")
         self.assertEqual(
-            list(curl(page, "var/ca.pem")),
-            ["curl --cacert var/ca.pem https://demo.localhost:8443/x"],
+            list(curl(page, "var/control/ca.pem")),
+            ["curl --cacert var/control/ca.pem https://demo.localhost:8443/x"],
         )
         other = Page("http", "demo.test", "127.0.0.1", 8080, "/x", "")
         self.assertEqual(
-            list(curl(other, "var/ca.pem")),
+            list(curl(other, "var/control/ca.pem")),
             ["curl --resolve demo.test:8080:127.0.0.1 http://demo.test:8080/x"],
         )
         long = Page("https", "demo.test", "127.0.0.1", 8443, "/x", "")
         self.assertEqual(
-            list(curl(long, "var/ca.pem")),
+            list(curl(long, "var/control/ca.pem")),
             [
-                "curl --cacert var/ca.pem --resolve demo.test:8443:127.0.0.1 \\",
+                "curl --cacert var/control/ca.pem --resolve demo.test:8443:127.0.0.1 \\",
                 "  https://demo.test:8443/x",
             ],
         )
@@ -98,10 +98,11 @@ class PageTests(SynchronousTestCase):
         self.assertIn("https://demo.localhost:8443/    redirect /hello", text)
         self.assertIn("wss://demo.localhost:8443/live  app chat", text)
         self.assertEqual(
-            [line for line in lines if line.startswith("curl")], list(curl(pages[0], "var/ca.pem"))
+            [line for line in lines if line.startswith("curl")],
+            list(curl(pages[0], "var/control/ca.pem")),
         )
         self.assertIn(dig, lines)
-        self.assertIn("browsers and curl: var/ca.pem", text)
+        self.assertIn("browsers and curl: var/control/ca.pem", text)
         self.assertIn("  .venv/bin/hostedge explain https://demo.localhost:8443/", text)
         self.assertIn("  .venv/bin/hostedge manhole\n", text)
         self.assertIn("Ctrl-C", text)

@@ -30,6 +30,7 @@ class NodeChecksTests(SynchronousTestCase):
         self.settings = Settings(Path("node.toml"), self.state, Path())
 
     def make_store(self) -> None:
+        self.state.mkdir(mode=0o750)
         RouteStore(self.settings.store, words(), lambda: 0.0).close()
 
     def only(self, findings: object) -> Finding:

@@ -35,7 +35,7 @@ def opened(node: Node, url: str) -> Iterator[None]:
     try:
         trusted = f"sql:{home / '.pki' / 'nssdb'}"
         (home / ".pki" / "nssdb").mkdir(parents=True)
-        ca = str(node.state / "ca.pem")
+        ca = str(node.state / "control/ca.pem")
         for words in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "node", "-i", ca]):
             subprocess.run(["certutil", *words, "-d", trusted], check=True, timeout=PATIENCE)
         running = subprocess.Popen(

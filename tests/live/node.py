@@ -175,7 +175,7 @@ class Node:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the API; the JSON it answers."""
-        connection = UnixConnection(self.state / "run" / "api.sock")
+        connection = UnixConnection(self.state / "control" / "api.sock")
         try:
             headers = {"Content-Type": "application/json"}
             data = None if body is None else json.dumps(body)
@@ -217,7 +217,7 @@ class Node:
         return host, int(port)
 
     def tls_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.state / "ca.pem"))
+        return ssl.create_default_context(cafile=str(self.state / "control/ca.pem"))
 
     def connect(self, name: str = "", tls: bool = False) -> socket.socket:
         """A connected socket; over TLS the name is the server name."""

@@ -318,7 +318,7 @@ class RunningTests(ApiCase):
             self.assertEqual((done.status, done.out), (1, ""))
             self.assertEqual(
                 done.err,
-                "hostedge: t/run/api.sock: the node does not run; "
+                "hostedge: t/control/api.sock: the node does not run; "
                 "start it: twistd -n hostedge --settings other.toml\n",
             )
         self.assertFalse((self.folder / "x.part").exists())

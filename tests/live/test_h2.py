@@ -103,7 +103,7 @@ class H2Tests(TestCase):
         done = subprocess.run(
             [
                 *("curl", "-sS", "--http2", "--max-time", str(PATIENCE)),
-                *("--cacert", str(self.node.state / "ca.pem")),
+                *("--cacert", str(self.node.state / "control/ca.pem")),
                 *("--resolve", f"{NAME}:{self.port}:127.0.0.1", *options, self.url(path)),
             ],
             capture_output=True,

@@ -130,7 +130,7 @@ class ManholeTests(SynchronousTestCase):
 
     @property
     def socket(self) -> Path:
-        return self.node.state / "run" / "manhole.sock"
+        return self.node.state / "control" / "manhole.sock"
 
     def terminal(self, columns: int = 100) -> Pty:
         made = Pty(manhole(self.node), columns)
@@ -169,7 +169,7 @@ class ManholeTests(SynchronousTestCase):
         terminal.type(CTRL_D)
         self.assertEqual(terminal.status(), 0)
         self.assertEqual(termios.tcgetattr(terminal.terminal), terminal.before)
-        history = self.node.state / "manhole.history"
+        history = self.node.state / "control/manhole.history"
         self.assertEqual(stat.S_IMODE(history.stat().st_mode), 0o600)
         self.assertIn("edge(0).hosts.stats()\n", history.read_text())
 
@@ -476,7 +476,7 @@ class SshTests(SynchronousTestCase):
         """
         The node keeps its key, where only its user reads it.
         """
-        key = self.node.state / "manhole.key"
+        key = self.node.state / "control/manhole.key"
         self.assertEqual(stat.S_IMODE(key.stat().st_mode), 0o600)
         before = key.read_bytes()
         self.assertEqual(self.ssh("ann", "1").stdout, "1\n")

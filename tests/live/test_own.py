@@ -17,6 +17,7 @@ from hostedge.links.template import fork_orphan
 from hostedge.net.identity import process_started
 from hostedge.settings import Settings
 from hostedge.supervise.own import OwnProcesses
+from hostedge.supervise.roles import Roles
 
 
 class OwnProcessesTests(TestCase):
@@ -26,7 +27,7 @@ class OwnProcessesTests(TestCase):
 
     def setUp(self) -> None:
         settings = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
-        self.processes = OwnProcesses(reactor, settings, lambda index: Deferred())
+        self.processes = OwnProcesses(reactor, settings, Roles(), lambda index: Deferred())
 
     def orphan(self) -> int:
         pid = fork_orphan()

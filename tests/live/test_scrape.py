@@ -27,7 +27,7 @@ class ScrapeTests(SynchronousTestCase):
     def ask(self, path: str, method: str = "GET", api: bool = False) -> Answer:
         connection: http.client.HTTPConnection
         if api:
-            connection = UnixConnection(self.node.state / "run" / "api.sock")
+            connection = UnixConnection(self.node.state / "control" / "api.sock")
         else:
             (port,) = [
                 each["address"].rpartition(":")[2]

@@ -123,7 +123,7 @@ class BusySourceTests(NodeTests):
 
     def test_handshakes(self) -> None:
         """What is too much ends before a ServerHello; others shake hands."""
-        context = ssl.create_default_context(cafile=str(self.node.state / "ca.pem"))
+        context = ssl.create_default_context(cafile=str(self.node.state / "control/ca.pem"))
 
         def shakes_hands(source: str) -> bool:
             with self.connect(source, "https") as plain:

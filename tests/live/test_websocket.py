@@ -211,7 +211,7 @@ class EchoTests(LiveTests):
             done = subprocess.run(
                 [
                     *(sys.executable, str(script), NAME, port),
-                    *(str(self.node.state / "ca.pem"), f"/{kind}"),
+                    *(str(self.node.state / "control/ca.pem"), f"/{kind}"),
                 ],
                 capture_output=True,
                 text=True,
