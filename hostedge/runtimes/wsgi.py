@@ -13,6 +13,7 @@ Site file::
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from attrs import Attribute, field, frozen
@@ -61,8 +62,10 @@ class WsgiRuntime:
         folder = own_bin(app, home) or NODE_BIN
         if value.virtualenv:
             folder = home / value.virtualenv / "bin"
+        # outside of a virtual environment it need not be called python
+        python = sys.executable if folder == NODE_BIN else str(folder / "python")
         argv = (
-            *(str(folder / "python"), "-m", "gunicorn"),
+            *(python, "-m", "gunicorn"),
             # also for one thread: the sync worker cannot keep connections open
             *("--worker-class", "gthread"),
             *("--workers", str(value.processes), "--threads", str(value.threads)),

@@ -119,3 +119,4 @@ def for_edges(path: Path, roles: Roles) -> None:
     """Let edges write a file of the keeper's."""
     if roles.edge is not None:
         os.chown(path, -1, roles.edge[1])
+        path.chmod(0o660)

@@ -97,6 +97,7 @@ class RolesTests(SynchronousTestCase):
             told = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
             self.assertEqual(told, (owner, group, mode), path)
         shared = state / "run/connections"
-        shared.touch(0o660)
+        shared.touch(0o640)
         for_edges(shared, read_roles(self.named("daemon", "www-data")))
         self.assertEqual(shared.stat().st_gid, EDGE.pw_gid)
+        self.assertEqual(stat.S_IMODE(shared.stat().st_mode), 0o660)
