@@ -184,7 +184,7 @@ class FailingTests(Case):
         self.assertGreater(self.metric("hostedge_daemon_events_dropped_total"), 0)
 
     def metric(self, name: str) -> float:
-        connection = UnixConnection(self.node.state / "run" / "api.sock")
+        connection = UnixConnection(self.node.state / "control" / "api.sock")
         connection.request("GET", "/metrics")
         text = Answer(connection.getresponse()).text
         connection.close()

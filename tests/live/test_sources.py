@@ -141,7 +141,7 @@ class BusySourceTests(NodeTests):
 
     def test_struck(self) -> None:
         """Whose connections were ended for floods begins few, on either edge; others as ever."""
-        context = ssl.create_default_context(cafile=str(self.node.state / "ca.pem"))
+        context = ssl.create_default_context(cafile=str(self.node.state / "control/ca.pem"))
         context.set_alpn_protocols(["h2"])
 
         def floods(source: str) -> bool:
