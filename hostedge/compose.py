@@ -13,7 +13,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from socket import AddressFamily
 from time import monotonic
 from typing import Any
@@ -35,6 +37,11 @@ WORDS = Words(MAPPINGS, RUNTIMES)
 # what TLS clients may speak with us, the best first
 ALPN = (b"h2", b"http/1.1")
 
+# seconds that a WebSocket has to answer when it is told to go
+GOODBYE = 5.0
+# seconds after which an edge is ended that should have left by itself
+HUNG = 10.0
+
 
 def keep_what_is_there() -> None:
     """
@@ -53,6 +60,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.net.page import SharedPage
     from hostedge.net.rates import RateTable
     from hostedge.net.sources import SourceTable
+    from hostedge.supervise import handover
     from hostedge.supervise.chronicle import Chronicle
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
@@ -60,6 +68,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.supervise.own import OwnProcesses
     from hostedge.supervise.process import watches
     from hostedge.supervise.roles import for_edges, read_roles
+    from hostedge.supervise.upgrade import Upgrade
     from hostedge.supervise.user import app_owner
 
     roles = read_roles(settings)
@@ -75,7 +84,10 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         rates.clear(place)
 
     store = KeeperStore(settings.store, WORDS)
-    links = KeeperLinks(reactor, store.changed)
+    limits = settings.limits
+    # downloads that are slow have as long as WebSockets that stay
+    leaving = max(limits.drain, limits.drain_websockets + GOODBYE)
+    links = KeeperLinks(reactor, store.changed, (leaving, limits.drain_websockets))
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     chronicle = Chronicle(reactor, settings.logs, in_thread, links.in_flight)
     daemons = Daemons(
@@ -99,11 +111,38 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         edge_ended,
         store.is_there,
     )
-    links.introduce(family, daemons, chronicle)
-    server = LinkServer(reactor, settings.keeper_socket, links.make_peer, roles.uids)
+    server = LinkServer(
+        reactor, settings.keeper_socket, links.make_peer, roles.uids, inheritance.link
+    )
+
+    def hand_over() -> None:
+        given = handover.Handover.of(inheritance.lock, server.fileno(), links.listeners)
+        handover.become(given, handover.command())
+
+    upgrade = Upgrade(
+        reactor,
+        settings.upgrade_record,
+        family,
+        links.let_go,
+        leaving + HUNG,
+        settings.edges,
+        handover.ticks,
+        own.check,
+        hand_over,
+    )
+    links.introduce(family, daemons, chronicle, upgrade.order)
     keep_what_is_there()
     return Keeper(
-        reactor, settings, inheritance, server, links, family, daemons, watches, store.is_there
+        reactor,
+        settings,
+        inheritance,
+        server,
+        links,
+        family,
+        daemons,
+        watches,
+        store.is_there,
+        upgrade,
     )
 
 
@@ -230,6 +269,25 @@ def template(file: Path) -> tuple[Settings, Callable[[int, tuple[Any, ...]], Non
     return settings, run_edge
 
 
+def check(settings: Settings) -> None:
+    """
+    Whether the code that is there could run this node, as far as can be seen from beside it: all
+    of it can be imported, the store read, and TLS contexts made.
+
+    Raises:
+        ConfigError: the store is another version's.
+        Exception: whatever is wrong with the code.
+    """
+    import hostedge
+    from hostedge.store.reader import StoreReader
+
+    for each in walk_packages(hostedge.__path__, "hostedge."):
+        if ".migrations" not in each.name and not each.name.endswith("__main__"):
+            import_module(each.name)
+    StoreReader(settings.store, WORDS)
+    template(settings.file)
+
+
 def edge(
     reactor: Any,
     settings: Settings,
@@ -296,12 +354,12 @@ def edge(
     most = connections_for(descriptors, limits.connections)
     share = Share(SharedPage.open(settings.run / "connections"), index, most)
     table = SourceTable.open(settings.run / "sources")
-    edges = settings.edges
-    sources = Sources(table, index, edges, limits.source_connections, trusted)
-    requests = Requests(table, index, edges, limits.source_requests, trusted)
-    handshakes = Handshakes(table, index, edges, limits.source_handshakes, trusted, monotonic)
+    edges, places = settings.edges, share.places
+    sources = Sources(table, index, places, limits.source_connections, trusted)
+    requests = Requests(table, index, places, limits.source_requests, trusted)
+    handshakes = Handshakes(table, index, places, limits.source_handshakes, trusted, monotonic)
     known_rates = RateTable.open(settings.run / "rates")
-    rates = Rates(known_rates, table.slots, index, edges, trusted, monotonic, counters)
+    rates = Rates(known_rates, table.slots, index, places, trusted, monotonic, counters)
     gate = Gate(share, sources, counters)
     access_log = AccessLog(settings.logs / "access.log", reactor, counters)
     refusals = Refusals(seconds)

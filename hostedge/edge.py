@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from attrs import asdict, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hostedge.http.entrance import Connection, Entrance
@@ -41,6 +42,8 @@ from hostedge.routes.readings import merged
 from hostedge.settings import Limits, Settings
 from hostedge.store.hosts import Hosts
 from hostedge.ws.passage import Sockets
+
+LOOK = 1.0  # seconds between two looks at which edges live
 
 # takes an accepted socket and its peer's address
 Connector = Callable[[socket.socket, tuple[Any, ...]], None]
@@ -221,7 +224,9 @@ class Draining(Protocol):
 
     def stages(self) -> Counter[str]: ...
 
-    def drain(self) -> Deferred[None]: ...
+    def drain(self, keep_sockets: bool = False) -> Deferred[None]: ...
+
+    def drain_sockets(self) -> None: ...
 
     def end(self) -> None: ...
 
@@ -346,8 +351,12 @@ class Edge(Service):
             for each in listeners
             if each.protocol in connectors
         ]
-        self._draining = self._ended = False
+        self._ended = False
+        # how the end comes once it has begun
+        self._late: Any = None
         self._since = reactor.seconds()
+        self._looking = LoopingCall(share.look)
+        self._looking.clock = reactor
 
     def startService(self) -> None:
         super().startService()
@@ -358,6 +367,7 @@ class Edge(Service):
         for reader in self._datagrams:
             reader.start()
         self._ladder.start()
+        self._looking.start(LOOK)
 
     def _take_signals(self) -> None:
         def terminate(*_: object) -> None:
@@ -422,18 +432,32 @@ class Edge(Service):
         waiting = Counter(each.site.name for each in self._waiting() if each.site is not None)
         return self._sites.page(after, waiting)
 
-    def drain(self, deadline: float) -> None:
-        """Accept no more, let what runs finish within `deadline` seconds, then end."""
-        if self._draining:
-            if not deadline:
-                self._end()
+    def drain(self, deadline: float, sockets: float = 0.0) -> None:
+        """
+        Accept no more, let what runs finish within `deadline` seconds, then end. WebSockets are
+        told to go after `sockets` seconds. Called again it can only become sooner.
+        """
+        now = self._reactor.seconds()
+        if self._late is not None:
+            if self._late.active() and now + deadline < self._late.getTime():
+                self._late.reset(deadline)
+            if not sockets:
+                self._drain_sockets()
             return
-        self._draining = True
         for acceptor in self._acceptors:
             acceptor.stop()
-        waiting = [entrance.drain() for entrance in self._entrances]
-        late = self._reactor.callLater(deadline, self._end)
-        Deferred.fromCoroutine(self._when(waiting)).addCallback(lambda _: late.reset(0))
+        self._share.leave()
+        waiting = [entrance.drain(sockets > 0) for entrance in self._entrances]
+        self._late = self._reactor.callLater(deadline, self._end)
+        if sockets:
+            self._reactor.callLater(sockets, self._drain_sockets)
+        Deferred.fromCoroutine(self._when(waiting)).addCallback(
+            lambda _: self._reactor.callLater(0, self._end)
+        )
+
+    def _drain_sockets(self) -> None:
+        for entrance in self._entrances:
+            entrance.drain_sockets()
 
     async def _when(self, waiting: list[Deferred[None]]) -> None:
         for each in waiting:
@@ -443,6 +467,8 @@ class Edge(Service):
         if self._ended:
             return
         self._ended = True
+        if self._looking.running:
+            self._looking.stop()
         for entrance in self._entrances:
             entrance.end()
         self._ladder.stop()

@@ -13,7 +13,7 @@ Out: AMP commands, and the one answer that is handed on whole; no value may pass
     edge     -> control   Hello, Certify
     control  -> edge      Changed, Explain, Report, Refused, Sites, Backends, Evaluate
     control  -> keeper    Changed, Edges, Replace, Daemons, Daemon, Restart, Events, Journey,
-                          DaemonCounts
+                          DaemonCounts, Upgrade
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Hello(Command):
         (b"index", Integer()),
         # the newest store revision that this process has taken in
         (b"revision", Integer()),
+        # of the code that it runs
+        (b"version", Unicode(optional=True)),
     ]
     # the newest revision that the answering side knows
     response = [(b"revision", Integer())]
@@ -194,9 +196,12 @@ class TakeListener(Command):
 
 
 class Drain(Command):
-    """Accept no more, finish what runs within `deadline` seconds, then exit."""
+    """
+    Accept no more, finish what runs within `deadline` seconds, then exit. WebSockets are told
+    to go after `sockets` seconds, at once without it.
+    """
 
-    arguments = [(b"deadline", Float())]
+    arguments = [(b"deadline", Float()), (b"sockets", Float(optional=True))]
 
 
 class Fork(Command):
@@ -288,7 +293,15 @@ class Edges(Command):
     response = [
         (
             b"edges",
-            AmpList([(b"index", Integer()), (b"pid", Integer()), (b"age", Float())]),
+            AmpList(
+                [
+                    (b"index", Integer()),
+                    (b"pid", Integer()),
+                    (b"age", Float()),
+                    # it drains, another has its place
+                    (b"leaving", Boolean(optional=True)),
+                ]
+            ),
         )
     ]
 
@@ -322,6 +335,13 @@ class Restart(Command):
     """Swap an app for a new generation, or clear its failures."""
 
     arguments = [(b"app", Unicode())]
+    # empty, or why not
+    response = [(b"refusal", Unicode())]
+
+
+class Upgrade(Command):
+    """Have every process of the node go on as the code that is on the disk now."""
+
     # empty, or why not
     response = [(b"refusal", Unicode())]
 

@@ -32,6 +32,7 @@ from hostedge.net.link import LinkServer, Silent
 from hostedge.net.listener import Listener, wanted
 from hostedge.settings import Settings
 from hostedge.store.reader import StoreReader
+from hostedge.supervise import handover
 from hostedge.supervise.family import Family
 from hostedge.supervise.inheritance import Inheritance, bind_all, replace_file
 
@@ -48,6 +49,12 @@ class Ends(Protocol):
     def adopt(self) -> None: ...
 
     def stop(self, grace: float) -> Deferred[Any]: ...
+
+
+class Resumed(Protocol):
+    """An upgrade, of which this keeper is a step: `supervise.upgrade.Upgrade`."""
+
+    def resume(self) -> None: ...
 
 
 class KeeperStore:
@@ -123,6 +130,7 @@ class Keeper(Service):
         daemons: Ends,
         is_ours: Callable[[int], bool],
         store_is_there: Callable[[], bool],
+        upgrade: Resumed,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -133,6 +141,7 @@ class Keeper(Service):
         self._daemons = daemons
         self._is_ours = is_ours
         self._store_is_there = store_is_there
+        self._upgrade = upgrade
         self._reaping = LoopingCall(self._reap)
         self._reaping.clock = reactor
         self._ending: Deferred[None] | None = None
@@ -156,8 +165,11 @@ class Keeper(Service):
         # before anybody links: an edge that wakes an app must not have it started beside itself
         self._daemons.adopt()
         self._server.startService()
-        if relatives:
+        if relatives and self._inheritance.link < 0:
             listeners = await self._recover()
+        elif relatives:
+            self._warn_of_changed(listeners)
+        if relatives:
             self.log.info("took over {count} processes of the last keeper", count=len(relatives))
         self._links.listen(listeners)
         replace_file(
@@ -167,6 +179,7 @@ class Keeper(Service):
             ),
         )
         self._family.start()
+        self._upgrade.resume()
 
     async def _recover(self) -> tuple[Listener, ...]:
         """The listeners from whoever still holds them; newly bound when nobody hands them over."""
@@ -181,11 +194,14 @@ class Keeper(Service):
             relatives = self._inheritance.relatives
             await self._until(lambda: not any(each.lives() for each in relatives), RECOVERY)
             return bind_all(self._settings)
+        self._warn_of_changed(listeners)
+        return listeners
+
+    def _warn_of_changed(self, listeners: tuple[Listener, ...]) -> None:
         if [(each.protocol, each.asked) for each in listeners] != wanted(self._settings):
             self.log.warn(
                 "listen has changed: it takes effect when the node is stopped and started"
             )
-        return listeners
 
     def _cannot_start(self, failure: Any) -> None:
         self.log.failure("the node cannot start", failure)
@@ -200,6 +216,7 @@ class Keeper(Service):
 
         signal.signal(signal.SIGINT, interrupt)
         signal.signal(signal.SIGTERM, terminate)
+        handover.unblock()
 
     def _interrupted(self) -> None:
         if self._ending is None:

@@ -280,6 +280,11 @@ class Settings:
         return self.run / "keeper.sock"
 
     @property
+    def upgrade_record(self) -> Path:
+        """How far the last upgrade has come."""
+        return self.run / "upgrade.json"
+
+    @property
     def control_socket(self) -> Path:
         """Where edges reach control, over AMP."""
         return self.control / "control.sock"

@@ -21,6 +21,8 @@ Out: JSON; `{"error": {"where": …, "problem": …}}` when a call is refused.
     GET  /v1/refused   ?cause=&site=&id=                  requests that were refused
     POST /v1/apps/ACCOUNT/APP/restart
     POST /v1/accounts/ACCOUNT/suspend  /v1/accounts/ACCOUNT/resume
+    POST /v1/upgrade                                      begin one
+    GET  /v1/upgrade                                      how far the last one has come
     GET  /metrics                                         what is counted, for Prometheus
 """
 
@@ -284,6 +286,17 @@ class Api:
             status = 404 if why_not == "not_configured" else cause.status if cause else 409
             raise Refused(status, name, cause.reason if cause else why_not)
         return reply(request, {"app": name, "restarted": True})
+
+    @app.route("/v1/upgrade", methods=["POST"])
+    async def upgrade(self, request: Request) -> bytes:
+        why_not = await asked(self._node.upgrade())
+        if why_not:
+            raise Refused(409, "upgrade", why_not)
+        return reply(request, {"upgrade": self._node.upgraded()})
+
+    @app.route("/v1/upgrade", methods=["GET"])
+    def upgraded(self, request: Request) -> bytes:
+        return reply(request, {"upgrade": self._node.upgraded()})
 
     @app.route("/v1/explain", methods=["GET"])
     async def explain(self, request: Request) -> bytes:

@@ -182,5 +182,11 @@ class Node(Protocol):
     def restart(self, app: str) -> Awaitable[str]:
         """Empty, or why not: a cause of `errors.CAUSES` or a sentence."""
 
+    def upgrade(self) -> Awaitable[str]:
+        """Begin one; empty, or why not."""
+
+    def upgraded(self) -> dict[str, Any] | None:
+        """How far the last one has come; None: there was none."""
+
     def explain(self, url: str, method: str, at: int) -> Awaitable[list[dict[str, Any]]]:
         """`at` is a revision; 0: now."""

@@ -10,6 +10,7 @@ take longer to import than most calls take.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import IO, Any
 
 from hostedge.errors import ConfigError
@@ -27,17 +30,35 @@ CONNECT = 5.0  # seconds
 # seconds without a byte: a batch of changes is answered once it is live on every edge
 PATIENCE = 300.0
 
+# seconds in which control comes back after its end, and between two tries to reach it
+AWAY = 10.0
+AGAIN = 0.05
+
 PIECE = 256 * 1024
 
 
 class _Connection(HTTPConnection):
     """A connection whose socket is a UNIX one; its Host is the name that the API wants."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: Path) -> None:
         super().__init__("localhost", timeout=PATIENCE)
         self._path = path
+        self._lock = lock
 
     def connect(self) -> None:
+        deadline = monotonic() + AWAY
+        while True:
+            try:
+                self._connect()
+            except (FileNotFoundError, ConnectionRefusedError):
+                # nothing was sent, so whatever it is may be sent again
+                if monotonic() >= deadline or not is_held(self._lock):
+                    raise
+                Event().wait(AGAIN)
+            else:
+                return
+
+    def _connect(self) -> None:
         connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connecting.settimeout(CONNECT)
         try:
@@ -54,7 +75,7 @@ class ApiClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connection = _Connection(settings.api_socket)
+        self._connection = _Connection(settings.api_socket, settings.run / "keeper.lock")
 
     def __enter__(self) -> ApiClient:
         return self
@@ -184,6 +205,18 @@ def _refused(status: int, body: bytes) -> ConfigError:
         return ConfigError(str(error["where"]), str(error["problem"]))
     except (ValueError, KeyError, TypeError):
         return ConfigError("node", f"answered {status} without saying why")
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a keeper has this lock: then control, if it is away, is on its way back."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def shortest(path: Path) -> str:

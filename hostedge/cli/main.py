@@ -83,6 +83,7 @@ def make_parser() -> ArgumentParser:
     _add_daemons(verb)
     added = verb("restart", "running:restart", "swap an app's processes for new ones")
     added.add_argument("app", metavar="ACCOUNT/APP")
+    verb("upgrade", "upgrade:upgrade", "have the node go on as the code that is installed now")
     added = verb("explain", "running:explain", "tell what happens to a request, and why")
     added.add_argument("url", metavar="URL")
     added.add_argument("--method", default="GET", help="GET unless given")

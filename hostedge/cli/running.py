@@ -65,16 +65,17 @@ def listeners(settings: Settings) -> list[dict[str, str]]:
 def processes(settings: Settings) -> list[dict[str, Any]]:
     """The node's own processes as the keeper has noted them, the keeper first."""
     try:
-        keeper = int((settings.run / "keeper.lock").read_text())
-        noted = json.loads((settings.run / "family.json").read_text())
-        pids = [("keeper", keeper), *((each["role"], each["pid"]) for each in noted)]
-    except (OSError, ValueError, KeyError, TypeError):
+        pid, _, version = (settings.run / "keeper.lock").read_text().partition("\n")
+        keeper = {"role": "keeper", "pid": int(pid), "version": version.strip()}
+        noted = [keeper, *json.loads((settings.run / "family.json").read_text())]
+        known = [(each["role"], each["pid"], each.get("version", "")) for each in noted]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
     found = []
-    for role, pid in pids:
+    for role, pid, version in known:
         uptime = _uptime(pid)
         if uptime is not None:
-            found.append({"role": role, "pid": pid, "uptime": uptime})
+            found.append({"role": role, "pid": pid, "uptime": uptime, "version": version})
     return found
 
 
@@ -95,11 +96,13 @@ def status_lines(report: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     edges = report.get("edges", [])
     others = [each for each in report.get("processes", []) if each["role"] != "edge"]
     rows: list[tuple[object, ...]] = [
-        (each["role"], each["pid"], span(each["uptime"]), "", "", "") for each in others
+        (each["role"], each["pid"], span(each["uptime"]), "", "", "", each.get("version"))
+        for each in others
     ]
+    versions = {each["pid"]: each.get("version") for each in report.get("processes", [])}
     yield from table(
-        ("ROLE", "PID", "UPTIME", "CONNECTIONS", "IN FLIGHT", "REVISION"),
-        [*rows, *(_edge_row(each) for each in edges)],
+        ("ROLE", "PID", "UPTIME", "CONNECTIONS", "IN FLIGHT", "REVISION", "VERSION"),
+        [*rows, *((*_edge_row(each), versions.get(each.get("pid"))) for each in edges)],
         right=("PID", "CONNECTIONS", "IN FLIGHT", "REVISION"),
         width=width,
     )
@@ -133,8 +136,9 @@ def _pressed(edge: dict[str, Any]) -> str:
 
 def _edge_row(edge: dict[str, Any]) -> tuple[object, ...]:
     uptime = edge.get("uptime", edge.get("age"))
+    leaving = ", leaving" if edge.get("leaving") else ""
     return (
-        f"edge {edge.get('index', '')}",
+        f"edge {edge.get('index', '')}{leaving}",
         edge.get("pid"),
         "not linked" if edge.get("linked") is False else "" if uptime is None else span(uptime),
         edge.get("connections"),

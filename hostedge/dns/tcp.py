@@ -267,7 +267,7 @@ class DnsStreams:
         """Whatever is asked is answered in the same turn."""
         return 0
 
-    def drain(self) -> Deferred[None]:
+    def drain(self, keep_sockets: bool = False) -> Deferred[None]:
         """End every connection once its client has its answers; fires when none is left."""
         done: Deferred[None] = Deferred()
         for stream in self._connections:
@@ -277,6 +277,9 @@ class DnsStreams:
         else:
             done.callback(None)
         return done
+
+    def drain_sockets(self) -> None:
+        """There are none."""
 
     def end(self) -> None:
         """Break off what `drain` still waits for."""

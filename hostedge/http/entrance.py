@@ -113,6 +113,8 @@ class Entrance:
         self.narrow = False
         self.draining = False
         self.known_heads = KnownHeads()
+        # while draining: WebSockets go on
+        self.keeps_sockets = False
         self.connections: set[Connection] = set()
         self._drained: Deferred[None] | None = None
 
@@ -139,9 +141,12 @@ class Entrance:
         """Requests that are being answered."""
         return sum(connection.is_busy for connection in self.connections)
 
-    def drain(self) -> Deferred[None]:
-        """End every connection once it has nothing to do; fires when none is left."""
-        self.draining = True
+    def drain(self, keep_sockets: bool = False) -> Deferred[None]:
+        """
+        End every connection once it has nothing to do; fires when none is left. WebSockets may
+        go on until `drain_sockets`.
+        """
+        self.draining, self.keeps_sockets = True, keep_sockets
         done: Deferred[None] = Deferred()
         for connection in list(self.connections):
             connection.drain()
@@ -150,6 +155,13 @@ class Entrance:
         else:
             done.callback(None)
         return done
+
+    def drain_sockets(self) -> None:
+        """Have WebSockets that were kept told to go."""
+        if self.keeps_sockets:
+            self.keeps_sockets = False
+            for connection in list(self.connections):
+                connection.drain()
 
     def end(self) -> None:
         """Break off what `drain` still waits for."""

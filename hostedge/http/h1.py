@@ -397,7 +397,7 @@ class H1(ClientConnection):
     def drain(self) -> None:
         if self._state == IDLE:
             self.transport.loseConnection()
-        elif self._successor is not None:
+        elif self._successor is not None and not self.entrance.keeps_sockets:
             self._successor.drain()
 
     def relieve(self) -> None:

@@ -481,6 +481,8 @@ class H2(ClientConnection):
         if self._state == OPEN:
             self._say_goodbye()
             for stream in list(self.engine.streams.values()):
+                if self.entrance.keeps_sockets:
+                    break
                 exchange = cast("H2Exchange | None", stream.exchange)
                 if exchange is not None and exchange.tunnel is not None:
                     exchange.tunnel.drain()

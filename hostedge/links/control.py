@@ -43,6 +43,7 @@ from hostedge.ipc import (
     Report,
     Restart,
     Sites,
+    Upgrade,
 )
 from hostedge.net.link import LOST, LinkClient, LinkPeer, Silent, forget, hello
 from hostedge.observe.refused import KEPT
@@ -66,7 +67,9 @@ class EdgePeer(LinkPeer):
         self.revision = -1
 
     @Hello.responder
-    def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
+    def hello(
+        self, pid: int, started: int, role: str, index: int, revision: int, version: str = ""
+    ) -> dict[str, int]:
         self.index = index
         # the pid as the kernel knows it decides; the answer goes out before the catching up
         self._links.edge_came(self)
@@ -314,6 +317,19 @@ class ControlLinks:
         """Empty, or why the app cannot be restarted."""
         answer = await self._ask_keeper(Restart, app=app)
         return str(answer["refusal"])
+
+    async def upgrade(self) -> str:
+        """Begin an upgrade of the node; empty, or why not."""
+        answer = await self._ask_keeper(Upgrade)
+        return str(answer["refusal"])
+
+    def upgraded(self) -> dict[str, Any] | None:
+        """How far the last upgrade has come; None: there was none since the node began."""
+        try:
+            record: dict[str, Any] = json.loads(self._settings.upgrade_record.read_text())
+        except (OSError, ValueError):
+            return None
+        return record
 
     async def _ask_keeper(
         self, command: Any, patience: float = PATIENCE, **arguments: object

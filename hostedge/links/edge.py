@@ -112,7 +112,7 @@ class Edge(Protocol):
 
     def backends(self, after: int) -> bytes: ...
 
-    def drain(self, deadline: float) -> None: ...
+    def drain(self, deadline: float, sockets: float = 0.0) -> None: ...
 
 
 class Inside(Protocol):
@@ -175,8 +175,8 @@ class KeeperPeer(LinkPeer):
         return transfer.give(self._links.edge.listeners, index)
 
     @Drain.responder
-    def drain(self, deadline: float) -> dict[str, Any]:
-        self._links.edge.drain(deadline)
+    def drain(self, deadline: float, sockets: float | None = None) -> dict[str, Any]:
+        self._links.edge.drain(deadline, sockets or 0.0)
         return {}
 
 

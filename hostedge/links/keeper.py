@@ -55,6 +55,7 @@ from hostedge.ipc import (
     StopProbe,
     TakeListener,
     Unwake,
+    Upgrade,
     Use,
     Wake,
     Woken,
@@ -120,9 +121,12 @@ class KeeperPeer(LinkPeer):
         self._waking: dict[str, Deferred[Woken]] = {}
 
     @Hello.responder
-    def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
+    def hello(
+        self, pid: int, started: int, role: str, index: int, revision: int, version: str = ""
+    ) -> dict[str, int]:
+        relative = Relative(role, index, pid, started, version=version)
         # the kernel's word counts, not the peer's
-        if pid == self.pid and self._links.came(self, Relative(role, index, pid, started)):
+        if pid == self.pid and self._links.came(self, relative):
             self.role, self.index = role, index
             self._links.introduced(self)
         else:
@@ -181,8 +185,8 @@ class KeeperPeer(LinkPeer):
 
     @Edges.responder
     def edges(self) -> dict[str, Any]:
-        edges = self._links.family.edges()
-        return {"edges": [{"index": i, "pid": pid, "age": age} for i, pid, age in edges]}
+        names = "index", "pid", "age", "leaving"
+        return {"edges": [dict(zip(names, e, strict=True)) for e in self._links.family.edges()]}
 
     @Replace.responder
     def replace(self, pid: int) -> Deferred[dict[str, Any]]:
@@ -219,6 +223,10 @@ class KeeperPeer(LinkPeer):
         counts = {**self._links.told.counts(), "apps": self._links.daemons.states()}
         return {"counts": json.dumps(counts).encode()}
 
+    @Upgrade.responder
+    def upgrade(self) -> dict[str, Any]:
+        return {"refusal": self._links.upgrade()}
+
     @Restart.responder
     def restart(self, app: str) -> dict[str, Any]:
         return {"refusal": self._links.daemons.restart(app)}
@@ -235,50 +243,67 @@ class KeeperLinks:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, store_changed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        store_changed: Callable[[int], None],
+        patience: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self._reactor = reactor
         self.store_changed = store_changed
+        # of an edge that has been followed by another: seconds until it ends, and until its
+        # WebSockets are told to go
+        self.patience = patience
         self.family: Family
         self.daemons: AppDaemons
         self.told: Told
         self._edges: dict[int, KeeperPeer] = {}
-        self._template: KeeperPeer | None = None
+        # by pid; two during an upgrade
+        self._templates: dict[int, KeeperPeer] = {}
         self._listeners: tuple[Listener, ...] | None = None
         self._awaiting: list[Deferred[tuple[Listener, ...]]] = []
         self._recovered: Deferred[tuple[Listener, ...]] | None = None
 
-    def introduce(self, family: Family, daemons: AppDaemons, told: Told) -> None:
+    def introduce(
+        self, family: Family, daemons: AppDaemons, told: Told, upgrade: Callable[[], str]
+    ) -> None:
         """Once, before anybody links."""
         self.family = family
         self.daemons = daemons
         self.told = told
+        # begins one; why not, or empty
+        self.upgrade = upgrade
 
     def make_peer(self, pid: int) -> KeeperPeer:
         return KeeperPeer(self, pid)
 
     def came(self, peer: KeeperPeer, relative: Relative) -> bool:
-        before = self._template
         if relative.role == "template":
             # the family asks it for edges at once
-            self._template = peer
+            self._templates[peer.pid] = peer
         if self.family.came(relative):
             return True
-        self._template = before
+        if self._templates.get(peer.pid) is peer:
+            del self._templates[peer.pid]
         return False
 
     def introduced(self, peer: KeeperPeer) -> None:
         if peer.role == "edge":
             self._edges[peer.index] = peer
             self.daemons.edge_came(peer.index)
+            if self.family.is_leaving(("edge", peer.index)):
+                # the keeper that told it so may not have come to it
+                self.let_go(peer.index)
         if peer.role in ("edge", "template") and self._recovered is not None:
             transfer.take(peer.callRemote).addCallbacks(self._taken, forget)
 
     def gone(self, peer: KeeperPeer) -> None:
-        if peer is self._template:
-            self._template = None
-            self.family.template_lost()
+        if self._templates.get(peer.pid) is peer:
+            del self._templates[peer.pid]
+            self.family.lost(peer.pid)
         if self._edges.get(peer.index) is peer:
             del self._edges[peer.index]
+            self.family.lost(peer.pid)
             self.daemons.edge_gone(peer.index)
 
     def recover_listeners(self, patience: float) -> Deferred[tuple[Listener, ...]]:
@@ -313,6 +338,11 @@ class KeeperLinks:
         for waiting in awaiting:
             waiting.callback(listeners)
 
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The public listeners, as far as they are known."""
+        return self._listeners or ()
+
     def when_listening(self) -> Deferred[tuple[Listener, ...]]:
         """Fires with the public listeners, once they are bound or taken back."""
         if self._listeners is not None:
@@ -323,9 +353,10 @@ class KeeperLinks:
 
     def fork(self, index: int) -> Deferred[int]:
         """Have the template fork an edge; fires with its pid."""
-        if self._template is None:
+        template = self._templates.get(self.family.template)
+        if template is None:
             return fail(ConnectionLost("the template is not linked"))
-        asked: Deferred[Any] = self._template.callRemote(Fork, index=index)
+        asked: Deferred[Any] = template.callRemote(Fork, index=index)
         return asked.addCallback(lambda answer: int(answer["pid"]))
 
     # what supervise.daemons says to the edges
@@ -355,7 +386,7 @@ class KeeperLinks:
         Ask every edge; True when all are idle. A dead edge is idle, one that is silent, at a loss
         or not linked now is busy.
         """
-        if any(index not in self._edges for index, _, _ in self.family.edges()):
+        if any(edge[0] not in self._edges for edge in self.family.edges()):
             return succeed(False)
 
         def failed(failure: Failure) -> dict[str, bool]:
@@ -397,6 +428,13 @@ class KeeperLinks:
 
     def drain(self, deadline: float) -> None:
         self._tell(Drain, deadline=deadline)
+
+    def let_go(self, edge: int) -> None:
+        """This edge has been followed by another: it ends when all that it does is done."""
+        peer = self._edges.get(edge)
+        if peer is not None:
+            deadline, sockets = self.patience
+            peer.callRemote(Drain, deadline=deadline, sockets=sockets).addErrback(forget)
 
     def _tell(self, command: Any, **arguments: object) -> None:
         for peer in self._edges.values():

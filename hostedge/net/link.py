@@ -8,6 +8,7 @@ Out: messages of `ipc`; a peer of another uid is turned away before its first by
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,13 @@ from twisted.protocols.amp import AMP, AmpBox, AmpError, Command, RemoteAmpError
 from twisted.python.failure import Failure
 
 from hostedge.net.identity import peer_credentials, process_started
+from hostedge.version import VERSION
 
 # seconds between two tries: a role that comes back must find its links within a request's patience
 RETRY = 0.1
+
+# of a link's socket; who calls is looked at besides
+MODE = 0o660
 
 # how a message fails that is not answered in time
 Silent = defer.TimeoutError
@@ -79,7 +84,8 @@ class LinkServer(Service):
     """
     Listens on a UNIX socket for the peers of this node.
 
-    `make_peer(pid)` gives the responders for a process that has just connected.
+    `make_peer(pid)` gives the responders for a process that has just connected; `listening` is
+    a descriptor that listens there already and is taken over, -1: there is none.
     """
 
     log = Logger()
@@ -90,6 +96,7 @@ class LinkServer(Service):
         path: Path,
         make_peer: Callable[[int], LinkPeer],
         uids: frozenset[int],
+        listening: int = -1,
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -97,15 +104,26 @@ class LinkServer(Service):
         self._uids = uids
         # whoever else may link is no member of our group; the kernel says who it is
         self._mode = 0o660 if uids == {os.geteuid()} else 0o666
+        self._listening = listening
         self._port: Any = None
 
     def startService(self) -> None:
-        # a socket file outlives its process; only one process of a role lives at a time
-        self._path.unlink(missing_ok=True)
-        self._port = self._reactor.listenUNIX(
-            str(self._path), _PeerFactory(self._make_peer, self._uids), mode=self._mode
-        )
+        factory = _PeerFactory(self._make_peer, self._uids)
+        listening, self._listening = self._listening, -1
+        if listening >= 0:
+            self._port = self._reactor.adoptStreamPort(listening, socket.AF_UNIX, factory)
+            os.close(listening)
+            # Twisted has just opened it to everybody
+            self._path.chmod(self._mode)
+        else:
+            # a socket file outlives its process; only one process of a role lives at a time
+            self._path.unlink(missing_ok=True)
+            self._port = self._reactor.listenUNIX(str(self._path), factory, mode=self._mode)
         super().startService()
+
+    def fileno(self) -> int:
+        """The listening socket, while the service runs."""
+        return int(self._port.fileno())
 
     def stopService(self) -> Any:
         super().stopService()
@@ -247,4 +265,5 @@ def hello(role: str, index: int, revision: int) -> dict[str, object]:
         "role": role,
         "index": index,
         "revision": revision,
+        "version": VERSION,
     }

@@ -222,15 +222,27 @@ class Share:
         self.connections = 0
         # the edge is at its end, whatever its connections are
         self.paused = False
+        self._put = page.put
         page.put(place, 0)
+        # of all edges that live, as of the last look
+        self.places = page.living()
+
+    def look(self) -> None:
+        """See who lives; the list stays the same one."""
+        self.places[:] = self._page.living()
 
     def opened(self) -> None:
         self.connections += 1
-        self._page.put(self._place, self.connections)
+        self._put(self._place, self.connections)
 
     def closed(self) -> None:
         self.connections -= 1
-        self._page.put(self._place, self.connections)
+        self._put(self._place, self.connections)
+
+    def leave(self) -> None:
+        """No more are taken in here."""
+        self._put = self._page.put_leaving
+        self._put(self._place, self.connections)
 
     def is_full(self) -> bool:
         """More would leave too little for what is there: accepting pauses, nobody is refused."""

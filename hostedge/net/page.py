@@ -12,8 +12,10 @@ import os
 import struct
 from pathlib import Path
 
-PLACES = 256  # one for each edge that `edges` allows
+PLACES = 256  # one for each edge that `edges` allows; successors in an upgrade need some, too
 _ABSENT = -1
+# and what is below: of an edge that takes in no more
+_LEAVING = -2
 _FORMAT = struct.Struct(f"{PLACES}i")
 _ONE = struct.Struct("i")
 
@@ -60,7 +62,8 @@ def open_shared(path: Path) -> mmap.mmap:
 
 class SharedPage:
     """
-    `PLACES` numbers, -1 where no edge is. Each place has one writer, so nothing is locked.
+    `PLACES` numbers, -1 where no edge is, less where it takes in no more. Each place has one
+    writer, so nothing is locked.
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
@@ -83,9 +86,18 @@ class SharedPage:
     def put(self, place: int, connections: int) -> None:
         _ONE.pack_into(self._memory, place * _ONE.size, connections)
 
+    def put_leaving(self, place: int, connections: int) -> None:
+        """The edge takes in no more; what it holds is not compared with what others hold."""
+        self.put(place, _LEAVING - connections)
+
     def clear(self, place: int) -> None:
         self.put(place, _ABSENT)
 
     def counts(self) -> list[int]:
-        """The connections of every edge that lives, in no particular order."""
+        """The connections of every edge that takes some in, in no particular order."""
         return [count for count in _FORMAT.unpack(self._memory[:]) if count >= 0]
+
+    def living(self) -> list[int]:
+        """The places of all edges that live."""
+        counts = _FORMAT.unpack(self._memory[:])
+        return [place for place, count in enumerate(counts) if count != _ABSENT]

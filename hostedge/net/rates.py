@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import exp, log
 from pathlib import Path
 
@@ -108,7 +108,7 @@ class Rates:
         table: RateTable,
         slots: Callable[[str], tuple[int, int]],
         place: int,
-        edges: int,
+        places: Sequence[int],
         exempt: Networks,
         seconds: Callable[[], float],
         counters: dict[str, int],
@@ -116,12 +116,17 @@ class Rates:
         self.table = table
         self.slots = slots
         self.place = place
-        self.others = [each for each in range(edges) if each != place]
+        self._places = places
         self.exempt = exempt
         self.seconds = seconds
         self.counters = counters
         self.asked: dict[tuple[str, str], Asked] = {}
         table.clear(place)
+
+    @property
+    def others(self) -> list[int]:
+        """The places of the other edges that live now."""
+        return [each for each in self._places if each != self.place]
 
     def limiter(self, site: str, rate: Rate) -> Limiter:
         return Limiter(self, site, rate)
@@ -167,8 +172,8 @@ class Limiter:
         asked.told *= left
         asked.at = now
         level = asked.level
-        if level >= self._secret and rates.others:
-            level += rates.table.level(rates.others, self._slots(source), now)
+        if level >= self._secret and (others := rates.others):
+            level += rates.table.level(others, self._slots(source), now)
         # a hair: what fades to exactly the limit may come
         if level > self._most + 1e-9:
             if self._is_dry:

@@ -9,6 +9,7 @@ Out: whether one more of a source would be too many.
 A source is an IPv4 address, or the /64 of an IPv6 one. It counts in two slots of 4096 that a keyed
 hash names; the smaller sum is what it can have at most. So no client makes the table larger, and
 none chooses whose slots it shares. Each row has one writer, so nothing is locked.
+`places` is a list of the edges that live, which may change under whoever has been given it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2s
 from ipaddress import IPv6Address, ip_address
@@ -151,11 +152,11 @@ class Sources:
     """
 
     def __init__(
-        self, table: SourceTable, place: int, edges: int, limit: int, exempt: Networks
+        self, table: SourceTable, place: int, places: Sequence[int], limit: int, exempt: Networks
     ) -> None:
         self._table = table
         self._place = place
-        self._edges = range(edges)
+        self._places = places
         self._limit = limit
         self._exempt = exempt
         table.clear(place)
@@ -165,7 +166,7 @@ class Sources:
         source = source_of(client)
         if not source or client in self._exempt:
             return False
-        return self._table.most(CONNECTIONS, source, self._edges) >= self._limit
+        return self._table.most(CONNECTIONS, source, self._places) >= self._limit
 
     def opened(self, client: str) -> None:
         self._table.add(CONNECTIONS, self._place, source_of(client), 1)
@@ -228,11 +229,11 @@ class Requests:
     """
 
     def __init__(
-        self, table: SourceTable, place: int, edges: int, limit: int, exempt: Networks
+        self, table: SourceTable, place: int, places: Sequence[int], limit: int, exempt: Networks
     ) -> None:
         self._table = table
         self._place = place
-        self._edges = range(edges)
+        self._places = places
         self._limit = limit
         self._exempt = exempt
         # by client
@@ -254,7 +255,7 @@ class Requests:
 
     def most(self, asking: Asking) -> int:
         """How many of this source may be in flight here."""
-        elsewhere = self._table.most(REQUESTS, asking.source, self._edges) - asking.told
+        elsewhere = self._table.most(REQUESTS, asking.source, self._places) - asking.told
         return self._limit - max(0, elsewhere)
 
     def tell(self, source: str, count: int) -> None:
@@ -285,14 +286,14 @@ class Handshakes:
         self,
         table: SourceTable,
         place: int,
-        edges: int,
+        places: Sequence[int],
         rate: float,
         exempt: Networks,
         seconds: Callable[[], float],
     ) -> None:
         self._table = table
         self._place = place
-        self._edges = range(edges)
+        self._places = places
         self._most = rate * FADING[HANDSHAKES]
         self._exempt = exempt
         self._seconds = seconds
@@ -309,10 +310,10 @@ class Handshakes:
             return ""
         now, table = self._seconds(), self._table
         most = self._most / 10 if self.strained else self._most
-        begun = table.noted(HANDSHAKES, source, self._edges, now) + 1
+        begun = table.noted(HANDSHAKES, source, self._places, now) + 1
         if begun > max(most, 1):
             return "tls_source_full"
-        strikes = table.noted(STRIKES, source, self._edges, now)
+        strikes = table.noted(STRIKES, source, self._places, now)
         if strikes and begun > self._left_to(strikes, most):
             return "tls_struck"
         if self.strained and not self._spare(now):
@@ -330,7 +331,7 @@ class Handshakes:
         source = source_of(client)
         if source and client not in self._exempt:
             now = self._seconds()
-            if self._table.noted(STRIKES, source, self._edges, now) < MOST_STRIKES:
+            if self._table.noted(STRIKES, source, self._places, now) < MOST_STRIKES:
                 self._table.note(STRIKES, self._place, source, 1, now)
 
     def _spare(self, now: float) -> bool:

@@ -1,5 +1,6 @@
 """
-What a keeper finds when it starts: an empty place, or the family of one that was killed.
+What a keeper finds when it starts: an empty place, the family of one that was killed, or all
+that was this process's own under older code.
 
 In:  `tap.Options`, before anything runs.
 Out: `Inheritance`: the lock that keeps a second keeper out, and either the listeners, newly
@@ -20,7 +21,9 @@ from hostedge.errors import ConfigError
 from hostedge.net.identity import is_working
 from hostedge.net.listener import Listener, bind, bind_both
 from hostedge.settings import Settings
+from hostedge.supervise.handover import Handover
 from hostedge.supervise.roles import make_folders, read_roles
+from hostedge.version import VERSION
 
 
 @frozen
@@ -31,23 +34,35 @@ class Relative:
     index: int
     pid: int
     started: int
+    # its place is another's
+    leaving: bool = False
+    # the pid of the template that has forked it; 0: not known, or it is no edge
+    template: int = 0
+    # of the code that it runs; empty before it has linked
+    version: str = ""
 
     def lives(self) -> bool:
         return is_working(self.pid, self.started)
+
+    def is_same(self, other: Relative) -> bool:
+        """Is this the same process, whatever else is known of it?"""
+        return (self.pid, self.started, self.role) == (other.pid, other.started, other.role)
 
 
 @frozen
 class Inheritance:
     """
-    Exactly one of `listeners` and `relatives` is filled (a node may have no listeners at all).
+    Of `listeners` and `relatives` one is filled (a node may have no listeners at all); both when
+    it comes from the code that was this process before: then `link` is the keeper's socket, too.
     """
 
     lock: int
     listeners: tuple[Listener, ...]
     relatives: tuple[Relative, ...]
+    link: int = -1
 
 
-def take_over(settings: Settings) -> Inheritance:
+def take_over(settings: Settings, handover: Handover | None = None) -> Inheritance:
     """
     Make the state folder, keep other keepers out, and bind what nobody holds.
 
@@ -55,8 +70,11 @@ def take_over(settings: Settings) -> Inheritance:
         ConfigError: a keeper runs here already, or a folder or address cannot be had.
     """
     make_folders(settings, read_roles(settings))
-    lock = _lock(settings)
+    lock = _lock(settings) if handover is None else handover.lock
+    _sign(lock)
     relatives = tuple(r for r in read_family(settings) if r.lives())
+    if handover is not None:
+        return Inheritance(lock, handover.open_listeners(), relatives, handover.link)
     if relatives:
         return Inheritance(lock, (), relatives)
     return Inheritance(lock, bind_all(settings), ())
@@ -93,14 +111,17 @@ def _lock(settings: Settings) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        pid = os.pread(lock, 20, 0).decode("ascii", "replace").partition("\n")[0] or "unknown"
         os.close(lock)
         raise ConfigError(
             f"{settings.file}: state", f"a keeper runs in {settings.state} already, pid {pid}"
         ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def _sign(lock: int) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n{VERSION}\n".encode(), 0)
 
 
 def _family_file(settings: Settings) -> Path:

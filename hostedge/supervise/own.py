@@ -8,6 +8,7 @@ Out: processes, with their output in `log/control.log` and `log/edge.log`.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from hostedge.settings import Settings
+from hostedge.supervise import handover
+from hostedge.supervise.launching import reason_of
+from hostedge.supervise.logs import last_line
 from hostedge.supervise.process import Launch, Process, spawn
 from hostedge.supervise.roles import Roles
 
@@ -29,6 +33,9 @@ _CONTROL = f"{_AT_ONCE}from twisted.scripts.twistd import run; run()"
 _TEMPLATE = f"{_AT_ONCE}from hostedge.links.template import main; main()"
 
 
+CHECK = 60.0  # seconds that new code has to look at everything
+
+
 class _Ended(ProcessProtocol):
     def __init__(self, ended: Callable[[], None]) -> None:
         self._ended = ended
@@ -36,6 +43,20 @@ class _Ended(ProcessProtocol):
     def processExited(self, reason: Failure) -> None:
         """The group's rest is of no interest: own processes start nothing in their group."""
         self._ended()
+
+
+class _Checked(_Ended):
+    """Fires with the reason why the new code is no good, or with nothing."""
+
+    def __init__(self, log: Path) -> None:
+        self.answer: Deferred[str] = Deferred()
+        self._log = log
+
+    def processExited(self, reason: Failure) -> None:
+        if getattr(reason.value, "exitCode", None) == handover.FINE:
+            self.answer.callback("")
+        else:
+            self.answer.callback(reason_of(reason.value, last_line(self._log)))
 
 
 class OwnProcess:
@@ -83,6 +104,32 @@ class OwnProcesses:
         if process.pid is None:
             raise ProcessLookupError(role)
         return process.pid, OwnProcess(process)
+
+    def check(self) -> Deferred[str]:
+        """
+        Have the code that is on the disk now look whether it could run this node; fires with
+        what is wrong, or with nothing.
+        """
+        log = self._settings.run / "upgrade.log"
+        log.unlink(missing_ok=True)
+        protocol = _Checked(log)
+        launch = Launch(
+            argv=tuple(handover.command("--role=check")),
+            environment=dict(os.environ),
+            cwd=handover.BEGAN_IN,
+            log=log,
+            umask=0o027,
+        )
+        process = OwnProcess(spawn(self._reactor, protocol, launch))
+        late = self._reactor.callLater(CHECK, process.signal, signal.SIGKILL)
+
+        def over(answer: str) -> str:
+            if late.active():
+                late.cancel()
+                return answer
+            return f"it has not come to an end in {CHECK:.0f} s"
+
+        return protocol.answer.addCallback(over)
 
     def watch(self, pid: int, started: int, ended: Callable[[], None]) -> OwnProcess:
         """

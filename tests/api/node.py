@@ -83,6 +83,8 @@ class RecordedNode:
     # what the keeper counts; nothing: it does not answer
     counts: dict[str, Any] = Factory(dict)
     refusal: str = ""
+    # of the last upgrade
+    record: dict[str, Any] | None = None
     error: Exception | None = None
     # what `announce` waits for
     live: Callable[[int], Any] = lambda revision: None
@@ -130,6 +132,12 @@ class RecordedNode:
 
     async def restart(self, app: str) -> Any:
         return await self._answer(self.refusal, "restart", app)
+
+    async def upgrade(self) -> Any:
+        return await self._answer(self.refusal, "upgrade")
+
+    def upgraded(self) -> dict[str, Any] | None:
+        return self.record
 
     async def explain(self, url: str, method: str, at: int) -> Any:
         return await self._answer(self.steps, "explain", url, method, at)

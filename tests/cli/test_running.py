@@ -36,10 +36,10 @@ class StatusTests(SynchronousTestCase):
             "name": "localhost",
             "revision": 3,
             "keeper": True,
-            "edges": [EDGE, {**EDGE, "index": 1, "pid": 78}],
+            "edges": [EDGE, {**EDGE, "index": 1, "pid": 78, "leaving": True}],
             "processes": [
-                {"role": "keeper", "pid": 70, "uptime": 3700.0},
-                {"role": "edge", "pid": 77, "uptime": 61.0},
+                {"role": "keeper", "pid": 70, "uptime": 3700.0, "version": "1.1"},
+                {"role": "edge", "pid": 77, "uptime": 61.0, "version": "1.0"},
             ],
             "listeners": [{"protocol": "http", "address": "127.0.0.1:8080"}],
         }
@@ -48,10 +48,10 @@ class StatusTests(SynchronousTestCase):
             [
                 "Node localhost, store at revision 3.",
                 "",
-                "ROLE    PID  UPTIME  CONNECTIONS  IN FLIGHT  REVISION",
-                "keeper   70  1h 1m",
-                "edge 0   77  1m 1s             2          1         3",
-                "edge 1   78  1m 1s             2          1         3",
+                "ROLE             PID  UPTIME  CONNECTIONS  IN FLIGHT  REVISION  VERSION",
+                "keeper            70  1h 1m                                     1.1",
+                "edge 0            77  1m 1s             2          1         3  1.0",
+                "edge 1, leaving   78  1m 1s             2          1         3",
                 "",
                 "LISTENS  ADDRESS",
                 "http     127.0.0.1:8080",
@@ -92,11 +92,12 @@ class StatusTests(SynchronousTestCase):
         settings = Settings(Path("x.toml"), Path(self.mktemp()), Path())
         self.assertEqual(processes(settings), [])
         settings.run.mkdir(parents=True)
-        (settings.run / "keeper.lock").write_text(f"{os.getpid()}\n")
+        (settings.run / "keeper.lock").write_text(f"{os.getpid()}\n1.1\n")
         gone = {"role": "control", "index": 0, "pid": 2**30, "started": 1}
         (settings.run / "family.json").write_text(json.dumps([gone]))
         (keeper,) = processes(settings)
         self.assertEqual((keeper["role"], keeper["pid"]), ("keeper", os.getpid()))
+        self.assertEqual(keeper["version"], "1.1")
         self.assertTrue(0.0 <= keeper["uptime"] < 86_400.0)
 
 

@@ -297,11 +297,11 @@ class World:
         if "websocket" in case.routes:
             sockets = Sockets(network, wheel, limits, counters)
         slots = place.table.slots
-        rates = Rates(place.rates, slots, 0, 1, trusted, network.seconds, counters)
+        rates = Rates(place.rates, slots, 0, range(1), trusted, network.seconds, counters)
         parts = EdgeParts(network, place.settings, self.backends, sockets, files, rates)
         self.hosts = hosts = Hosts(site, partial(compile_host, kinds=MAPPINGS, parts=parts))
         self.sites = sites = Sites(network.seconds)
-        requests = Requests(place.table, 0, 1, limits.source_requests, trusted)
+        requests = Requests(place.table, 0, range(1), limits.source_requests, trusted)
 
         def make_id() -> str:
             return "the-id"

@@ -30,6 +30,7 @@ from hostedge.ipc import (
     Hello,
     Journey,
     Restart,
+    Upgrade,
     Use,
     Woken,
 )
@@ -86,16 +87,21 @@ class RecordedFamily:
     def __init__(self) -> None:
         self.welcome = True
         self.came_: list[Relative] = []
-        self.living = [(0, 77, 1.5)]
+        self.template = 0
+        self.leaving: list[tuple[str, int]] = []
+        self.living = [(0, 77, 1.5, False)]
 
     def came(self, relative: Relative) -> bool:
         self.came_.append(relative)
         return self.welcome
 
-    def template_lost(self) -> None:
+    def lost(self, pid: int) -> None:
         self.came_.clear()
 
-    def edges(self) -> list[tuple[int, int, float]]:
+    def is_leaving(self, place: tuple[str, int]) -> bool:
+        return place in self.leaving
+
+    def edges(self) -> list[tuple[int, int, float, bool]]:
         return self.living
 
 
@@ -155,13 +161,13 @@ class RecordedEdge:
     listeners = ()
 
     def __init__(self) -> None:
-        self.drained: list[float] = []
+        self.drained: list[tuple[float, float]] = []
 
     def revision(self) -> int:
         return 5
 
-    def drain(self, deadline: float) -> None:
-        self.drained.append(deadline)
+    def drain(self, deadline: float, sockets: float = 0.0) -> None:
+        self.drained.append((deadline, sockets))
 
 
 class KeeperAndEdgeTests(SynchronousTestCase):
@@ -170,7 +176,8 @@ class KeeperAndEdgeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.changed: list[int] = []
-        self.keeper = KeeperLinks(self.clock, self.changed.append)
+        self.why_not = ""
+        self.keeper = KeeperLinks(self.clock, self.changed.append, (305.0, 300.0))
         self.family, self.daemons = RecordedFamily(), RecordedDaemons()
         logs = Path(self.mktemp())
         self.chronicle = Chronicle(self.clock, logs, execute, self.keeper.in_flight)
@@ -178,6 +185,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
             self.family,  # type: ignore[arg-type]
             self.daemons,  # type: ignore[arg-type]
             self.chronicle,
+            lambda: self.why_not,
         )
         self.apps, self.edge = RecordedApps(), RecordedEdge()
         nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
@@ -341,7 +349,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.assertFalse(self.successResultOf(failing))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.apps.broken = False
-        self.family.living.append((1, 78, 0.1))
+        self.family.living.append((1, 78, 0.1, False))
         self.assertFalse(self.successResultOf(self.keeper.quiesce("one/hello", 3)))
 
     def test_secondTemplate(self) -> None:
@@ -359,6 +367,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         )
         first.callRemote(Hello, **hello("template", 0, 0))
         pump.flush()
+        self.family.template = os.getpid()
         self.family.welcome = False
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         self.addCleanup(child.communicate)
@@ -388,7 +397,32 @@ class KeeperAndEdgeTests(SynchronousTestCase):
                 ("cut", "one", "suspended"),
             ],
         )
-        self.assertEqual(self.edge.drained, [5.0])
+        self.assertEqual(self.edge.drained, [(5.0, 0.0)])
+
+    def test_letGo(self) -> None:
+        """
+        One edge that has been followed is told to leave, and told again by the next keeper; its
+        WebSockets have their own time.
+        """
+        self.keeper.let_go(7)
+        self.keeper.let_go(0)
+        self.pump.flush()
+        self.assertEqual(self.edge.drained, [(305.0, 300.0)])
+        self.family.leaving.append(("edge", 0))
+        self.connect()
+        self.assertEqual(self.edge.drained, [(305.0, 300.0)] * 2)
+
+    def test_upgrade(self) -> None:
+        """
+        Control orders an upgrade and learns why there is none.
+        """
+        control, _, pump = connectedServerAndClient(
+            lambda: self.keeper.make_peer(os.getpid()), LinkPeer
+        )
+        self.why_not = "an upgrade is under way"
+        asked = control.callRemote(Upgrade)
+        pump.flush()
+        self.assertEqual(self.successResultOf(asked), {"refusal": "an upgrade is under way"})
 
     def test_inFlight(self) -> None:
         """
@@ -432,7 +466,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         ]
         pump.flush()
         edges, _, daemons, restarted = (self.successResultOf(each) for each in asked)
-        self.assertEqual(edges, {"edges": [{"index": 0, "pid": 77, "age": 1.5}]})
+        self.assertEqual(edges, {"edges": [{"index": 0, "pid": 77, "age": 1.5, "leaving": False}]})
         self.assertEqual(self.changed, [9])
         self.assertEqual(json.loads(daemons["apps"]), [{"app": "one/hello", "start": None}])
         self.assertEqual(restarted["refusal"], "there is no app one/x")

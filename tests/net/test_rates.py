@@ -28,12 +28,13 @@ class RatesTests(SynchronousTestCase):
         self.slots = SourceTable.create(path / "sources").slots
         self.keeper = RateTable.create(path / "rates")
         self.counters = make_counters()
+        self.places = [0, 1]
         self.rates = [
             Rates(
                 RateTable.open(path / "rates"),
                 self.slots,
                 place,
-                2,
+                self.places,
                 parse_networks([PROXY]),
                 lambda: self.now,
                 self.counters,
@@ -150,7 +151,8 @@ class RatesTests(SynchronousTestCase):
     def test_alone(self) -> None:
         """Where there is no other edge nobody is told anything."""
         rates = self.rates[0]
-        rates.others.clear()
+        self.places.remove(1)
+        self.assertEqual(rates.others, [])
         limiter = rates.limiter("a.test", Rate(10))
         self.assertEqual(self.taken(limiter, 50), 10)
         self.assertEqual(self.keeper.level([0], self.slots(f"{A} a.test"), self.now), 0.0)

@@ -38,7 +38,7 @@ class SourcesTests(SynchronousTestCase):
 
     def edge(self, place: int, limit: int = 10, exempt: Networks | None = None) -> Sources:
         table = SourceTable.open(self.path)
-        return Sources(table, place, 2, limit, exempt or Networks())
+        return Sources(table, place, range(2), limit, exempt or Networks())
 
     def test_overTheEdges(self) -> None:
         """The limit is the node's, however the connections fall to the edges."""
@@ -127,7 +127,7 @@ class RequestsTests(SynchronousTestCase):
 
     def edge(self, place: int, exempt: Networks | None = None) -> Requests:
         table = SourceTable.open(self.path)
-        return Requests(table, place, 2, self.limit, exempt or Networks())
+        return Requests(table, place, range(2), self.limit, exempt or Networks())
 
     def begin(self, edge: Requests, client: str = A) -> Asking | None:
         asking = edge.askings.get(client) or edge.add(client)
@@ -217,7 +217,12 @@ class HandshakesTests(SynchronousTestCase):
         self.keeper = SourceTable.create(path)
         self.edges = [
             Handshakes(
-                SourceTable.open(path), place, 2, 30, parse_networks(["10.0.0.1"]), self.seconds
+                SourceTable.open(path),
+                place,
+                range(2),
+                30,
+                parse_networks(["10.0.0.1"]),
+                self.seconds,
             )
             for place in range(2)
         ]

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
@@ -114,7 +115,7 @@ class FamilyTests(SynchronousTestCase):
         self.family.start()
         self.link_template()
         self.machine.forks[0][1].callback(PARENT)
-        self.assertEqual([(i, pid) for i, pid, _ in self.family.edges()], [(0, PARENT)])
+        self.assertEqual([(i, pid) for i, pid, _, _ in self.family.edges()], [(0, PARENT)])
         self.clock.advance(STEADY)
         self.machine.running[f"pid {PARENT}"]()
         self.assertEqual(self.ended, [0])
@@ -168,6 +169,111 @@ class FamilyTests(SynchronousTestCase):
         self.link_template()
         self.assertEqual(self.machine.forks, [])
         self.assertEqual({r.role for r in self.noted[-1]}, {"control", "edge", "template"})
+
+    def test_adoptedPlaces(self) -> None:
+        """
+        Edges may be at any places; as many are kept filled as there are to be.
+        """
+        self.family.adopt((relative("edge", 3, PARENT),))
+        self.family.start()
+        self.link_template()
+        self.assertEqual(self.machine.forks, [])
+        self.assertEqual(self.family.edge_places(), [("edge", 3)])
+
+    def test_twoTemplatesAreAdopted(self) -> None:
+        """
+        Where an upgrade was broken off the newer template stays.
+        """
+        older, newer = sorted(
+            (relative("template", 0, ME), relative("template", 1, PARENT)),
+            key=lambda each: (each.started, each.pid),
+        )
+        self.family.adopt((newer, older))
+        self.assertEqual(self.family.template, newer.pid)
+        self.clock.advance(0)
+        self.assertEqual(self.machine.signals, [(f"pid {older.pid}", signal.SIGKILL)])
+
+    def test_successor(self) -> None:
+        """
+        One more edge has a place of its own; when it is confirmed and the other one has left,
+        nobody follows that.
+        """
+        self.family.start()
+        self.link_template()
+        self.machine.forks[0][1].callback(PARENT)
+        place = self.family.add("edge")
+        self.assertEqual((place, self.machine.forks[1][0]), (("edge", 1), 1))
+        self.machine.forks[1][1].callback(ME)
+        self.assertFalse(self.family.is_linked(place))
+        self.assertTrue(self.family.came(relative("edge", 1, ME)))
+        self.assertTrue(self.family.is_linked(place))
+        self.family.confirm(place)
+        self.family.leave(("edge", 0), 30.0)
+        self.assertEqual(
+            [(pid, leaving) for _, pid, _, leaving in self.family.edges()],
+            [(PARENT, True), (ME, False)],
+        )
+        self.assertEqual(
+            {(r.pid, r.leaving) for r in self.noted[-1] if r.role == "edge"},
+            {(PARENT, True), (ME, False)},
+        )
+        self.machine.running[f"pid {PARENT}"]()
+        self.clock.advance(60)
+        self.assertEqual(self.ended, [0])
+        self.assertEqual(len(self.machine.forks), 2)
+        self.assertFalse(self.family.is_there(("edge", 0)))
+        self.assertEqual(self.machine.signals, [])
+
+    def test_lateLeaver(self) -> None:
+        """
+        Who has not left in time is ended.
+        """
+        self.family.adopt((relative("edge", 0, PARENT),))
+        self.family.leave(("edge", 0), 30.0)
+        self.clock.advance(29)
+        self.assertEqual(self.machine.signals, [])
+        self.clock.advance(1)
+        self.assertEqual(self.machine.signals, [(f"pid {PARENT}", signal.SIGKILL)])
+
+    def test_failedSuccessor(self) -> None:
+        """
+        One that ends while it is on trial, or cannot be forked, is not tried again.
+        """
+        self.family.start()
+        self.link_template()
+        self.machine.forks[0][1].callback(PARENT)
+        place = self.family.add("edge")
+        self.machine.forks[1][1].errback(ConnectionLost())
+        self.assertFalse(self.family.is_there(place))
+        place = self.family.add("edge")
+        self.machine.forks[2][1].callback(ME)
+        self.machine.running[f"pid {ME}"]()
+        self.clock.advance(60)
+        self.assertFalse(self.family.is_there(place))
+        self.assertEqual(len(self.machine.forks), 3)
+
+    def test_agedEdges(self) -> None:
+        """
+        Edges of another template than the present one are known, those that are noted too.
+        """
+        self.family.start()
+        self.link_template()
+        self.machine.forks[0][1].callback(PARENT)
+        self.assertEqual(self.family.aged(), [])
+        (edge,) = (each for each in self.noted[-1] if each.role == "edge")
+        self.assertEqual(edge.template, ME)
+        self.family.adopt((relative("template", 5, PARENT),))
+        self.family.use(("template", 5))
+        self.assertEqual(self.family.aged(), [("edge", 0)])
+
+    def test_version(self) -> None:
+        """
+        What a process says of its code is noted.
+        """
+        self.family.start()
+        told = relative("template", 0, ME)
+        self.assertTrue(self.family.came(evolve(told, version="1.2")))
+        self.assertEqual([each.version for each in self.noted[-1]], ["1.2"])
 
     def test_strangerHasToGo(self) -> None:
         """

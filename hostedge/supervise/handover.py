@@ -1,0 +1,122 @@
+"""
+What a keeper hands to the new code that takes its place in the same process.
+
+In:  `keeper` when it is told to; `tap.Options` in the new code, before anything else.
+Out: an execve(2): the same pid with the same children, the lock, the keeper's socket and the
+     public listeners still open. Links break; whoever links again waits in the socket's backlog.
+
+Signals stay blocked from before the exec until the new keeper has its handlers: one that comes
+meanwhile is delivered then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from hostedge.net.listener import Listener
+
+VARIABLE = "HOSTEDGE_HANDOVER"
+# exit status of new code that could run the node; twistd ends with 0 where an option is wrong
+FINE = 99
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+# where the process began: what is relative on its command line is so to this folder
+BEGAN_IN = Path.cwd()
+
+
+@frozen
+class Handover:
+    """What is open in the new code as well. Each descriptor belongs to whoever reads this."""
+
+    # descriptors: the lock that keeps a second keeper out, and the keeper's listening socket
+    lock: int
+    link: int
+    # protocol, what the settings asked for, descriptor
+    listeners: tuple[tuple[str, str, int], ...] = ()
+
+    @classmethod
+    def of(cls, lock: int, link: int, listeners: Iterable[Listener]) -> Handover:
+        return cls(lock, link, tuple((e.protocol, e.asked, e.socket.fileno()) for e in listeners))
+
+    def descriptors(self) -> list[int]:
+        return [self.lock, self.link, *(descriptor for _, _, descriptor in self.listeners)]
+
+    def open_listeners(self) -> tuple[Listener, ...]:
+        """The public listeners again; to be called once."""
+        taken = []
+        for protocol, asked, descriptor in self.listeners:
+            listener = socket.socket(fileno=descriptor)
+            listener.setblocking(False)
+            taken.append(Listener(protocol, asked, listener))
+        return tuple(taken)
+
+    def written(self) -> str:
+        """For the environment; of no use to any other process that may inherit it."""
+        return json.dumps([os.getpid(), self.lock, self.link, self.listeners])
+
+
+def received() -> Handover | None:
+    """
+    What the code before this one has handed to this process, once; None: it began by itself.
+
+    No child gets to see it, neither the descriptors nor the variable.
+    """
+    text = os.environ.pop(VARIABLE, "")
+    if not text:
+        return None
+    pid, lock, link, listeners = json.loads(text)
+    if pid != os.getpid():
+        return None
+    handover = Handover(lock, link, tuple(map(tuple, listeners)))
+    for descriptor in handover.descriptors():
+        os.set_inheritable(descriptor, False)
+    return handover
+
+
+def ticks() -> int:
+    """Now, in clock ticks after boot, as the kernel says when a process began."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def command(*more: str) -> list[str]:
+    """What this process was started with, for the code that is there now."""
+    return [sys.executable, *sys.orig_argv[1:], *more]
+
+
+def become(handover: Handover, arguments: Sequence[str]) -> None:
+    """
+    Go on as the new code; does not return.
+
+    Raises:
+        OSError: it could not be executed; everything is as it was.
+    """
+    here = Path.cwd()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.chdir(BEGAN_IN)
+        for descriptor in handover.descriptors():
+            os.set_inheritable(descriptor, True)
+        environment = {**os.environ, VARIABLE: handover.written()}
+        os.execve(arguments[0], list(arguments), environment)  # noqa: S606 - no shell is wanted
+    finally:
+        # only where that has failed
+        for descriptor in handover.descriptors():
+            os.set_inheritable(descriptor, False)
+        os.chdir(here)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def unblock() -> None:
+    """From here on signals find the new keeper's handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
