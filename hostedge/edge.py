@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from attrs import asdict, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from hostedge.http.entrance import Connection, Entrance
@@ -44,6 +44,7 @@ from hostedge.store.hosts import Hosts
 from hostedge.ws.passage import Sockets
 
 LOOK = 1.0  # seconds between two looks at which edges live
+LAST = 0.02  # seconds between two looks at whether the last connection has ended
 
 # takes an accepted socket and its peer's address
 Connector = Callable[[socket.socket, tuple[Any, ...]], None]
@@ -462,6 +463,9 @@ class Edge(Service):
     async def _when(self, waiting: list[Deferred[None]]) -> None:
         for each in waiting:
             await each
+        # those that shake hands are nowhere else counted
+        while self._share.connections > 0 and not self._ended:
+            await deferLater(self._reactor, LAST)
 
     def _end(self) -> None:
         if self._ended:

@@ -39,6 +39,9 @@ from hostedge.wire.broken_head import read_broken, read_refused
 from hostedge.wire.fields import is_plain
 from hostedge.wire.host import request_host
 
+# seconds that a client has for its first request on a connection that is to end
+FIRST = 2.0
+
 # where a connection stands
 IDLE, HEAD, BUSY, LINGERING, ENDED, SWITCHED = range(6)
 _STAGES = ("idle", "reading", "active", "closing", "closing", "websocket")
@@ -80,7 +83,7 @@ class H1(ClientConnection):
     # what the transport says
 
     def connectionMade(self) -> None:
-        self._meet(self.entrance.idle)
+        self._meet(FIRST if self.entrance.draining else self.entrance.idle)
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state
@@ -396,7 +399,12 @@ class H1(ClientConnection):
 
     def drain(self) -> None:
         if self._state == IDLE:
-            self.transport.loseConnection()
+            if self._asked and not self.transport.unread:
+                self.transport.loseConnection()
+            else:
+                # a request is on its way: only on a used connection may a client expect its end
+                self.deadline = min(self.deadline, self._wheel.now + FIRST)
+                self._wheel.hasten(self)
         elif self._successor is not None and not self.entrance.keeps_sockets:
             self._successor.drain()
 

@@ -94,6 +94,12 @@ class EagerConnection(tcp.Connection):
         queued = fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))
         return self.unsent + int.from_bytes(queued, sys.byteorder)
 
+    @property
+    def unread(self) -> bool:
+        """Whether something has arrived: to close now would be a reset, and cost its answer."""
+        waiting = fcntl.ioctl(self.socket, termios.FIONREAD, bytes(4))
+        return bool(int.from_bytes(waiting, sys.byteorder))
+
     def write(self, data: bytes) -> None:
         if not self.connected or self._writeDisconnected or not data:
             return

@@ -127,6 +127,7 @@ class ClientEnd(StringTransportWithDisconnection):
     half_closed = False
     aborted = False
     unsent = undelivered = 0
+    unread = False
 
     def loseWriteConnection(self) -> None:
         self.half_closed = True

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.entrance import STAGES
 from hostedge.http.exchange import Exchange
+from hostedge.http.h1 import FIRST
 from tests.http.parts import Scene
 
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -33,6 +34,9 @@ class EntranceTests(SynchronousTestCase):
         self.busy, self.client = self.scene.connect()
         self.busy.dataReceived(GET)
         self.idle, self.other = self.scene.connect()
+        self.idle.dataReceived(GET)
+        self.leaf.exchanges.pop().respond(200, [], b"")
+        self.other.clear()
 
     def test_inFlight(self) -> None:
         """Requests are in flight, connections are not."""
@@ -62,6 +66,30 @@ class EntranceTests(SynchronousTestCase):
         self.assertIn(b"Connection: close", self.client.value())
         self.successResultOf(done)
 
+    def test_requestOnItsWay(self) -> None:
+        """
+        A connection on which a request may be coming is not closed under it: one that has asked
+        for nothing yet, one whose bytes lie in the kernel, one that has just shaken hands.
+        """
+        fresh, first = self.scene.connect()
+        self.other.unread = True
+        self.scene.entrance.drain()
+        late, last = self.scene.connect()
+        for protocol, client in ((fresh, first), (self.idle, self.other), (late, last)):
+            self.assertTrue(client.connected)
+            protocol.dataReceived(GET)
+            self.leaf.exchanges.pop().respond(200, [], b"")
+            self.assertIn(b"Connection: close", client.value())
+            self.assertFalse(client.connected)
+
+    def test_nothingOnItsWay(self) -> None:
+        """A client that asks for nothing does not hold up the end."""
+        _, first = self.scene.connect()
+        self.scene.entrance.drain()
+        _, last = self.scene.connect()
+        self.scene.pass_time(FIRST + 2)
+        self.assertFalse(first.connected or last.connected)
+
     def test_nothingToDrain(self) -> None:
         """Without connections draining is done at once."""
         self.successResultOf(Scene(lambda exchange: self.leaf).entrance.drain())
@@ -72,4 +100,4 @@ class EntranceTests(SynchronousTestCase):
         self.scene.entrance.end()
         self.assertTrue(self.client.aborted)
         self.successResultOf(done)
-        self.assertEqual([e.status for e in self.scene.recorded], [499])
+        self.assertEqual([e.status for e in self.scene.recorded], [200, 499])

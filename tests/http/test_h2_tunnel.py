@@ -313,6 +313,19 @@ class TunnelTests(SynchronousTestCase):
         self.client.tell()
         self.assertEqual(len(app.frames), sent // len(piece))
 
+    def test_keptWhileDraining(self) -> None:
+        """An edge that has been followed keeps its sockets until they are told to go."""
+        app = self.opened()
+        self.stage.entrance.drain(keep_sockets=True)
+        self.client.tell()
+        self.assertEqual((self.client.messages(), app.frames), ([], []))
+        self.client.say(b"x")
+        self.assertEqual(app.frames[-1][1], b"x")
+        self.stage.entrance.drain_sockets()
+        self.client.tell()
+        self.assertEqual([each[0] for each in self.client.messages()], [CLOSE])
+        self.assertEqual(app.frames[-1][0], CLOSE)
+
     def test_drain(self) -> None:
         """An edge that ends says so to both sides."""
         app = self.opened()

@@ -87,6 +87,8 @@ class Node:
             '[listen]\nhttp = ["127.0.0.1:0"]\nhttps = ["127.0.0.1:0"]\n' + settings
         )
         self.edges = edges
+        # where the code is that the node runs
+        self.code = ROOT
         self.keeper: subprocess.Popen[bytes] | None = None
         self._log = open(self.folder / "keeper.log", "ab")
 
@@ -115,7 +117,8 @@ class Node:
                 *(*TWISTD, "-n", "--pidfile=", "hostedge"),
                 *("--settings", str(self.settings)),
             ],
-            cwd=ROOT,
+            cwd=self.code,
+            env={**os.environ, "PYTHONPATH": str(self.code)},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

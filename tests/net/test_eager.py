@@ -162,6 +162,13 @@ class EagerTests(SynchronousTestCase):
         self.assertEqual(pair.poll.writers, set())
         self.assertEqual(pair.transport.unsent, 0)
 
+    def test_unread(self) -> None:
+        """What has arrived is known before it is read."""
+        pair = self.pair()
+        self.assertFalse(pair.transport.unread)
+        pair.peer.sendall(b"x")
+        self.assertTrue(pair.transport.unread)
+
     def test_undelivered(self) -> None:
         """What the kernel has taken is on its way until the peer has it."""
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,0 +1,324 @@
+"""
+A node that goes on as other code while everybody asks it for something.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.sync.client import connect
+
+from tests.live.node import PATIENCE, ROOT, Answer, Node, load, wait_for
+
+HELLO = """
+import os
+
+def app(environ, start_response):
+    answer = str(os.getppid()).encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
+"""
+
+# takes longer to start than the new code takes to be looked at
+SLOW = f"""
+import time
+with open("starts", "a") as starts:
+    starts.write("x")
+time.sleep(3)
+{HELLO}
+"""
+
+ECHO = """
+import asyncio, os
+from websockets.asyncio.server import serve
+
+async def echo(socket):
+    async for message in socket:
+        await socket.send(message)
+
+async def main():
+    async with serve(echo, os.environ["HOST"], int(os.environ["PORT"])) as server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+SIZE = 16_000_000
+
+
+def site() -> dict[str, Any]:
+    wsgi = {"runtime": "wsgi"}
+    echo = {"runtime": "command", "command": [sys.executable, "echo.py"]}
+    mappings: list[dict[str, Any]] = [
+        {"path": "/", "app": "hello"},
+        {"path": "/slow", "app": "slow"},
+        {"path": "/cold", "app": "cold"},
+        {"path": "/files", "static": "files"},
+        {"path": "/echo", "app": "echo", "websocket": True},
+    ]
+    return {
+        "account": "one",
+        "apps": [
+            {"name": "hello", "module": "hello:app", "threads": 4, **wsgi},
+            {"name": "cold", "module": "hello:app", **wsgi},
+            {"name": "slow", "module": "slow:app", **wsgi},
+            {"name": "echo", **echo},
+        ],
+        "domains": [{"name": "one.localhost", "mappings": mappings}],
+    }
+
+
+class CopiedNode(Node):
+    """A node that runs a copy of the code, so that there can be other code from one moment on."""
+
+    def __init__(self) -> None:
+        super().__init__(edges=2)
+        self.code = self.folder / "code"
+        skipped = shutil.ignore_patterns("__pycache__", "dropin.cache")
+        for name in ("hostedge", "twisted"):
+            shutil.copytree(ROOT / name, self.code / name, ignore=skipped)
+
+    def change(self, path: str, change: Callable[[str], str]) -> None:
+        file = self.code / path
+        before = file.read_text()
+        after = change(before)
+        if before == after:
+            raise AssertionError(f"{path} is as it was")
+        file.write_text(after)
+
+    def set_version(self, version: str) -> None:
+        text = f'"""Which hostedge this is."""\n\nVERSION = "{version}"\n'
+        self.change("hostedge/version.py", lambda _: text)
+
+    def record(self) -> dict[str, Any]:
+        """How far the last upgrade has come."""
+        try:
+            found: dict[str, Any] = json.loads((self.state / "run/upgrade.json").read_text())
+        except OSError:
+            return {"state": "", "step": ""}
+        return found
+
+    def family(self) -> dict[str, Any]:
+        """The pids of all that is not leaving, by role; the keeper's too."""
+        noted = json.loads((self.state / "run/family.json").read_text())
+        assert self.keeper is not None
+        found: dict[str, Any] = {"keeper": [self.keeper.pid]}
+        for each in noted:
+            if not each["leaving"]:
+                found.setdefault(each["role"], []).append(each["pid"])
+        return found
+
+    def versions(self) -> set[str]:
+        listed = json.loads(self.command("status", "--json").stdout)
+        return {each["version"] for each in listed["processes"]}
+
+    def is_whole(self) -> bool:
+        """One of each and as many edges as there are to be, all of them linked."""
+        family = self.family()
+        counts = {role: len(pids) for role, pids in family.items()}
+        if counts != {"keeper": 1, "template": 1, "control": 1, "edge": 2}:
+            return False
+        try:
+            edges = self.status()["edges"]
+        except (OSError, http.client.HTTPException, AssertionError):
+            return False
+        linked = {each["pid"] for each in edges if each["linked"] and not each.get("leaving")}
+        return linked == set(family["edge"])
+
+
+class UpgradeTests(SynchronousTestCase):
+    """One node a test; every process that a test starts ends with it."""
+
+    def setUp(self) -> None:
+        self.node = CopiedNode()
+        self.addCleanup(self.node.stop)
+        self.node.write("one/hello.py", HELLO)
+        self.node.write("one/slow.py", SLOW)
+        self.node.write("one/echo.py", ECHO)
+        self.node.write("one/files/large", "x" * SIZE)
+        self.node.start()
+        self.node.apply(site())
+        # the certificate, and the daemons that are to go on
+        self.daemon = self.node.get("one.localhost", tls=True).text
+
+    def get(self) -> Answer:
+        return self.node.get("one.localhost")
+
+    @contextlib.contextmanager
+    def kept_alive(self, tls: bool) -> Iterator[list[Any]]:
+        """
+        Keep asking over one connection. When it has been closed between two requests a client
+        makes another, as RFC 9112, section 9.3.1 has it; on a new one nothing may fail.
+        """
+        held: list[Any] = []
+
+        def ask() -> Answer:
+            used = bool(held)
+            if not used:
+                held.append(self.node.connection("one.localhost", tls=tls))
+            try:
+                held[0].request("GET", "/")
+                answer = Answer(held[0].getresponse())
+            except (http.client.RemoteDisconnected, ConnectionError):
+                held.pop().close()
+                if not used:
+                    raise
+                return ask()
+            if answer.headers["Connection"] == "close":
+                held.pop().close()
+            return answer
+
+        with load(ask, clients=1) as wrong:
+            yield wrong
+        for connection in held:
+            connection.close()
+
+    def download(self, over: threading.Event, wrong: list[Any]) -> None:
+        """Read one long answer as slowly as it takes until everything else is done."""
+        with self.node.connect() as client:
+            client.sendall(b"GET /files/large HTTP/1.1\r\nHost: one.localhost\r\n\r\n")
+            got = client.recv(1000)
+            while b"\r\n\r\n" not in got:
+                got += client.recv(1000)
+            size = len(got.partition(b"\r\n\r\n")[2])
+            while size < SIZE:
+                over.wait(0.05)
+                piece = client.recv(1_000_000 if over.is_set() else 10_000)
+                if not piece:
+                    break
+                size += len(piece)
+            if size != SIZE:
+                wrong.append(("download", size))
+
+    @contextlib.contextmanager
+    def in_thread(self, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+        thread = threading.Thread(target=work, args=arguments)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+    def ask_at(self, step: str, path: str, wrong: list[Any]) -> None:
+        """Ask for this when the upgrade has come to the step."""
+        wait_for(step, lambda: self.node.record()["step"] == step)
+        answer = self.node.get("one.localhost", path)
+        if answer.status != 200:
+            wrong.append((path, answer.status, answer.text))
+
+    def test_nothingFails(self) -> None:
+        """
+        Twice in a row every process but the daemons goes on as new code, the keeper with its
+        pid; nobody who asks for anything is refused or cut off.
+        """
+        before = self.node.family()
+        wrong: list[Any] = []
+        over = threading.Event()
+        with contextlib.ExitStack() as running:
+            loads = [
+                running.enter_context(load(self.get, clients=2)),
+                running.enter_context(self.kept_alive(tls=False)),
+                running.enter_context(self.kept_alive(tls=True)),
+            ]
+            running.enter_context(self.in_thread(self.download, over, wrong))
+            running.callback(over.set)
+            socket = running.enter_context(
+                connect(
+                    "ws://one.localhost/echo",
+                    sock=self.node.connect(),
+                    open_timeout=PATIENCE,
+                    close_timeout=PATIENCE,
+                )
+            )
+            for version, step, path in (("8.1", "check", "/slow"), ("8.2", "keeper", "/cold")):
+                self.node.set_version(version)
+                with self.in_thread(self.ask_at, step, path, wrong):
+                    done = self.node.command("upgrade")
+                self.assertEqual((done.returncode, done.stderr), (0, ""), self.node.log())
+                self.assertIn(version, done.stdout)
+                socket.send(version)
+                self.assertEqual(socket.recv(PATIENCE), version)
+                wait_for("the node is whole", self.node.is_whole)
+                after = self.node.family()
+                self.assertEqual(after["keeper"], before["keeper"])
+                for role in ("template", "control", "edge"):
+                    self.assertFalse(set(after[role]) & set(before[role]), role)
+                before = after
+        self.assertEqual([each for every in (wrong, *loads) for each in every], [])
+        self.assertEqual(self.get().text, self.daemon)
+        # with the WebSocket and the download nothing holds the old edges any more
+        wait_for("the old edges have left", lambda: len(self.node.pids("edge")) == 2)
+        self.assertEqual(self.node.versions(), {"8.2"})
+        assert self.node.keeper is not None
+        self.assertIsNone(self.node.keeper.poll())
+
+    def test_brokenCode(self) -> None:
+        """
+        Code that cannot run is refused with what is wrong with it, and nothing has changed.
+        """
+        before = self.node.family()
+        self.node.change("hostedge/edge.py", lambda text: text + "\nwith\n")
+        done = self.node.command("upgrade")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stopped at check: the new code cannot run this node", done.stderr)
+        self.assertIn("SyntaxError", done.stderr)
+        self.assertEqual(self.node.family(), before)
+        self.assertEqual(self.get().text, self.daemon)
+
+    def test_brokenEdges(self) -> None:
+        """
+        When new edges end as they begin, the old ones stay; with whole code it goes on later.
+        """
+        before = self.node.family()
+        mistake = "    limits, dns = settings.limits, settings.dns\n"
+        path = "hostedge/compose.py"
+        self.node.change(path, lambda text: text.replace(mistake, mistake + "    settings.none\n"))
+        with load(self.get) as wrong:
+            done = self.node.command("upgrade", "--json")
+            self.assertEqual(done.returncode, 1)
+            record = json.loads(done.stdout)
+            self.assertEqual((record["state"], record["step"]), ("stopped", "edge 2"))
+            self.assertIn("edge 2 has ended as it began", record["reason"])
+            self.assertEqual(self.node.family()["edge"], before["edge"])
+            # the old template follows an old edge that ends
+            os.kill(before["edge"][0], signal.SIGKILL)
+            wait_for("the node is whole", self.node.is_whole)
+            self.node.change(path, lambda text: text.replace("    settings.none\n", ""))
+            done = self.node.command("upgrade")
+            self.assertEqual((done.returncode, done.stderr), (0, ""), self.node.log())
+        # what the killed edge had in its hands
+        self.assertLessEqual(len(wrong), 4)
+        self.assertFalse(set(self.node.family()["edge"]) & set(before["edge"]))
+
+    def test_keeperKilledMeanwhile(self) -> None:
+        """
+        A keeper that is killed in the middle takes nothing with it; the next one goes on.
+        """
+        before = self.node.family()
+        self.node.set_version("8.1")
+        with load(self.get) as wrong:
+            self.node.api("POST", "/v1/upgrade")
+            wait_for("edges", lambda: self.node.record()["step"] in ("template", "edge 2"))
+            keeper = self.node.keeper
+            assert keeper is not None
+            keeper.kill()
+            keeper.wait()
+            self.node.launch()
+            wait_for("the upgrade is over", lambda: self.node.record()["state"] == "done")
+            wait_for("the node is whole", self.node.is_whole)
+        self.assertEqual(wrong, [])
+        after = self.node.family()
+        for role in ("template", "control", "edge"):
+            self.assertFalse(set(after[role]) & set(before[role]), role)
+        self.assertEqual(self.node.versions(), {"8.1"})
+        self.assertEqual(self.get().text, self.daemon)
