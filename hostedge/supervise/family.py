@@ -279,8 +279,9 @@ class Family:
         return [place for place, edge in held if edge and edge.template != self.template]
 
     def _fill_edges(self) -> None:
-        for place in self.edge_places():
-            self._fill(place)
+        for place, member in list(self._members.items()):
+            if place[0] == "edge" and member.standing != LEAVING:
+                self._fill(place)
 
     def edges(self) -> list[tuple[int, int, float, bool]]:
         """Of every edge that lives: index, pid, age in seconds, whether it is leaving."""

@@ -224,6 +224,17 @@ class FamilyTests(SynchronousTestCase):
         self.assertFalse(self.family.is_there(("edge", 0)))
         self.assertEqual(self.machine.signals, [])
 
+    def test_successorWaitsForTheTemplate(self) -> None:
+        """
+        One more edge that is wanted before the template has linked is forked once it has.
+        """
+        self.family.adopt((relative("edge", 0, PARENT),))
+        self.family.start()
+        self.family.add("edge")
+        self.assertEqual(self.machine.forks, [])
+        self.link_template()
+        self.assertEqual([index for index, _ in self.machine.forks], [1])
+
     def test_lateLeaver(self) -> None:
         """
         Who has not left in time is ended.
