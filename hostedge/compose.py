@@ -128,6 +128,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         settings.edges,
         handover.ticks,
         own.check,
+        daemons.is_settled,
         hand_over,
     )
     links.introduce(family, daemons, chronicle, upgrade.order)

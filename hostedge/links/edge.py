@@ -21,7 +21,8 @@ from typing import Any, Protocol
 from attrs import asdict
 from twisted.application.service import MultiService
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -55,11 +56,12 @@ from hostedge.ipc import (
     Woken,
 )
 from hostedge.links import listeners as transfer
-from hostedge.net.link import LOST, LinkClient, LinkPeer, forget, hello
+from hostedge.net.link import LOST, RETRY, LinkClient, LinkPeer, forget, hello
 from hostedge.net.listener import Listener
 from hostedge.settings import Settings
 
 ACTIVITY_EVERY = 1.0  # seconds; idle times are minutes
+CERTIFY = 3.0  # seconds in which control comes back; a handshake has 10
 ACTIVITY_PIECE = 200  # apps a message: far below AMP's 64 KiB a value
 
 
@@ -227,6 +229,7 @@ class EdgeLinks:
     log = Logger()
 
     def __init__(self, reactor: Any, settings: Settings, index: int) -> None:
+        self._reactor = reactor
         self._index = index
         self.apps: Apps
         self.edge: Edge
@@ -321,15 +324,24 @@ class EdgeLinks:
 
     def certify(self, name: str) -> Deferred[str]:
         """
-        Have control's CA sign this name; fires with why not, or with nothing.
+        Have control's CA sign this name; fires with why not, or with nothing. Control that is
+        away for a moment, as in an upgrade, is waited for.
         """
-        asked: Deferred[Any] = self._control.call(Certify, name=name)
+        return Deferred.fromCoroutine(self._certify(name))
 
-        def unreachable(failure: Failure) -> dict[str, str]:
-            failure.trap(*LOST)
-            return {"refusal": "control is not running"}
-
-        return asked.addErrback(unreachable).addCallback(lambda answer: str(answer["refusal"]))
+    async def _certify(self, name: str) -> str:
+        deadline = self._reactor.seconds() + CERTIFY
+        while True:
+            try:
+                answer = await self._control.call(Certify, name=name)
+            except (ConnectionDone, ConnectionLost):
+                if self._reactor.seconds() >= deadline:
+                    return "control is not running"
+                await deferLater(self._reactor, RETRY)
+            except LOST:
+                return "control is at a loss"
+            else:
+                return str(answer["refusal"])
 
     def stop(self) -> None:
         if self._telling.running:

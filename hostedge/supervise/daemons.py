@@ -137,6 +137,10 @@ class Daemons:
             elif supervised.app != found[1]:
                 supervised.change(*found)
 
+    def is_settled(self) -> bool:
+        """Whether no app is being started now, nor followed by its like."""
+        return all(each.core.coming is None for each in self._supervised.values())
+
     def restart(self, app: str) -> str:
         """Replace the app's daemon or clear its failures; empty, or the cause why not."""
         if self._look_up(app) is None:
@@ -182,7 +186,8 @@ class Daemons:
             known = found or (Account(account), App(name, runtime="", run=None))
             supervised = self._supervised[entry.app] = Supervised(self._around, *known)
         wanted = found is not None and not found[0].suspended
-        supervised.take_back(entry, serves and wanted)
+        # one that was ready has been followed by another
+        supervised.take_back(entry, serves and wanted, entry.ready and wanted)
         self.log.info(
             "{app}: took back generation {generation}, pid {pid}",
             app=entry.app,

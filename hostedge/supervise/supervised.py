@@ -225,9 +225,10 @@ class Supervised:
         for generation in list(self.running):
             self.signal(generation, "KILL")
 
-    def take_back(self, entry: Entry, serves: bool) -> None:
+    def take_back(self, entry: Entry, serves: bool, finishes: bool = False) -> None:
         """
-        Take charge of a process of an earlier keeper: as the one that serves, or to end it.
+        Take charge of a process of an earlier keeper: as the one that serves, or to end it, when
+        it has finished what it does or at once.
 
         Raises:
             ProcessLookupError: it has ended.
@@ -244,7 +245,7 @@ class Supervised:
                 held.close()
             raise
         if not serves:
-            self.core.end(entry.generation)
+            self.core.end(entry.generation, self.core.drain if finishes else 0.0)
             return
         self._announced = entry.generation
         self.tell("adopted", entry.generation, pid=entry.pid)

@@ -31,6 +31,8 @@ from hostedge.supervise.inheritance import Relative, replace_file
 
 LOOK = 0.02  # seconds between two looks at who has come
 PATIENCE = 30.0  # seconds that a new process has to link
+# seconds that apps have to come up before the keeper becomes another
+SETTLE = 10.0
 # seconds that control has to end what it is asked, before it is ended
 CONTROL_END = 10.0
 # keepers that may go on with the same upgrade; one more, and it is the upgrade that ends them
@@ -112,6 +114,7 @@ class Upgrade:
         edges: int,
         ticks: Callable[[], int],
         check: Callable[[], Awaitable[str]],
+        is_settled: Callable[[], bool],
         hand_over: Callable[[], None],
     ) -> None:
         self._reactor = reactor
@@ -123,6 +126,8 @@ class Upgrade:
         self._edges = edges
         self._ticks = ticks
         self._check = check
+        # no app is being started
+        self._is_settled = is_settled
         self._hand_over = hand_over
         self._record: Record | None = None
 
@@ -191,6 +196,8 @@ class Upgrade:
         if problem:
             raise Stopped(f"the new code cannot run this node: {problem}")
         self._begin("keeper")
+        # an app that is being started would be started once more
+        await self._until(self._is_settled, SETTLE)
         try:
             self._hand_over()
         except OSError as error:

@@ -21,9 +21,12 @@ from websockets.sync.client import connect
 from tests.live.node import PATIENCE, ROOT, Answer, Node, load, wait_for
 
 HELLO = """
-import os
+import os, time
 
 def app(environ, start_response):
+    if environ["QUERY_STRING"] == "long":
+        with open("begun", "w"):
+            time.sleep(8)
     answer = str(os.getppid()).encode()
     start_response("200 OK", [("Content-Length", str(len(answer)))])
     return [answer]
@@ -74,7 +77,11 @@ def site() -> dict[str, Any]:
             {"name": "slow", "module": "slow:app", **wsgi},
             {"name": "echo", **echo},
         ],
-        "domains": [{"name": "one.localhost", "mappings": mappings}],
+        "domains": [
+            {"name": "one.localhost", "mappings": mappings},
+            # nobody has asked for it yet, so there is no certificate
+            {"name": "new.localhost", "mappings": mappings},
+        ],
     }
 
 
@@ -209,12 +216,16 @@ class UpgradeTests(SynchronousTestCase):
         finally:
             thread.join()
 
-    def ask_at(self, step: str, path: str, wrong: list[Any]) -> None:
-        """Ask for this when the upgrade has come to the step."""
+    def ask_at(self, step: str, path: str, wrong: list[Any], name: str = "one.localhost") -> None:
+        """Ask for this when the upgrade has come to the step; any other name over TLS."""
         wait_for(step, lambda: self.node.record()["step"] == step)
-        answer = self.node.get("one.localhost", path)
+        try:
+            answer = self.node.get(name, path, tls=name != "one.localhost")
+        except OSError as error:
+            wrong.append((name, path, error))
+            return
         if answer.status != 200:
-            wrong.append((path, answer.status, answer.text))
+            wrong.append((name, path, answer.status, answer.text))
 
     def test_nothingFails(self) -> None:
         """
@@ -242,7 +253,10 @@ class UpgradeTests(SynchronousTestCase):
             )
             for version, step, path in (("8.1", "check", "/slow"), ("8.2", "keeper", "/cold")):
                 self.node.set_version(version)
-                with self.in_thread(self.ask_at, step, path, wrong):
+                with (
+                    self.in_thread(self.ask_at, step, path, wrong),
+                    self.in_thread(self.ask_at, "control", "/", wrong, "new.localhost"),
+                ):
                     done = self.node.command("upgrade")
                 self.assertEqual((done.returncode, done.stderr), (0, ""), self.node.log())
                 self.assertIn(version, done.stdout)
@@ -259,8 +273,28 @@ class UpgradeTests(SynchronousTestCase):
         # with the WebSocket and the download nothing holds the old edges any more
         wait_for("the old edges have left", lambda: len(self.node.pids("edge")) == 2)
         self.assertEqual(self.node.versions(), {"8.2"})
+        # it was waited for, not started once more
+        self.assertEqual((self.node.homes / "one/starts").read_text(), "x")
         assert self.node.keeper is not None
         self.assertIsNone(self.node.keeper.poll())
+
+    def test_finishesWhatRuns(self) -> None:
+        """
+        A request that an app's former processes still work at is answered by them.
+        """
+        wrong: list[Any] = []
+
+        def ask() -> None:
+            answer = self.node.get("one.localhost", "/?long")
+            if (answer.status, answer.text) != (200, self.daemon):
+                wrong.append((answer.status, answer.text))
+
+        with self.in_thread(ask):
+            wait_for("it has begun", lambda: (self.node.homes / "one/begun").exists())
+            self.node.api("POST", "/v1/apps/one/hello/restart")
+            wait_for("another serves", lambda: self.get().text != self.daemon)
+            self.assertEqual(self.node.command("upgrade").stderr, "")
+        self.assertEqual(wrong, [])
 
     def test_brokenCode(self) -> None:
         """

@@ -13,7 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise.family import CONTROL, Place
 from hostedge.supervise.inheritance import Relative
-from hostedge.supervise.upgrade import CONTROL_END, KEEPERS, PATIENCE, Record, Upgrade, read_record
+from hostedge.supervise.upgrade import (
+    CONTROL_END,
+    KEEPERS,
+    PATIENCE,
+    SETTLE,
+    Record,
+    Upgrade,
+    read_record,
+)
 
 BEGAN = 1000
 
@@ -102,6 +110,7 @@ class UpgradeTests(SynchronousTestCase):
         self.handed_over = 0
         self.refuses: OSError | None = None
         self.edges = 2
+        self.settled = True
         self.family.now = BEGAN
 
     def make(self) -> Upgrade:
@@ -114,6 +123,7 @@ class UpgradeTests(SynchronousTestCase):
             self.edges,
             lambda: BEGAN,
             lambda: self.checking,
+            lambda: self.settled,
             self.hand_over,
         )
 
@@ -167,6 +177,23 @@ class UpgradeTests(SynchronousTestCase):
                 ("signal", "control", 0, 15),
             ],
         )
+
+    def test_unsettled(self) -> None:
+        """
+        The keeper waits for apps that are coming up, but not for ever.
+        """
+        self.settled = False
+        self.make().order()
+        self.checking.callback("")
+        self.clock.pump([0.02] * 10)
+        self.assertEqual((self.record().step, self.handed_over), ("keeper", 0))
+        self.settled = True
+        self.clock.advance(0.02)
+        self.assertEqual(self.handed_over, 1)
+        self.settled = False
+        self.make().order()
+        self.clock.pump([0.02] * int(SETTLE / 0.02 + 1))
+        self.assertEqual(self.handed_over, 2)
 
     def test_checkFails(self) -> None:
         """
