@@ -56,6 +56,8 @@ class Resumed(Protocol):
 
     def resume(self) -> None: ...
 
+    def abandon(self) -> None: ...
+
 
 class KeeperStore:
     """
@@ -179,7 +181,8 @@ class Keeper(Service):
             ),
         )
         self._family.start()
-        self._upgrade.resume()
+        if self._ending is None:
+            self._upgrade.resume()
 
     async def _recover(self) -> tuple[Listener, ...]:
         """The listeners from whoever still holds them; newly bound when nobody hands them over."""
@@ -232,6 +235,7 @@ class Keeper(Service):
             self._ending.addBoth(lambda _: self._reactor.stop())
 
     async def _end(self, drain: float) -> None:
+        self._upgrade.abandon()
         self._family.no_more()
         empty = self._family.when_empty()
         self._links.drain(drain)

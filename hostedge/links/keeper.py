@@ -261,6 +261,8 @@ class KeeperLinks:
         # by pid; two during an upgrade
         self._templates: dict[int, KeeperPeer] = {}
         self._listeners: tuple[Listener, ...] | None = None
+        # when every edge, also one that links later, has to have ended
+        self._drain_by: float | None = None
         self._awaiting: list[Deferred[tuple[Listener, ...]]] = []
         self._recovered: Deferred[tuple[Listener, ...]] | None = None
 
@@ -291,7 +293,10 @@ class KeeperLinks:
         if peer.role == "edge":
             self._edges[peer.index] = peer
             self.daemons.edge_came(peer.index)
-            if self.family.is_leaving(("edge", peer.index)):
+            if self._drain_by is not None:
+                left = max(0.0, self._drain_by - self._reactor.seconds())
+                peer.callRemote(Drain, deadline=left).addErrback(forget)
+            elif self.family.is_leaving(("edge", peer.index)):
                 # the keeper that told it so may not have come to it
                 self.let_go(peer.index)
         if peer.role in ("edge", "template") and self._recovered is not None:
@@ -427,6 +432,7 @@ class KeeperLinks:
             self._tell(Cut, account=account, reason="suspended")
 
     def drain(self, deadline: float) -> None:
+        self._drain_by = self._reactor.seconds() + deadline
         self._tell(Drain, deadline=deadline)
 
     def let_go(self, edge: int) -> None:

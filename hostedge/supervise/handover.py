@@ -17,7 +17,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -92,15 +93,24 @@ def command(*more: str) -> list[str]:
     return [sys.executable, *sys.orig_argv[1:], *more]
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Meanwhile signals wait; after an exec within it they do so in the new code."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def become(handover: Handover, arguments: Sequence[str]) -> None:
     """
-    Go on as the new code; does not return.
+    Go on as the new code, in `quiet`; does not return.
 
     Raises:
         OSError: it could not be executed; everything is as it was.
     """
     here = Path.cwd()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -114,7 +124,6 @@ def become(handover: Handover, arguments: Sequence[str]) -> None:
         for descriptor in handover.descriptors():
             os.set_inheritable(descriptor, False)
         os.chdir(here)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def unblock() -> None:

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import Factory, asdict, define
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hostedge.supervise.family import CONTROL, Place
+from hostedge.supervise.handover import quiet
 from hostedge.supervise.inheritance import Relative, replace_file
 
 LOOK = 0.02  # seconds between two looks at who has come
@@ -130,6 +131,7 @@ class Upgrade:
         self._is_settled = is_settled
         self._hand_over = hand_over
         self._record: Record | None = None
+        self._work: Deferred[None]
 
     def order(self) -> str:
         """Begin; empty, or why not."""
@@ -150,12 +152,20 @@ class Upgrade:
         self._write(record)
         self._run(self._replace_all())
 
+    def abandon(self) -> None:
+        """The node is to end, as whatever code it is."""
+        if self._record is not None:
+            self._work.cancel()
+
     def _run(self, work: Any) -> None:
-        Deferred.fromCoroutine(work).addErrback(self._broke)
+        self._work = Deferred.fromCoroutine(work)
+        self._work.addErrback(self._broke)
 
     def _broke(self, failure: Any) -> None:
         reason = str(failure.value)
-        if failure.check(Stopped, OSError) is None:
+        if failure.check(CancelledError):
+            reason = "the node was told to end"
+        elif failure.check(Stopped, OSError) is None:
             self.log.failure("the upgrade broke off", failure)
             reason = f"a fault of the keeper, which its log has: {failure.getErrorMessage()}"
         self._end("stopped", reason)
@@ -198,10 +208,13 @@ class Upgrade:
         self._begin("keeper")
         # an app that is being started would be started once more
         await self._until(self._is_settled, SETTLE)
-        try:
-            self._hand_over()
-        except OSError as error:
-            raise Stopped(f"the new code could not be executed: {error.strerror}") from None
+        with quiet():
+            # what a signal has set off already comes first, and may abandon this
+            await deferLater(self._reactor, 0)
+            try:
+                self._hand_over()
+            except OSError as error:
+                raise Stopped(f"the new code could not be executed: {error.strerror}") from None
 
     async def _replace_all(self) -> None:
         record = self._record

@@ -398,6 +398,9 @@ class KeeperAndEdgeTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(self.edge.drained, [(5.0, 0.0)])
+        self.clock.advance(2)
+        self.connect()
+        self.assertEqual(self.edge.drained[1:], [(3.0, 0.0)])
 
     def test_letGo(self) -> None:
         """

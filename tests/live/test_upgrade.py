@@ -10,15 +10,17 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.sync.client import connect
 
-from tests.live.node import PATIENCE, ROOT, Answer, Node, load, wait_for
+from tests.live.node import PATIENCE, ROOT, TWISTD, Answer, Node, load, wait_for
 
 HELLO = """
 import os, time
@@ -83,6 +85,11 @@ def site() -> dict[str, Any]:
             {"name": "new.localhost", "mappings": mappings},
         ],
     }
+
+
+def environment(pid: int) -> bytes:
+    """What the process was given, when it last became another program."""
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 class CopiedNode(Node):
@@ -296,6 +303,19 @@ class UpgradeTests(SynchronousTestCase):
             self.assertEqual(self.node.command("upgrade").stderr, "")
         self.assertEqual(wrong, [])
 
+    def test_toldToEndMeanwhile(self) -> None:
+        """
+        A node that is told to end while the keeper becomes other code ends, in order.
+        """
+        keeper = self.node.keeper
+        assert keeper is not None
+        self.node.api("POST", "/v1/upgrade")
+        # this image is gone, and the next one has no handlers yet
+        wait_for("the exec", lambda: b"HOSTEDGE_HANDOVER" in environment(keeper.pid))
+        keeper.terminate()
+        self.assertEqual(keeper.wait(PATIENCE), 0)
+        self.assertEqual(self.node.processes(), [])
+
     def test_brokenCode(self) -> None:
         """
         Code that cannot run is refused with what is wrong with it, and nothing has changed.
@@ -356,3 +376,52 @@ class UpgradeTests(SynchronousTestCase):
             self.assertFalse(set(after[role]) & set(before[role]), role)
         self.assertEqual(self.node.versions(), {"8.1"})
         self.assertEqual(self.get().text, self.daemon)
+
+
+class DaemonizedTests(SynchronousTestCase):
+    """A node that twistd has sent into the background."""
+
+    def test_pidFile(self) -> None:
+        """
+        The pid file says the truth all the time, the log goes on, and the end removes it.
+        """
+        node = Node(edges=1)
+        self.addCleanup(node.stop)
+        options = ("--pidfile=node.pid", "--logfile=node.log", "hostedge", "--settings=node.toml")
+        subprocess.run(
+            [*TWISTD, *options],
+            cwd=node.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+        )
+        pid_file, log = node.folder / "node.pid", node.folder / "node.log"
+
+        def is_up() -> bool:
+            with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+                return any(each["linked"] for each in node.status()["edges"])
+            return False
+
+        wait_for("the node is up", is_up)
+        before, size = pid_file.read_text(), log.stat().st_size
+        session = os.getsid(int(before))
+        read: set[str] = set()
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                read.add(pid_file.read_text() if pid_file.exists() else "there is none")
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            done = node.command("upgrade")
+        finally:
+            over.set()
+            watching.join()
+        self.assertEqual((done.returncode, done.stderr), (0, ""), log.read_text()[-4000:])
+        self.assertEqual(read - {before, ""}, set())
+        self.assertEqual(os.getsid(int(before)), session)
+        self.assertGreater(log.stat().st_size, size)
+        os.kill(int(before), signal.SIGTERM)
+        wait_for("nothing is left", lambda: not node.processes())
+        self.assertFalse(pid_file.exists())

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.net.identity import process_started
 from hostedge.net.listener import bind
-from hostedge.supervise.handover import VARIABLE, Handover, become, received, ticks
+from hostedge.supervise.handover import VARIABLE, Handover, become, quiet, received, ticks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -35,7 +35,8 @@ os.chdir("/")
 os.kill(os.getpid(), 0)
 print(os.getpid(), child.pid, listeners[0].address, flush=True)
 arguments = [sys.executable, "-c", open(sys.argv[2]).read(), str(child.pid)]
-handover.become(given, arguments)
+with handover.quiet():
+    handover.become(given, arguments)
 """
 AFTER = """
 import os, signal, sys
@@ -92,7 +93,9 @@ class BecomeTests(SynchronousTestCase):
         given = Handover.of(reading, writing, ())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         here = os.getcwd()
-        self.assertRaises(OSError, become, given, ["/nowhere/python"])
+        with quiet():
+            self.assertRaises(OSError, become, given, ["/nowhere/python"])
+            self.assertIn(signal.SIGTERM, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
         self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()), before)
         self.assertEqual((os.getcwd(), os.get_inheritable(reading)), (here, False))
         self.assertNotIn(VARIABLE, os.environ)

@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.upgrade`; a whole node is upgraded in `tests.live.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(upgrade.order(), "")
         if not self.checking.called:
             self.checking.callback("")
+        self.clock.advance(0)
         self.make().resume()
         for _ in range(int(100 / 0.02)):
             self.clock.advance(0.02)
@@ -188,11 +190,11 @@ class UpgradeTests(SynchronousTestCase):
         self.clock.pump([0.02] * 10)
         self.assertEqual((self.record().step, self.handed_over), ("keeper", 0))
         self.settled = True
-        self.clock.advance(0.02)
+        self.clock.pump([0.02, 0])
         self.assertEqual(self.handed_over, 1)
         self.settled = False
         self.make().order()
-        self.clock.pump([0.02] * int(SETTLE / 0.02 + 1))
+        self.clock.pump([0.02] * int(SETTLE / 0.02 + 2))
         self.assertEqual(self.handed_over, 2)
 
     def test_checkFails(self) -> None:
@@ -218,8 +220,28 @@ class UpgradeTests(SynchronousTestCase):
         upgrade = self.make()
         upgrade.order()
         self.checking.callback("")
+        self.clock.advance(0)
         self.assertIn("could not be executed: No such file", self.record().reason)
         self.assertEqual(upgrade.order(), "")
+
+    def test_abandoned(self) -> None:
+        """
+        A node that is told to end does so as the code that it is, also in the last moment.
+        """
+        upgrade = self.make()
+        upgrade.abandon()
+        upgrade.order()
+        upgrade.abandon()
+        self.assertEqual(self.record().reason, "the node was told to end")
+        self.checking = Deferred()
+        upgrade.order()
+        self.checking.callback("")
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.assertIn(signal.SIGTERM, before)
+        upgrade.abandon()
+        self.clock.advance(1)
+        self.assertEqual((self.record().state, self.handed_over), ("stopped", 0))
+        self.assertNotIn(signal.SIGTERM, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
     def test_nothingToResume(self) -> None:
         """
@@ -242,6 +264,7 @@ class UpgradeTests(SynchronousTestCase):
         upgrade = self.make()
         upgrade.order()
         self.checking.callback("")
+        self.clock.advance(0)
         self.make().resume()
         self.clock.advance(1)
         self.assertEqual(self.record().step, "edge 2")
