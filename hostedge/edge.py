@@ -237,6 +237,8 @@ class Datagrams(Protocol):
 
     def start(self) -> None: ...
 
+    def stop(self) -> None: ...
+
 
 class Relays(Protocol):
     """`http.backends.Backends`, or `http.retrospect.Retrospect` for what was."""
@@ -302,8 +304,8 @@ class Edge(Service):
     """
     Accepts from `startService` until `drain`; ends the process when the last request is done.
 
-    Datagrams are answered until then: to leave them unread would make every resolver wait that
-    asks meanwhile.
+    Datagrams are answered until then, unless another edge has followed: to leave them unread
+    would make every resolver wait that asks meanwhile.
     """
 
     log = Logger()
@@ -452,6 +454,9 @@ class Edge(Service):
         self._late = self._reactor.callLater(deadline, self._end)
         if sockets:
             self._reactor.callLater(sockets, self._drain_sockets)
+            # another has followed this edge
+            for reader in self._datagrams:
+                reader.stop()
         Deferred.fromCoroutine(self._when(waiting)).addCallback(
             lambda _: self._reactor.callLater(0, self._end)
         )

@@ -128,6 +128,23 @@ class AcceptorTests(TestCase):
         self.assertEqual((exhausted.tries, self.accepted), (1, []))
         await self.until(1)
 
+    def test_whoLives(self) -> None:
+        """
+        An edge learns who lives with a look, in a list that stays the same; one that leaves still
+        counts there, but no longer as one that is compared with.
+        """
+        first = Share(self.page, 0, 10)
+        places = first.places
+        second = Share(self.page, 5, 10)
+        self.assertEqual((places, second.places), ([0], [0, 5]))
+        first.look()
+        self.assertEqual(places, [0, 5])
+        second.opened()
+        second.leave()
+        second.closed()
+        first.look()
+        self.assertEqual((places, self.page.counts()), ([0, 5], [0]))
+
     async def test_fullEdgeWaits(self) -> None:
         """
         An edge that holds all it may accepts again when one has ended.

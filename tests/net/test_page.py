@@ -34,6 +34,18 @@ class SharedPageTests(SynchronousTestCase):
         keeper.clear(0)
         self.assertEqual(edge.counts(), [3])
 
+    def test_leaving(self) -> None:
+        """
+        An edge that takes in no more lives, but what it holds is compared with nobody's.
+        """
+        page = SharedPage.create(self.path)
+        page.put(0, 12)
+        page.put_leaving(3, 0)
+        page.put_leaving(4, 9)
+        self.assertEqual((page.counts(), page.living()), ([12], [0, 3, 4]))
+        page.clear(4)
+        self.assertEqual(page.living(), [0, 3])
+
     def test_anotherSize(self) -> None:
         """
         A file of another size, or an empty one, is replaced; who has mapped it keeps what it has.

@@ -1,0 +1,1 @@
+`hostedge upgrade` has a running node go on as newly installed code without a failed request: the keeper keeps its pid and the apps theirs, edges follow one another, and code that cannot run the node is refused before anything has changed. `hostedge status` shows which version each process runs.
