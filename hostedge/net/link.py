@@ -103,7 +103,7 @@ class LinkServer(Service):
         self._make_peer = make_peer
         self._uids = uids
         # whoever else may link is no member of our group; the kernel says who it is
-        self._mode = 0o660 if uids == {os.geteuid()} else 0o666
+        self._mode = MODE if uids == {os.geteuid()} else 0o666
         self._listening = listening
         self._port: Any = None
 
