@@ -320,6 +320,7 @@ def edge(
     from hostedge.http.burden import Ladder, Process, memory_for
     from hostedge.http.h1 import H1
     from hostedge.http.h2 import H2
+    from hostedge.http.plain_client import answer_plain
     from hostedge.http.retrospect import Retrospect
     from hostedge.http.spool import Disk, disk_for
     from hostedge.http.trust import believing
@@ -416,7 +417,7 @@ def edge(
         abandoned=gate.ended,
         begin=handshakes.begin,
         resumed=handshakes.resumed,
-        keep_plain=lambda *plain: refusals.keep_plain(make_id(), *plain),
+        answer_plain=partial(answer_plain, entrances["https"]),
         protocols=ALPN,
         hello_timeout=limits.hello_timeout,
         handshake_timeout=limits.handshake_timeout,

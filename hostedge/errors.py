@@ -49,6 +49,9 @@ CAUSES: dict[str, Cause] = {
     "websocket_handshake": Cause(
         400, "The request for a WebSocket is not valid.", "http_request_error"
     ),
+    "tls_plain": Cause(
+        400, "This port speaks HTTPS only: use https:// instead of http://.", "http_request_error"
+    ),
     "forbidden": Cause(403, "Access to this file is not allowed.", "http_request_denied"),
     "not_found": Cause(404, "Nothing is here."),
     "unknown_host": Cause(404, "This node does not serve that name.", "destination_not_found"),

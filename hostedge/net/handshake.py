@@ -26,7 +26,6 @@ from twisted.internet.interfaces import IProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hostedge.errors import CAUSES
 from hostedge.net.tls import TLSFacts, TLSServer, watch
 from hostedge.tls.contexts import is_resumed, make_watching_context
 from hostedge.wire.client_hello import (
@@ -46,12 +45,6 @@ _REST = 65_536
 
 # what nearly every client speaks
 NEWEST = "TLSv1.3"
-_PLAIN = CAUSES["bad_request"]
-_PLAIN_TEXT = b"This port speaks HTTPS only: use https:// instead of http://.\n"
-_PLAIN_ANSWER = (
-    b"HTTP/1.1 %d Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n"
-    b"Connection: close\r\n\r\n%b" % (_PLAIN.status, len(_PLAIN_TEXT), _PLAIN_TEXT)
-)
 
 
 class Ring(Protocol):
@@ -93,8 +86,9 @@ class Wheel(Protocol):
     def forget(self, timed: Timed) -> None: ...
 
 
-def _keep_nothing(request: bytes, client: tuple[Any, ...], port: int) -> None:
-    """Nobody will ask."""
+def _answer_plain(request: bytes, client: tuple[Any, ...], port: int) -> bytes:
+    """Nobody will ask why."""
+    return b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def _begin(client: str) -> str:
@@ -116,8 +110,8 @@ class Terms:
     # a connection ended that never had a protocol; with its client's address
     abandoned: Callable[[str], object]
     protocols: tuple[bytes, ...]
-    # for whoever asks later: the beginning of a plain request, its client, the port it came to
-    keep_plain: Callable[[bytes, tuple[Any, ...], int], object] = _keep_nothing
+    # refuses the beginning of a plain request, of this client, to this port; a small answer
+    answer_plain: Callable[[bytes, tuple[Any, ...], int], bytes] = _answer_plain
     # a handshake of this client begins, or may not: as what that counts; and that one was none, for
     # a session was resumed
     begin: Callable[[str], str] = _begin
@@ -200,8 +194,8 @@ class Opening(FileDescriptor):
         except BadHello as refusal:
             if is_plain_http(data):
                 port = self._reached_port or self._socket.getsockname()[1]
-                self._terms.keep_plain(data, self._client, port)
-                self._end("tls_plain", _PLAIN_ANSWER)
+                answer = self._terms.answer_plain(data, self._client, port)
+                self._end("tls_plain", answer)
             else:
                 self._end("tls_refused", alert_record(refusal.alert))
             return

@@ -27,7 +27,7 @@ _OF_CAUSE = {
         ("bad_request", "bad_host", "bad_path", "websocket_handshake", "websocket_version")
         + ("forbidden", "not_found", "unknown_host", "no_mapping", "method", "precondition")
         + ("too_large", "long_target", "expectation", "large_head", "upgrade", "version", "loop")
-        + ("protocol", "misdirected", "rate_limited", "range"),
+        + ("protocol", "misdirected", "rate_limited", "range", "tls_plain"),
         "PR",
     ),
     **dict.fromkeys(("header_timeout", "body_timeout"), "cR"),

@@ -24,7 +24,7 @@ KEPT = 1000
 FIRST = 2048  # bytes of a request
 
 # what a request can be kept for: causes, and counters of what never got as far as those
-REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken", "tls_plain")
+REASONS = (*CAUSES, "h2_malformed", "h2_floods", "h2_broken")
 
 # names of fields whose values are nobody's business
 _SECRET = re.compile(rb"authorization|cookie|token|secret|api-?key", re.IGNORECASE)
@@ -47,16 +47,6 @@ class Asking(Protocol):
 
     @property
     def protocol(self) -> str: ...
-
-
-@frozen
-class Stranger:
-    """Who asked before there was a connection of any protocol."""
-
-    client: str
-    client_port: int
-    local_port: int
-    protocol: str = ""
 
 
 @frozen
@@ -125,11 +115,6 @@ class Refusals:
             self._kept += 1
         else:
             max(self._of.values(), key=len).popleft()
-
-    def keep_plain(self, id: str, request: bytes, client: tuple[Any, ...], port: int) -> None:
-        """Plain HTTP has come to a port that speaks HTTPS only."""
-        stranger = Stranger(client[0], client[1], port)
-        self.keep("tls_plain", stranger, b"https", id, request, verbatim=True)
 
     def page(self, before: int, cause: str, site: str, id: str) -> bytes:
         """A JSON list of those that somebody asks for, as many as a message holds; empty: none."""

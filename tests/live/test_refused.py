@@ -51,7 +51,7 @@ class RefusedTests(SynchronousTestCase):
         self.assertIn("Cookie: **************\\r\\n\n", shown)
         self.assertIn(f"^ byte {one['offset']}\n", shown)
         self.assertNotIn("QZJKVX", shown)
-        self.assertIn("GET /secret", self.node.command("refused").stdout)
+        self.assertIn("GET a.test/secret", self.node.command("refused").stdout)
 
     def test_ofAllEdges(self) -> None:
         """Whatever an edge has refused is in the list, by host and by cause."""
@@ -91,12 +91,17 @@ class RefusedTests(SynchronousTestCase):
         host, port = self.node.address("https")
         with socket.create_connection((host, port), 10) as client:
             client.sendall(b"GET /plain HTTP/1.1\r\nHost: a.test\r\nCookie: x\r\n\r\n")
-            self.assertIn(b" 400 ", client.recv(65536))
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        self.assertIn(b" 400 ", answer)
+        self.assertIn(b"use https://", answer)
+        wait_for("the line", lambda: [x["path"] for x in self.node.access_log()] == ["/plain"])
         (one,) = self.found("--cause", "tls_plain")
-        self.assertEqual((one["port"], one["protocol"], one["offset"]), (port, "", None))
+        self.assertEqual((one["port"], one["protocol"], one["offset"]), (port, "HTTP/1.1", None))
         self.assertIn("Cookie: *\r\n", one["request"])
         shown = self.node.command("refused", one["id"]).stdout
-        self.assertIn("why       connections that spoke plain HTTP on a TLS port\n", shown)
+        self.assertIn(
+            "why       This port speaks HTTPS only: use https:// instead of http://.\n", shown
+        )
 
     def test_slips(self) -> None:
         """A cause that there is not, and an id that nothing has, are told."""

@@ -181,7 +181,7 @@ class TLSTests(SynchronousTestCase):
 
     def test_curl(self) -> None:
         """
-        curl takes the authority's certificate, and is told on plain HTTP what is spoken here.
+        curl takes the authority's certificate, and gets the whole answer to plain HTTP.
         """
         if shutil.which("curl") is None:
             self.skipTest("curl is not installed")
@@ -190,8 +190,7 @@ class TLSTests(SynchronousTestCase):
         done = self.curl("--http1.1", *there)
         self.assertEqual((done.returncode, json.loads(done.stdout)["name"]), (0, "a.example"))
         plain = self.curl("-w", "%{http_code}", f"http://127.0.0.1:{port}/")
-        self.assertIn("use https://", plain.stdout)
-        self.assertTrue(plain.stdout.endswith("400"))
+        self.assertEqual((plain.returncode, plain.stdout), (0, "400"))
         other = self.curl("--connect-to", f"c.example:443:127.0.0.1:{port}", "https://c.example/")
         self.assertEqual(other.returncode, 35)
 
