@@ -29,6 +29,7 @@ _TEXTS = {
     "connect_errors": "connections to a back end that could not be made",
     "errors": "requests to which it gave no whole and valid answer in time",
     "retries": "requests that were sent to it once more",
+    "queue_seconds": "what requests that had to wait for a place have waited together",
     "ejections": "times that it, or a server of it, was left alone since it could not be reached",
 }
 _GAUGES = {
@@ -39,6 +40,9 @@ _GAUGES = {
     "connections": "connections to it that are open",
 }
 Name = tuple[str, str]
+# in the order of `COUNTS`
+Counts = list[float]
+_NOTHING: Counts = [0] * len(COUNTS)
 
 
 class BackendSeries:
@@ -48,9 +52,9 @@ class BackendSeries:
         self._busiest: Busiest[Name] = Busiest(most)
         # of each edge's process: what each number had counted, what all others come to, and what
         # of that was told
-        self._before: dict[int, dict[int, Counter[str]]] = {}
-        self._others: dict[int, Counter[str]] = {}
-        self._told: dict[int, Counter[str]] = {}
+        self._before: dict[int, dict[int, Counts]] = {}
+        self._others: dict[int, Counts] = {}
+        self._told: dict[int, Counts] = {}
 
     def families(self, edges: list[dict[str, Any]]) -> Iterator[Metric]:
         requests: Counter[Name] = Counter()
@@ -102,23 +106,30 @@ class BackendSeries:
     ) -> dict[str, Any]:
         """All that have no series of their own, as if they were one."""
         before = self._before.get(edge["pid"], {})
-        now = {each["number"]: Counter({n: each[n] for n in COUNTS}) for each in edge["backends"]}
-        others = self._others.setdefault(edge["pid"], Counter())
+        now = {each["number"]: [each[name] for name in COUNTS] for each in edge["backends"]}
+        others = self._others.get(edge["pid"], _NOTHING)
         for each in edge["backends"]:
             if (each["kind"], each["backend"]) not in named:
-                more = Counter(now[each["number"]])
-                more.subtract(before.get(each["number"], {}))
-                others.update(more)
+                number = each["number"]
+                others = _plus(_minus(others, before.get(number, _NOTHING)), now[number])
         for number in before.keys() - now.keys():
             # what has been told of it as one that is there has come again with those that are not
-            others.subtract(before[number])
-        self._before[edge["pid"]] = now
+            others = _minus(others, before[number])
+        self._before[edge["pid"]], self._others[edge["pid"]] = now, others
         # one that is forgotten between two pages is in none of them until the next scrape
-        told = self._told[edge["pid"]] = self._told.get(edge["pid"], Counter()) | others
+        told = [*map(max, self._told.get(edge["pid"], _NOTHING), others)]
+        self._told[edge["pid"]] = told
         states: Counter[str] = Counter()
         for each in rest:
             states.update(each["states"])
-        sums = {name: sum(each[name] for each in rest) for name in _GAUGES}
-        return {"kind": OTHER[0], "backend": OTHER[1], **sums, "states": states} | {
-            name: told[name] for name in COUNTS
-        }
+        sums = {name: sum([each[name] for each in rest]) for name in _GAUGES}
+        counts = dict(zip(COUNTS, told, strict=True))
+        return {"kind": OTHER[0], "backend": OTHER[1], **sums, **counts, "states": states}
+
+
+def _plus(ones: Counts, others: Counts) -> Counts:
+    return [one + other for one, other in zip(ones, others, strict=True)]
+
+
+def _minus(ones: Counts, others: Counts) -> Counts:
+    return [one - other for one, other in zip(ones, others, strict=True)]

@@ -17,6 +17,12 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from hostedge.errors import CAUSES
 from hostedge.observe.counters import H2_FLOODS, NAMES
 
+# how a hello or handshake can end that is none
+TLS_FAILURES = (
+    *("source_full", "strained", "refused", "plain", "unknown_name", "no_certificate"),
+    *("no_protocol", "timeout", "gone", "failed"),
+)
+
 # by the values of the labels: what is added up, then what is taken off
 Rows = Mapping[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]]
 
@@ -54,6 +60,30 @@ GROUPS = (
                 ("tls_resumed", "tls_older"),
             ),
             ("1.3", "yes"): (("tls_resumed",), ("tls_older_resumed",)),
+        },
+    ),
+    Group(
+        "tls_failures",
+        "connections to a port of HTTPS that came to no handshake, by the reason",
+        ("reason",),
+        _kinds({reason: f"tls_{reason}" for reason in TLS_FAILURES}),
+    ),
+    Group(
+        "shed",
+        "what was turned away as there was too much of it, by how far it had come and why",
+        ("stage", "reason"),
+        {
+            ("connection", "source"): (("source_full",), ()),
+            ("handshake", "source"): (("tls_source_full",), ()),
+            ("handshake", "strain"): (("tls_strained",), ()),
+            ("stream", "limit"): (("h2_refused_streams",), ()),
+            ("request", "source"): (("refused_source_busy",), ()),
+            ("request", "rate"): (("refused_rate_limited",), ()),
+            ("request", "queue_full"): (("refused_queue_full",), ()),
+            ("request", "queue_timeout"): (("refused_queue_timeout",), ()),
+            ("request", "websockets"): (("refused_websockets_full",), ()),
+            ("request", "room"): (("refused_spool_full", "refused_descriptors"), ()),
+            ("answer", "unread"): (("h2_shed",), ()),
         },
     ),
     Group(
@@ -101,7 +131,7 @@ GROUPS = (
 _TOLD = frozenset(
     name
     for group in GROUPS
-    if group.name in ("refused", "tls_handshakes")
+    if group.name in ("refused", "tls_handshakes", "tls_failures")
     for plus, minus in group.rows.values()
     for name in (*plus, *minus)
 ) | {f"h2_flood_{kind}" for kind in H2_FLOODS}

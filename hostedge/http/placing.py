@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from hostedge.http.relay import Passage, SpoolPassage
     from hostedge.http.upstream import Upstream
+    from hostedge.observe.traffic import Traffic
 
 
 class Lane(Protocol):
@@ -46,6 +47,8 @@ class Backend(Protocol):
 
     # upgraded requests that are open; they have no place any more
     sockets: int
+    # what has become of them
+    traffic: Traffic
 
     def take(self, passage: Passage) -> None:
         """Answer by `passage.placed` or `passage.refused`, at once or later."""

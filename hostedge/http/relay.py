@@ -141,7 +141,9 @@ class Passage(ABC):
             start = max(0.0, lane.since - self.asked_at)
             if start:
                 exchange.spend("start", start)
-            exchange.spend("queue", now - self.asked_at - start)
+            queued = now - self.asked_at - start
+            exchange.spend("queue", queued)
+            self.backend.traffic.queue_seconds += queued
         self.attempts += 1
         upstream = lane.upstream
         # one idle connection was closed behind our back: the others are no better

@@ -19,6 +19,7 @@ COUNTS = (
     "errors",
     "retries",
     "ejections",
+    "queue_seconds",
 )
 
 
@@ -33,6 +34,7 @@ class Traffic:
     def __init__(self) -> None:
         self.requests = self.reused = self.connects = self.connect_errors = 0
         self.errors = self.retries = self.ejections = 0
+        self.queue_seconds = 0.0
         self._heir: Traffic | None = None
         self._told_requests = self._told_reused = 0
 

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.metrics import Scrapes
+from hostedge.settings import Metrics as Shown
 from hostedge.supervise.chronicle import Chronicle
 from tests.api.node import RecordedNode
 
@@ -25,7 +26,7 @@ class DaemonMetricsTests(SynchronousTestCase):
         self.addCleanup(self.chronicle.stop)
 
     def scrape(self) -> dict[tuple[str, str], float]:
-        answering = Deferred.fromCoroutine(Scrapes(self.node, 0).answer("text/plain"))
+        answering = Deferred.fromCoroutine(Scrapes(self.node, Shown()).answer("text/plain"))
         body, _ = self.successResultOf(answering)
         found: dict[tuple[str, str], float] = {}
         for family in text_string_to_metric_families(body.decode()):

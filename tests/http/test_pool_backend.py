@@ -60,6 +60,7 @@ class PoolTests(SynchronousTestCase):
             server.accepted[0].sendall(OK)
         self.network.turn()
         self.assertEqual([self.reason(c)[0] for c in clients], [200] * 4)
+        self.assertGreater(self.backend.tell()["queue_seconds"], 0)
 
     def test_full(self) -> None:
         """The line has an end, and patience too."""
