@@ -13,10 +13,14 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
+from twisted.logger import Logger
+
 from hostedge.http.client import ClientConnection
 from hostedge.http.exchange import BodyReceiver, Fields, Part
 from hostedge.http.refusal import ALLOW, make_refusal, no_page
 from hostedge.observe.refused import written
+
+_log = Logger()
 
 CLIENT_GONE = 499  # what the log says of an answer that nobody waited for
 
@@ -187,7 +191,10 @@ class Answering(ABC):
 
     def turn_away(self, cause: str, detail: str = "") -> None:
         """Refuse it for its head: nobody but the node answers, but as one of its site."""
-        self.entrance.claim(self)
+        try:
+            self.entrance.claim(self)
+        except Exception:  # noqa: BLE001 - the outermost shell; it has to be answered all the same
+            _log.failure("whose request {id} is was not to be found out", id=self.id)
         self.refuse(cause, None, detail, [(b"Allow", ALLOW)] if cause == "method" else None)
 
     def first_bytes(self) -> bytes:

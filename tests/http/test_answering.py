@@ -126,6 +126,19 @@ class AnsweringTests(SynchronousTestCase):
             (kept,) = scene.refusals.newest()
             self.assertEqual((kept.cause, kept.host, kept.verbatim), ("method", "a.test", False))
 
+    def test_ownerThatIsNotFound(self) -> None:
+        """A store that fails costs the site's page, not the answer."""
+
+        def claim(exchange: Answering) -> None:
+            raise ZeroDivisionError
+
+        scene = Scene(self.fail)
+        scene.entrance.claim = claim
+        client = scene.connect()[1]
+        client.protocol.dataReceived(POST.replace(b"POST ", b"TRACE "))
+        self.assertTrue(client.value().startswith(b"HTTP/1.1 405 "), client.value())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_notARequest(self) -> None:
         """What has no line that can be read is kept as it came, and has no method for the log."""
         scene = Scene(self.fail)
