@@ -13,6 +13,7 @@ from hostedge.settings import read_settings
 from tests.live.node import Answer, Node, UnixConnection, wait_for
 from tests.live.test_node import COUNTED, hello_site
 
+NAME = "one.localhost"
 SETTINGS = '[metrics]\nlisten = "127.0.0.1:0"\n'
 
 
@@ -93,6 +94,37 @@ class ScrapeTests(SynchronousTestCase):
                     by_phase[sample.labels["phase"]] += int(sample.value)
         self.assertEqual(by_phase["first_byte"], 3)
         self.assertGreaterEqual(by_phase["start"], 1)
+
+    def told(self, name: str) -> Counter[tuple[str, ...]]:
+        """A metric by its labels in the order of their names, of all edges together."""
+        found: Counter[tuple[str, ...]] = Counter()
+        for family in text_string_to_metric_families(self.ask("/metrics").text):
+            for sample in family.samples:
+                if sample.name == name and sample.value:
+                    labels = {k: v for k, v in sample.labels.items() if k != "edge"}
+                    found[tuple(labels.values())] += int(sample.value)
+        return found
+
+    def test_kinds(self) -> None:
+        """Protocols, versions, stages and slips are told apart, as they come over the wire."""
+        to = [{"path": "/", "redirect": "https://a.test/new"}]
+        self.node.apply({"account": "one", "domains": [{"name": NAME, "mappings": to}]})
+        with self.node.connect(NAME, tls=True) as first, self.node.connect() as second:
+            for client in (first, second):
+                client.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+                self.assertIn(b"HTTP/1.1 30", client.recv(65536))
+            second.sendall(b"GET")
+            wait_for(
+                "the stages",
+                lambda: self.told("hostedge_connections") == {("idle",): 1, ("reading",): 1},
+            )
+            second.sendall(b"\0")
+            self.assertIn(b" 400 ", second.recv(65536))
+        answered = {("3xx", "h1"): 2, ("4xx", "h1"): 1}
+        self.assertEqual(self.told("hostedge_requests_total"), answered)
+        self.assertEqual(self.told("hostedge_tls_handshakes_total"), {("no", "1.3"): 1})
+        self.assertEqual(self.told("hostedge_parse_errors_total"), {("request",): 1})
+        self.assertEqual(self.told("hostedge_refused_total"), {("bad_request",): 1})
 
     def test_nothingElse(self) -> None:
         """The port has neither the API nor anything to be written."""
