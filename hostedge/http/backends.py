@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from operator import itemgetter
 from time import monotonic
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary, finalize
+from weakref import WeakSet, WeakValueDictionary, finalize, ref
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -97,8 +96,7 @@ class Backends:
         self._former: WeakSet[PoolBackend] = WeakSet()
         self._kept: set[AppBackend] = set()
         # in the order in which they came to be; what tells that one of them is no more
-        self._numbers: WeakKeyDictionary[AppBackend | PoolBackend, tuple[int, finalize[..., Any]]]
-        self._numbers = WeakKeyDictionary()
+        self._numbered: dict[int, tuple[ref[AppBackend | PoolBackend], finalize[..., Any]]] = {}
         self._count = GONE
         # what has gone to those that are no more
         self._gone = Traffic()
@@ -147,17 +145,22 @@ class Backends:
             backend.close()
             self._former.add(backend)
             traffic = backend.traffic
-            self._numbers.pop(backend)[1].detach()
+            self._numbered.pop(backend.number)[1].detach()
         backend = self._pools[name] = PoolBackend(name, pool, self.means, traffic)
         self._number(backend)
         return backend
 
     def _number(self, backend: AppBackend | PoolBackend) -> None:
         """What it counts stays when it is gone."""
-        gone = finalize(backend, self._gone.take_in, backend.traffic)
-        gone.atexit = False
         self._count += 1
-        self._numbers[backend] = self._count, gone
+        number = backend.number = self._count
+        gone = finalize(backend, self._forget, number, backend.traffic)
+        gone.atexit = False
+        self._numbered[number] = ref(backend), gone
+
+    def _forget(self, number: int, traffic: Traffic) -> None:
+        del self._numbered[number]
+        self._gone.take_in(traffic)
 
     def relay_to_app(self, account: Account, app: App, limits: Limits) -> Relay:
         """A leaf that sends requests on to an app."""
@@ -307,9 +310,9 @@ class Backends:
     def _told(self, after: int) -> Iterator[dict[str, Any]]:
         if after < GONE:
             yield {"number": GONE, "kind": "", "backend": "", **self._gone.tell([])}
-        numbered = [(number, each) for each, (number, _) in list(self._numbers.items())]
-        for number, each in sorted(numbered, key=itemgetter(0)):
-            if number <= after:
+        for number, (known, _) in list(self._numbered.items()):
+            each = known() if number > after else None
+            if each is None:
                 continue
             told = each.tell()
             if told["connects"] or told["in_flight"] or told["waiting"] or told["ejections"]:

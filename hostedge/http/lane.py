@@ -188,6 +188,8 @@ class Waiting(ABC):
             capacity, limit, (*shared, means.waiting), means.kept_bodies, weigh
         )
         self.traffic = Traffic()
+        # from `http.backends`, which tells what has gone to it
+        self.number = 0
         self._serving = False
 
     def holds_back(self, passage: SpoolPassage) -> bool:
