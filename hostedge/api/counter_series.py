@@ -19,7 +19,7 @@ from hostedge.observe.counters import H2_FLOODS, NAMES
 
 # how a hello or handshake can end that is none
 TLS_FAILURES = (
-    *("source_full", "strained", "refused", "plain", "unknown_name", "no_certificate"),
+    *("source_full", "struck", "strained", "refused", "plain", "unknown_name", "no_certificate"),
     *("no_protocol", "timeout", "gone", "failed"),
 )
 
@@ -75,6 +75,7 @@ GROUPS = (
         {
             ("connection", "source"): (("source_full",), ()),
             ("handshake", "source"): (("tls_source_full",), ()),
+            ("handshake", "strike"): (("tls_struck",), ()),
             ("handshake", "strain"): (("tls_strained",), ()),
             ("stream", "limit"): (("h2_refused_streams",), ()),
             ("request", "source"): (("refused_source_busy",), ()),
