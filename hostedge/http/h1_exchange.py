@@ -17,6 +17,7 @@ from hostedge.http.refusal import phrase
 from hostedge.memo import Memo
 from hostedge.observe.refused import written
 from hostedge.wire.broken_head import Readable
+from hostedge.wire.fields import LastingFields
 
 if TYPE_CHECKING:
     from hostedge.http.h1 import H1
@@ -106,9 +107,12 @@ class H1Exchange(Answering):
         connection = self.connection
         if self.strict:
             fields = self.strictly(fields)
-        parts = [_status_lines[status]]
-        parts += [_starts[name] + value for name, value in fields]
-        parts += (b"\r\nDate: ", self.entrance.date())
+        lines = fields.lines if type(fields) is LastingFields else b""
+        if not lines:
+            lines = b"".join([_starts[name] + value for name, value in fields])
+            if type(fields) is LastingFields:
+                fields.lines = lines
+        parts = [_status_lines[status], lines, b"\r\nDate: ", self.entrance.date()]
         if status in _WITHOUT_BODY:
             self.bodyless = True
         elif length is not None:
@@ -229,8 +233,9 @@ class H1Exchange(Answering):
 
     def _end(self) -> None:
         self.over = True
-        if self.asking is not None:
-            self._leave_source()
+        asking, self.asking = self.asking, None
+        if asking is not None:
+            asking.end()
         # receivers hold their exchange: without this only the collector could free both
         self.receiver = None
         now = monotonic()

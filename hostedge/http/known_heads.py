@@ -10,6 +10,7 @@ It holds for one entrance: limits and scheme are parts of what a head is judged 
 from __future__ import annotations
 
 from hostedge.http.exchange import Fields
+from hostedge.wire.fields import LastingFields
 
 # so many heads of so many bytes are kept, at most: a megabyte with all that was found in them
 MOST = 256
@@ -29,4 +30,6 @@ class KnownHeads(dict[bytes, Facts]):
             return
         if len(self) >= MOST:
             self.clear()
-        self[data] = facts
+        method, target, path, query, fields, length, host, authority = facts
+        lasting = LastingFields(fields)
+        self[data] = method, target, path, query, lasting, length, host, authority

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from hostedge.http.exchange import Exchange, Fields
 from hostedge.memo import Memo
-from hostedge.wire.fields import PSEUDONYM, connection_options, travels_on
+from hostedge.wire.fields import PSEUDONYM, LastingFields, connection_options, travels_on
 from hostedge.wire.forwarded import forwarded_line, new_trace
 from hostedge.wire.target import onward_target
 
@@ -75,8 +75,14 @@ def make_head(
     if limited or without:
         limited |= without
         fields = [item for item in fields if item[0].lower() not in limited]
-    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority]
-    parts += [start + value for name, value in fields if (start := _starts[name]) is not None]
+    lines = fields.lines if type(fields) is LastingFields else b""
+    if not lines:
+        lines = b"".join(
+            [start + value for name, value in fields if (start := _starts[name]) is not None]
+        )
+        if type(fields) is LastingFields:
+            fields.lines = lines
+    parts = [exchange.method, b" ", target, b" HTTP/1.1\r\nHost: ", authority, lines]
     parts += (
         _clients[exchange.client, exchange.hops, exchange.scheme, exchange.local_port],
         authority,

@@ -11,6 +11,22 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+
+class LastingFields(list[tuple[bytes, bytes]]):
+    """
+    Fields of one message after the other: nobody may change them.
+
+    `lines` is what they are on the next hop, each with the line end before it; who has to write
+    them leaves it here. Empty: nobody has yet.
+    """
+
+    __slots__ = ("lines",)
+
+    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(fields)
+        self.lines = b""
+
+
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # what a name must look like to reach an app: WSGI and PHP read `_` and `-` as one character,
 # so that X_Forwarded_For would pass for X-Forwarded-For

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 
 from hostedge.memo import Memo
+from hostedge.wire.fields import LastingFields
 from hostedge.wire.response_head import MAX_FIELDS, Fields, stays
 
 _END = b"\r\n\r\n"
@@ -37,9 +38,9 @@ _FRAMING = frozenset(
 _KEPT, _LEFT, _LENGTH, _KEEP_ALIVE, _UNCLEAR = range(5)
 
 # status, fields that travel back, length, what `Keep-Alive` says
-Told = tuple[int, Fields, int, bytes]
+Told = tuple[int, LastingFields, int, bytes]
 # the same, with the body itself
-Whole = tuple[int, Fields, bytes, bytes]
+Whole = tuple[int, LastingFields, bytes, bytes]
 
 
 def _kind(line: bytes) -> tuple[int, tuple[bytes, bytes]]:
@@ -89,7 +90,7 @@ def _tell(head: bytes) -> Told | None:
             keep_alive = item[1]
         else:
             return None
-    return (status, kept, length, keep_alive) if length >= 0 else None
+    return (status, LastingFields(kept), length, keep_alive) if length >= 0 else None
 
 
 # the line of a `Date`, both line ends included
@@ -103,8 +104,6 @@ def read_whole(data: bytes, most: int) -> Whole | None:
     """
     Read a response to anything but HEAD, with a head of `most` bytes and a length that says that
     its body ends where `data` does; the connection may live on.
-
-    The fields are others' as well: they are not to be changed.
     """
     end = data.find(_END, 0, most)
     if end < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.wire.fields import LastingFields
 from tests.http.parts import DATE, Scene, Waiting, split_answers
 
 GET = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -27,6 +28,19 @@ class AnswerTests(SynchronousTestCase):
             writes,
             [b"HTTP/1.1 200 OK\r\nA: b\r\nDate: " + DATE + b"\r\nContent-Length: 5\r\n\r\nhello"],
         )
+
+    def test_sameFields(self) -> None:
+        """Fields that many answers have are written as those of one; HEAD gets them as well."""
+        fields = LastingFields([(b"A", b"b"), (b"c", b"d")])
+        for method in (b"GET", b"GET", b"HEAD"):
+            self.client.clear()
+            self.protocol.dataReceived(GET.replace(b"GET", method))
+            self.leaf.exchanges.pop().respond(200, fields, b"hello")
+            self.assertEqual(
+                self.client.value(),
+                b"HTTP/1.1 200 OK\r\nA: b\r\nc: d\r\nDate: " + DATE
+                + b"\r\nContent-Length: 5\r\n\r\n" + (b"" if method == b"HEAD" else b"hello"),
+            )  # fmt: skip
 
     def test_head(self) -> None:
         """HEAD is answered with the length and without the body."""

@@ -47,6 +47,20 @@ class HeadTests(SynchronousTestCase):
         self.assertTrue(whole.endswith(b"\r\n\r\n"))
         return whole[:-4].split(b"\r\n")
 
+    def test_sameBytes(self) -> None:
+        """Of a request that has come before, on whatever connection, the same travels on."""
+        leaf = Waiting()
+        scene = Scene(leaf)
+        text = b"GET / HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\nTE: trailers\r\nVia: 1.1 b\r\n\r\n"
+        for _ in range(3):
+            protocol, _ = scene.connect()
+            protocol.dataReceived(text)
+        first, *others = [make_head(exchange, 0) for exchange in leaf.exchanges]
+        self.assertIn(b"\r\nHost: a\r\nX-Mine: 1\r\nVia: 1.1 b\r\nX-Forwarded-For", first)
+        self.assertEqual(others, [first] * 2)
+        without = make_head(leaf.exchanges[2], 0, frozenset((b"via",)))
+        self.assertIn(b"\r\nX-Mine: 1\r\nX-Forwarded-For", without)
+
     def test_fields(self) -> None:
         """End-to-end fields in their order, none of this hop, and the truth about the client."""
         lines = self.head(
