@@ -35,11 +35,18 @@ class ClientConnection(Protocol, ABC):
     """
 
     transport: EagerConnection
-    deadline = NEVER
-    due = 0
+
+    # a dict of so many attributes would be 1.5 kB for each connection, and slower
+    __slots__ = (
+        *("entrance", "deadline", "due", "kept", "handshake"),
+        *("client", "client_port", "local_host", "local_port", "server_name"),
+        *("_wheel", "_limits", "_reading", "_written", "_renewal", "_most", "_taking", "_lingered"),
+    )
 
     def __init__(self, entrance: Entrance) -> None:
         self.entrance = entrance
+        self.deadline = NEVER
+        self.due = 0
         self.client = self.server_name = self.local_host = ""
         self.client_port = self.local_port = 0
         # seconds from its accept to the end of the TLS handshake, until a request has told it

@@ -62,6 +62,11 @@ class H1(ClientConnection):
     _log = Logger()
     protocol = "HTTP/1.1"
 
+    __slots__ = (
+        *("_state", "_exchange", "_successor", "_known", "_reader", "_events", "_held"),
+        *("_advancing", "_half_closed", "_asked", "_head_since", "_coming", "_late"),
+    )
+
     def __init__(self, entrance: Entrance) -> None:
         super().__init__(entrance)
         self._state = IDLE
@@ -361,9 +366,10 @@ class H1(ClientConnection):
     def _next(self) -> None:
         """Make room for the next request."""
         self._exchange = None
-        if self._reader.is_held:
-            self._reader.go_on()
-        if self._reader.begun:
+        reader = self._reader
+        if reader.held is not None:
+            reader.go_on()
+        if reader.begun:
             self._state = HEAD
             self._head_since = monotonic()
             self.deadline = self._wheel.now + self.entrance.limits.header_timeout

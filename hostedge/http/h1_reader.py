@@ -94,7 +94,8 @@ class RequestReader:
         self.seen = b""
         # what came after an opening handshake
         self.rest = b""
-        self._held: HttpRequestParser | None = None
+        # the parser, while it is open whether what follows is HTTP
+        self.held: HttpRequestParser | None = None
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._place = _BEFORE
         # bytes of an empty line that have come before a request
@@ -142,7 +143,7 @@ class RequestReader:
                 data = self._take_head(data)
             else:
                 data = self._take_chunks(data)
-        if data and self._held is not None:
+        if data and self.held is not None:
             self.rest += data
         if len(self.events) != before:
             self._quiet = 0
@@ -243,7 +244,7 @@ class RequestReader:
     def _take_whole(self, data: bytes) -> None:
         """Parse a head to its end."""
         self._parse(data)
-        if self._parser is None and self._held is None:
+        if self._parser is None and self.held is None:
             return
         self._line = b""
         if self._tail or self.seen:
@@ -298,14 +299,9 @@ class RequestReader:
 
     # what the parser says
 
-    @property
-    def is_held(self) -> bool:
-        """Whether it is still open what follows."""
-        return self._held is not None
-
     def go_on(self) -> None:
         """It was an ordinary request after all: what follows is HTTP."""
-        self._parser, self._held = self._held, None
+        self._parser, self.held = self.held, None
         rest, self.rest = self.rest, b""
         if rest:
             self.feed(rest)
@@ -414,7 +410,7 @@ class RequestReader:
             self._parse(b"POST / HTTP/1.1\r\n" + lines + b"\r\n")
             self._muted = False
         elif asks_for(head[0], head[3], head[2]) == WEBSOCKET:
-            self._held, self._parser = self._parser, None
+            self.held, self._parser = self._parser, None
 
 
 def _is_large(fields: Fields, limits: Limits) -> bool:

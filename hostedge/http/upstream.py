@@ -57,11 +57,19 @@ class UpstreamConnection(ClientProtocol):
     """
 
     transport: EagerClient
-    deadline = NEVER
-    due = 0
+
+    # a dict of so many attributes would be 1.5 kB for each connection, and slower
+    __slots__ = (
+        *("upstream", "deadline", "due", "served", "idle_since", "_limits", "_caller", "_reply"),
+        *("_parser", "_fields", "_pieces", "_hints", "_to_head", "_sent", "_is_simple", "_fed"),
+        *("_status", "_begun", "_head", "_told", "_whole", "_keep_alive", "_until_close"),
+        *("_dirty", "_is_granted", "_usual", "_attempt", "_opening", "_switching", "_successor"),
+    )
 
     def __init__(self, upstream: Upstream, caller: Caller, limits: Limits) -> None:
         self.upstream = upstream
+        self.deadline = NEVER
+        self.due = 0
         # of the request that is being served
         self._limits = limits
         self.served = 0

@@ -219,7 +219,7 @@ class ReaderTests(SynchronousTestCase):
             reader = RequestReader()
             for piece in (asking[:cut], asking[cut:] + GET[:9]):
                 reader.feed(piece)
-            self.assertTrue(reader.is_held)
+            self.assertIsNotNone(reader.held)
             self.assertEqual((reader.rest, reader.seen, reader.begun), (GET[:9], b"", False))
             reader.go_on()
             self.assertTrue(reader.begun)

@@ -34,7 +34,7 @@ def read(*pieces: bytes) -> list[object]:
     for piece in pieces:
         for at in range(0, len(piece), FEED):
             reader.feed(piece[at : at + FEED])
-            if reader.is_held:
+            if reader.held is not None:
                 reader.go_on()
     for event in reader.events:
         if isinstance(event, bytes) and events and isinstance(events[-1], bytes):
