@@ -71,8 +71,6 @@ class AppBackend(Waiting):
         self._missed_at = 0.0
         self._is_doubted = False
         self._pause: IDelayedCall | None = None
-        # the end of a moment in which its backlog was full
-        self._breath: IDelayedCall | None = None
         # the keeper's refusal, and when it may be another one
         self._cause, self._refused_until = "", 0.0
         # when the start that goes on should be over, by the clock; 0.0: nobody knows
@@ -94,8 +92,10 @@ class AppBackend(Waiting):
 
     def _capacity(self) -> int:
         means, lane = self.means, self.lane
+        if lane is None:
+            return 0
         most = max(1, means.workers(self.app) // means.edges)
-        if not self._is_new or lane is None:
+        if not self._is_new:
             return most
         width = window(most, lane.served, means.clock.seconds() - self._new_since, means.edges)
         self._is_new = width < most
@@ -124,7 +124,7 @@ class AppBackend(Waiting):
         if self.lane is None or now - self.used_at >= SAMPLE:
             if is_worthy(passage.exchange.fields):
                 self.used_at = now
-            elif self.lane is None and not self.app.always_on:
+            elif self.lane is None and not self._may_wake(passage):
                 passage.refused("not_woken", None)
                 return
         if self._is_new:
@@ -142,6 +142,9 @@ class AppBackend(Waiting):
             self._wake(passage.exchange.host)
         elif self._is_new:
             self._widen()
+
+    def _may_wake(self, passage: Passage) -> bool:
+        return self.app.always_on or is_worthy(passage.exchange.fields)
 
     def holds_back(self, passage: SpoolPassage) -> bool:
         if self.lane is not None:
@@ -166,21 +169,10 @@ class AppBackend(Waiting):
         self.traffic.ejections += 1
         self._forget()
 
-    def crowded(self, lane: LanePort, passage: Passage) -> bool:
-        if lane is self.lane and self._breath is None:
-            # for a moment nobody goes there beyond those who are there, without this one
-            self.places.capacity = min(self.places.capacity, self.lane.in_flight - 1)
-            self._breath = self.means.clock.callLater(pause(1, random()), self._breathe)  # noqa: S311
-        passage.until = passage.until or self._deadline(passage)
-        return True
-
-    def _breathe(self) -> None:
-        self._breath = None
-        if self.lane is not None:
-            self.places.capacity = self._capacity()
-            self.serve()
-
     def take_again(self, passage: Passage) -> None:
+        if self.lane is None and not self._may_wake(passage):
+            passage.refused("not_woken", None)
+            return
         self.traffic.retries += 1
         deadline = passage.until or self._deadline(passage)
         self.places.come_back(passage, deadline)
@@ -239,10 +231,8 @@ class AppBackend(Waiting):
                 passage.refused("starting", left)
             else:
                 passage.refused("start_slow", left)
-        elif passage.until:
-            passage.refused("queue_full", soon())
         else:
-            passage.refused("queue_timeout", RETRY)
+            super().refuse_late(passage)
 
     def _to_come(self) -> float | None:
         """Seconds until the start should be over; None: nobody knows."""
@@ -288,8 +278,8 @@ class AppBackend(Waiting):
                 wait = pause(self._misses, random())  # noqa: S311
                 self._pause = self.means.clock.callLater(wait, self._pause_over)
             else:
-                # nobody has told before that it has come up: it does not run only now
-                self.moved(woken.generation, woken.address, False)
+                # it runs for long, where nobody has told of a start, nor that it has come up
+                self.moved(woken.generation, woken.address, self._expected > 0)
             return
         self._expected = 0.0
         again = self.means.wheel.now + woken.retry

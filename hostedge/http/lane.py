@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from random import randint
+from random import randint, random
 from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
 from hostedge.balance.budget import Budget
 from hostedge.balance.queue import Places
+from hostedge.balance.retry import pause
 from hostedge.http.exchange import Exchange
 from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage, SpoolPassage
@@ -191,6 +192,8 @@ class Waiting(ABC):
         # from `http.backends`, which tells what has gone to it
         self.number = 0
         self._serving = False
+        # the end of a moment in which nobody is sent on, for want of room in a backlog
+        self._breath: IDelayedCall | None = None
 
     def holds_back(self, passage: SpoolPassage) -> bool:
         """Whether its client shall send a body only later."""
@@ -222,7 +225,10 @@ class Waiting(ABC):
         self.sockets -= 1
 
     def refuse_late(self, passage: Passage) -> None:
-        passage.refused("queue_timeout", RETRY)
+        if passage.until:
+            passage.refused("queue_full", soon())
+        else:
+            passage.refused("queue_timeout", RETRY)
 
     def serve(self) -> None:
         """Give free places away, in order; one that fails at once must not nest the next."""
@@ -255,7 +261,26 @@ class Waiting(ABC):
 
     def crowded(self, lane: LanePort, passage: Passage) -> bool:
         """It has more to accept than it holds: whether it is worth another try."""
-        return False
+        if self._breath is None:
+            # for a moment nobody goes there beyond those who are there, without this one
+            self.places.capacity = min(self.places.capacity, self.places.taken - 1)
+            self._breath = self.means.clock.callLater(pause(1, random()), self._breathe)  # noqa: S311
+        passage.avoided = ()
+        passage.until = passage.until or self._deadline(passage)
+        return True
+
+    def _breathe(self) -> None:
+        self._breath = None
+        self.places.capacity = self._capacity()
+        self.serve()
+
+    @abstractmethod
+    def _capacity(self) -> int:
+        """How many places there are."""
+
+    @abstractmethod
+    def _deadline(self, passage: Passage) -> float:
+        """Until when somebody waits who comes now."""
 
     def unreached(self, passage: Passage, cause: str) -> tuple[str, float | None]:
         """What somebody is told who could not be connected, the last time because of `cause`."""

@@ -23,11 +23,11 @@ class PoolBackend(Waiting):
 
     def __init__(self, name: str, pool: Pool, means: Means, traffic: Traffic | None = None) -> None:
         """`traffic`: of the pool as it was."""
-        super().__init__(means, pool.maxconn * len(pool.servers), pool.queue)
-        if traffic is not None:
-            self.traffic = traffic
         self.name = name
         self.pool = pool
+        super().__init__(means, self._capacity(), pool.queue)
+        if traffic is not None:
+            self.traffic = traffic
         self.lanes = [self._lane(server) for server in pool.servers]
         self._resting = [0.0] * len(self.lanes)
         self._turns = RoundRobin([server.weight for server in pool.servers])
@@ -53,13 +53,23 @@ class PoolBackend(Waiting):
 
     def take_again(self, passage: Passage) -> None:
         self.traffic.retries += 1
-        deadline = self._deadline(passage)
+        deadline = passage.until or self._deadline(passage)
         self.places.come_back(passage, deadline)
         self._wait(deadline)
         self.serve()
 
+    def _capacity(self) -> int:
+        return self.pool.maxconn * len(self.pool.servers)
+
     def _deadline(self, passage: Passage) -> float:
         return self.means.wheel.now + passage.relay.limits.queue_timeout
+
+    def crowded(self, lane: LanePort, passage: Passage) -> bool:
+        for other in self.lanes:
+            if other is not lane and other not in passage.avoided:
+                # that one may have room
+                return False
+        return super().crowded(lane, passage)
 
     def unreachable(self, lane: LanePort) -> None:
         self.traffic.ejections += 1

@@ -184,7 +184,7 @@ class Passage(ABC):
             return
         lane = self.lane
         if cause == NO_ROOM and lane is not None and self.backend.crowded(lane, self):
-            self.attempts -= 1
+            self.attempts = 0
             self._release()
             self.queued()
             self.backend.take_again(self)

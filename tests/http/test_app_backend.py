@@ -707,6 +707,16 @@ class RunningTests(AppCase):
         use = self.backend.activity()[-1]
         return use.in_flight, not use.age
 
+    def test_programIsCutOff(self) -> None:
+        """A monitor whose app dies under it does not have it started again."""
+        client = self.ask(b"GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: UptimeRobot/2.0\r\n\r\n")
+        self.played.accept().close()
+        self.played.accepted.clear()
+        self.played.close()
+        self.network.turn()
+        self.assertEqual(self.reason(client), (503, b"not_woken"))
+        self.assertEqual((self.keeper.asked, len(self.backend.places)), ([], 0))
+
     def test_programs(self) -> None:
         """A monitor is served, and the app is as idle as without it."""
         monitor = b"GET / HTTP/1.1\r\nHost: a.test\r\nUser-Agent: UptimeRobot/2.0\r\n\r\n"

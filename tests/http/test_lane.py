@@ -28,6 +28,12 @@ class OneLane(Waiting):
     def states(self) -> dict[str, int]:
         return {"up": len(self.in_use())}
 
+    def _capacity(self) -> int:
+        return 1
+
+    def _deadline(self, passage: Passage) -> float:
+        return 1.0
+
     def released(self, lane: Lane) -> None:
         self.places.give_back()
         self.serve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
@@ -94,6 +95,42 @@ class PoolTests(SynchronousTestCase):
         chunks = b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         protocol.dataReceived(chunks + GET)
         self.assertEqual([status for status, *_ in split_answers(client.value())], [503, 503])
+
+    def test_fullBacklog(self) -> None:
+        """Where no server has room in its backlog they are tried again, as long as for a place."""
+        self.build(2, maxconn=9)
+        for server in self.servers:
+            for _ in range(50):
+                one = socket.socket(socket.AF_UNIX)
+                self.addCleanup(one.close)
+                one.setblocking(False)
+                one.connect_ex(server.path)
+        client = self.ask()
+        self.network.pass_time(3)
+        self.assertEqual(client.value(), b"")
+        self.assertLess(self.means.counters["upstream_connect_failed"], 80)
+        while not self.servers[0].nobody_waits:
+            self.servers[0].accept()
+        self.network.pass_time(0.5)
+        self.servers[0].accept().sendall(OK)
+        self.network.turn()
+        self.assertEqual(self.reason(client)[0], 200)
+        while not self.servers[1].nobody_waits:
+            self.servers[1].accept()
+        self.assertEqual((self.backend.places.taken, self.backend.places.capacity), (0, 18))
+
+    def test_noServerHasRoom(self) -> None:
+        """In the end it is said that there is no room, and not that nobody is there."""
+        self.build(1)
+        for _ in range(50):
+            one = socket.socket(socket.AF_UNIX)
+            self.addCleanup(one.close)
+            one.setblocking(False)
+            one.connect_ex(self.servers[0].path)
+        client = self.ask()
+        self.network.pass_time(16)
+        self.assertEqual(self.reason(client), (503, b"queue_full"))
+        self.assertEqual(self.backend.places.taken, 0)
 
     def test_nextServer(self) -> None:
         """A server that refuses is passed over, and left alone for a while."""
