@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from attrs import frozen
@@ -319,6 +319,13 @@ class Groups:
                 if match:
                     name = unescape(account.name.removeprefix("account-"))
                     yield name, unescape(match[1]), int(match[2]), self._group(path)
+
+    def strangers(self, known: Collection[tuple[str, str, int]]) -> list[Group]:
+        """
+        Leaves of no generation that anybody has charge of: an earlier keeper's, after it was
+        killed between making one and noting it. They are to be killed and removed.
+        """
+        return [leaf for *whose, leaf in self.leaves() if tuple(whose) not in known]
 
     def forget(self, account: str) -> None:
         """The account has nothing running; a group that is not empty stays."""

@@ -84,7 +84,7 @@ class Confinement:
     With an owner the capabilities and the ways back to them are dropped in any case.
     """
 
-    # higher: ended earlier when memory runs out; None leaves the keeper's
+    # at least this: the higher, the earlier ended when memory runs out; None leaves the keeper's
     oom_score: int | None = 500
     rlimits: Rlimits = Rlimits()
     view: View | None = None

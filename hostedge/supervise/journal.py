@@ -35,6 +35,8 @@ class Entry:
     digest: str
     # its listener's inode, if the keeper holds one
     inode: int = 0
+    # its cgroup's inode; 0: it has none
+    group: int = 0
     # 0: not launched yet
     pid: int = 0
     # clock ticks after boot

@@ -3,8 +3,8 @@ What a daemon's process is before it is the daemon: its limits, its owner, its v
 
 In:  `supervise.process` runs this file as `python -I -S launcher.py KEY=VALUE… -- COMMAND…`;
      `supervise.confinement` writes the words. The session, the signals and the descriptors (0 to
-     2, listeners from 3 on, then the report) were set by posix_spawn; the environment is the
-     daemon's.
+     2, listeners from 3 on, then the report) were set by posix_spawn. The environment is the
+     daemon's, each name with a sign before it.
 Out: the daemon; or one line on standard error, the failed step by its name and errno in the
      report (`supervise.report` reads it), and an exit status of `WHY`.
 Spec: sd_listen_fds(3) for LISTEN_PID and LISTEN_FDS; capabilities(7), prctl(2), cgroups(7).
@@ -12,6 +12,10 @@ Spec: sd_listen_fds(3) for LISTEN_PID and LISTEN_FDS; capabilities(7), prctl(2),
 A step that needs the superuser comes before the one that gives him up. With `view` the program
 runs in a file system of its own: bubblewrap stays its parent, and this file runs once more, inside,
 because only there its pid is known.
+
+While this is the superuser's, it must not be steered by what the owner may set: the C library alone
+loads programs by GCONV_PATH and reads files by LOCPATH. Hence the sign, which hides his variables
+from everybody but this file.
 
 Only modules that are built into the interpreter, save where a step needs another: `os` alone
 would cost as much as the rest.
@@ -50,6 +54,7 @@ WHY = {
     NOT_FOUND: "the command was not found",
 }
 
+SIGN = "+"  # before the name of each variable
 FIRST = 3  # descriptor of the first listener; the report comes after the last
 
 ENOENT, EACCES, ENOTDIR, EINVAL = 2, 13, 20, 22
@@ -75,6 +80,23 @@ def report(place: int | None, line: str) -> None:
         except OSError:
             # whoever started this is gone; standard error has it too
             pass
+
+
+def raise_oom_score(wanted: str) -> None:
+    """
+    Have this end before others when memory runs out; never later than what started it.
+
+    Raises:
+        Failed: the kernel does not take that.
+    """
+    path = "/proc/self/oom_score_adj"
+    try:
+        present = int(read(path))
+    except (Failed, ValueError):
+        # no such thing here: nobody is ended by it
+        return
+    if int(wanted) > present:
+        put("oom_score_adj", path, wanted)
 
 
 def put(step: str, path: str, text: str) -> None:
@@ -269,7 +291,7 @@ def surround(words: dict[str, list[str]]) -> None:
     for path in words.get("cgroup", ()):
         put("cgroup", path, str(posix.getpid()))
     if "oom" in words:
-        put("oom_score_adj", "/proc/self/oom_score_adj", one(words, "oom"))
+        raise_oom_score(one(words, "oom"))
     for word in words.get("limit", ()):
         limit(word)
     posix.umask(int(one(words, "umask", "022"), 8))
@@ -291,10 +313,13 @@ def start(words: dict[str, list[str]], arguments: list[str], command: list[str])
     """
     count = int(one(words, "listeners", "0"))
     place = report_of(words)
-    environment = dict(posix.environ)
     if "stage" in words:
+        environment = dict(posix.environ)
         report(place, "inside")
     else:
+        sign = SIGN.encode()
+        signed = [(name, value) for name, value in posix.environ.items() if name[:1] == sign]
+        environment = {name[1:]: value for name, value in signed}
         # what the starter itself was started with and could not know of
         posix.closerange(FIRST + count + (place is not None), 1 << 20)
         # its text: its place need not be seen inside, nor be readable for the owner

@@ -35,7 +35,7 @@ from zope.interface import implementer
 from hostedge.net.identity import process_started
 from hostedge.supervise.compiled import SOURCE, launcher_code
 from hostedge.supervise.confinement import Confinement
-from hostedge.supervise.launcher import FIRST
+from hostedge.supervise.launcher import FIRST, SIGN
 from hostedge.supervise.logs import open_log
 from hostedge.supervise.remains import Leaf, Remains, environment_of, mark_of, owner_of
 from hostedge.supervise.report import LaunchFailed, Report
@@ -133,13 +133,18 @@ def _spawn(launch: Launch, report: int, closing: ExitStack) -> int:
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-I", "-S", code, *launch.words()],
-        launch.environment,
+        {**_own_steering(), **{f"{SIGN}{name}": text for name, text in launch.environment.items()}},
         file_actions=actions,
         # at once, not by the launcher: a signal to the group finds it from the beginning
         setsid=True,
         setsigmask=[],
         setsigdef=SIGNALS,
     )
+
+
+def _own_steering() -> dict[str, str]:
+    """What our own interpreter is loaded with; never what the daemon's is."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 @implementer(IReadDescriptor)

@@ -24,7 +24,7 @@ class LauncherTests(SynchronousTestCase):
         words = [*words, *(f"{key}={value}" for key, value in given.items())]
         done = subprocess.run(
             [sys.executable, "-I", "-S", launcher.__file__, *words, "--", *command],
-            env={"PATH": "/nowhere:/usr/bin:/bin", "LANG": "C.UTF-8", "MINE": "ä"},
+            env={"+PATH": "/nowhere:/usr/bin:/bin", "+LANG": "C.UTF-8", "+MINE": "ä", "HIS": "x"},
             capture_output=True,
             text=True,
         )
@@ -48,6 +48,14 @@ class LauncherTests(SynchronousTestCase):
             "sh", "-c", "pwd; umask; echo $MINE ${LISTEN_FDS-none}", directory=folder, umask="027"
         )
         self.assertEqual((status, output.split()), (0, [folder, "0027", "ä", "none"]))
+
+    def test_environment(self):
+        """
+        Only variables with the sign are the command's; what steers a library as root is nobody's.
+        """
+        _, output, _ = self.launch("env")
+        names = {line.partition("=")[0] for line in output.splitlines()}
+        self.assertEqual(names, {"PATH", "LANG", "MINE"})
 
     def test_listenPid(self):
         """
@@ -145,9 +153,13 @@ class LauncherTests(SynchronousTestCase):
 
     def test_oomScore(self):
         """
-        The kernel is told whom to end first.
+        The kernel is told whom to end first; what would come after us is as we are.
         """
-        self.assertEqual(self.launch("cat", "/proc/self/oom_score_adj", oom="600")[1], "600\n")
+        for words in (["oom=600"], ["oom=-900"]):
+            present = int(Path("/proc/self/oom_score_adj").read_text())
+            wanted = max(int(words[0][4:]), present)
+            _, output, _ = self.launch("cat", "/proc/self/oom_score_adj", words=words)
+            self.assertEqual(int(output), wanted)
 
     def test_groups(self):
         """
@@ -178,7 +190,7 @@ class LauncherTests(SynchronousTestCase):
             reading, writing = os.pipe()
             words = ["-I", "-S", launcher.__file__, "listeners=0", "report=1", "--", *command]
             pid = os.posix_spawn(
-                *(sys.executable, [sys.executable, *words], {"PATH": "/bin"}),
+                *(sys.executable, [sys.executable, *words], {"+PATH": "/bin"}),
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, writing, launcher.FIRST),
                     (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
