@@ -47,6 +47,12 @@ class Rlimits:
         return [f"limit={name}:{soft}:{hard}" for name, (soft, hard) in pairs.items()]
 
 
+def _hidden_of_ours(hidden: list[str]) -> list[str]:
+    """Where the node itself is installed, as far as that is hidden; apps run with its programs."""
+    ours = dict.fromkeys(map(os.path.realpath, (sys.base_prefix, sys.prefix)))
+    return [path for path in ours if any(path.startswith(f"{folder}/") for folder in hidden)]
+
+
 @frozen
 class View:
     """
@@ -67,11 +73,11 @@ class View:
         # an own number for each process: the kernel ends them all with the first
         arguments = ["--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
         arguments += ["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-        for folder in (*PRIVATE, str(self.homes)):
-            if os.path.isdir(folder):
-                arguments += ["--tmpfs", folder]
-        for path in self.readable:
-            arguments += ["--ro-bind", str(path), str(path)]
+        hidden = [folder for folder in (*PRIVATE, str(self.homes)) if os.path.isdir(folder)]
+        for folder in hidden:
+            arguments += ["--tmpfs", folder]
+        for path in (*_hidden_of_ours(hidden), *map(str, self.readable)):
+            arguments += ["--ro-bind", path, path]
         arguments += ["--bind", str(self.home), str(self.home)]
         return [f"view={each}" for each in (self.bubblewrap, *arguments)]
 

@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.process` with real processes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -104,7 +105,8 @@ class ProcessTests(TestCase):
 
     async def end(self, process: Process, watcher: Watcher) -> None:
         if not watcher.ended.called:
-            process.signalProcess("KILL")
+            with contextlib.suppress(ProcessExitedAlready):
+                process.signalProcess("KILL")
             await watcher.ended
 
     async def said(self, count: int = 1) -> list[str]:
@@ -350,8 +352,8 @@ class ProcessTests(TestCase):
         self.assertEqual(
             (mine, right, inode), ("mine", "right", str(os.fstat(there.fileno()).st_ino))
         )
-        # the home lies in the /tmp of the tests
-        self.assertLessEqual(int(left), 1)
+        # the home of the tests lies there, and the node may
+        self.assertLess(int(left), 4)
         self.assertLess(int(processes), 8)
         self.assertTrue((home / "made").exists())
         process.signalProcess("TERM")

@@ -3,6 +3,7 @@ Tests for `hostedge.supervise.confinement`; what the words do is in `tests.live.
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -59,3 +60,14 @@ class ConfinementTests(SynchronousTestCase):
         self.assertEqual(Confinement(view=view).words()[-1], "python=/usr/bin/python3")
         gone = View(homes / "no", homes / "no" / "a").words()
         self.assertNotIn(f"view={homes / 'no'}", gone)
+
+    def test_node(self):
+        """
+        A node that is installed below what is hidden is put back: apps run with its programs.
+        """
+        where = os.path.realpath(sys.base_prefix)
+        homes = Path(where).parent
+        words = View(homes, homes / "a").words()
+        place = words.index(f"view={where}")
+        self.assertEqual(words[place - 1], "view=--ro-bind")
+        self.assertGreater(place, words.index(f"view={homes}"))
