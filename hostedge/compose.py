@@ -110,6 +110,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         lambda relatives: note_family(settings, relatives),
         edge_ended,
         store.is_there,
+        page.living,
     )
     server = LinkServer(
         reactor, settings.keeper_socket, links.make_peer, roles.uids, inheritance.link

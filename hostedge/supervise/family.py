@@ -110,12 +110,15 @@ class Family:
         note: Callable[[list[Relative]], None],
         edge_ended: Callable[[int], None],
         store_is_there: Callable[[], bool],
+        counted: Callable[[], list[int]],
     ) -> None:
         self._reactor = reactor
         self._processes = processes
         self._note = note
         self._edge_ended = edge_ended
         self._store_is_there = store_is_there
+        # indices of edges that are taken for living by what edges share
+        self._counted = counted
         self._members: dict[Place, _Member] = {CONTROL: _Member(), TEMPLATE: _Member()}
         self._members.update({("edge", index): _Member() for index in range(edges)})
         self._edges = edges
@@ -128,6 +131,10 @@ class Family:
         """Take over the living processes of another keeper, or of this one's older code."""
         for relative in relatives:
             self._hold(relative)
+        for index in self._counted():
+            if self.holder(("edge", index)) is None:
+                # it has ended while there was no keeper
+                self._edge_ended(index)
         held = [place for place, member in self._members.items() if member.relative is not None]
         templates = [place for place in held if place[0] == "template" and self._stays(place)]
         if templates:

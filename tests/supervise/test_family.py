@@ -70,8 +70,15 @@ class FamilyTests(SynchronousTestCase):
         self.noted: list[list[Relative]] = []
         self.ended: list[int] = []
         self.store = True
+        self.counted: list[int] = []
         self.family = Family(
-            self.clock, self.machine, 1, self.noted.append, self.ended.append, lambda: self.store
+            self.clock,
+            self.machine,
+            1,
+            self.noted.append,
+            self.ended.append,
+            lambda: self.store,
+            lambda: self.counted,
         )
 
     def link_template(self) -> None:
@@ -169,6 +176,14 @@ class FamilyTests(SynchronousTestCase):
         self.link_template()
         self.assertEqual(self.machine.forks, [])
         self.assertEqual({r.role for r in self.noted[-1]}, {"control", "edge", "template"})
+
+    def test_endedWithoutKeeper(self) -> None:
+        """
+        What an edge held that ended while there was no keeper counts no longer.
+        """
+        self.counted = [0, 3]
+        self.family.adopt((relative("edge", 0, PARENT),))
+        self.assertEqual(self.ended, [3])
 
     def test_adoptedPlaces(self) -> None:
         """
