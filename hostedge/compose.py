@@ -20,7 +20,7 @@ from socket import AddressFamily
 from time import monotonic
 from typing import Any
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import LegacyLogObserverWrapper, globalLogBeginner
 from twisted.python.log import FileLogObserver
@@ -165,7 +165,7 @@ def control(reactor: Any, settings: Settings) -> IService:
     from hostedge.supervise.roles import read_roles
     from hostedge.tls.authority import Authority
 
-    service: MultiService = Control(reactor)
+    service = Control(reactor)
     thread = WritingThread(reactor)
     thread.setServiceParent(service)
     store = RouteStore(settings.store, WORDS, reactor.seconds)
@@ -191,7 +191,8 @@ def control(reactor: Any, settings: Settings) -> IService:
     parts = store, history, zones, links, WORDS, threads, caller_of, settings.state
     api = Api(*parts, settings.metrics, logs=settings.logs, clock=reactor)
     site = ApiSite(reactor, api.resource(), allowed_uids())
-    ApiListener(reactor, settings.api_socket, site).setServiceParent(service)
+    service.calls = ApiListener(reactor, settings.api_socket, site)
+    service.calls.setServiceParent(service)
     explain = partial(explanation.explain, links, history, threads.reading)
     sessions = Sessions(settings, links, explain, store, history, reading)
     UnixConsole(reactor, settings.manhole_socket, sessions, allowed_uids()).setServiceParent(

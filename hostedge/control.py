@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
@@ -22,6 +23,8 @@ from hostedge.api.server import listen
 from hostedge.model.names import site_name
 from hostedge.store.reader import IssuedCertificate
 
+LAST = 8.0  # seconds that calls under way have when control is told to end
+LOOK = 0.02  # seconds between two looks at whether they are answered
 RENEW_BEFORE = 30 * 86400.0  # seconds; a third of what the local CA gives
 
 
@@ -124,17 +127,47 @@ class ApiListener(Service):
 
     def stopService(self) -> Any:
         super().stopService()
-        return None if self._port is None else self._port.stopListening()
+        port, self._port = self._port, None
+        if port is None:
+            return None
+        # Twisted removes it, and fails where there is nothing
+        self._path.touch()
+        return port.stopListening()
+
+    async def leave(self) -> None:
+        """Take no more calls; return when those that came are answered, or `LAST` is over."""
+        self._path.unlink(missing_ok=True)
+        deadline = self._reactor.seconds() + LAST
+        while True:
+            # who has connected before may not have been accepted yet
+            await deferLater(self._reactor, LOOK)
+            if not self._site.is_busy or self._reactor.seconds() >= deadline:
+                return
 
 
 class Control(MultiService):
-    """Listens only on UNIX sockets; ends with SIGTERM."""
+    """Listens only on UNIX sockets; ends with SIGTERM, when the calls under way are answered."""
+
+    log = Logger()
+    calls: ApiListener
 
     def __init__(self, reactor: Any) -> None:
         super().__init__()
         self._reactor = reactor
 
+    def _take_signals(self) -> None:
+        def terminate(*_: object) -> None:
+            self._reactor.callFromThread(self._end)
+
+        signal.signal(signal.SIGTERM, terminate)
+
+    def _end(self) -> None:
+        leaving = Deferred.fromCoroutine(self.calls.leave())
+        leaving.addErrback(lambda failure: self.log.failure("the end of the API", failure))
+        leaving.addBoth(lambda _: self._reactor.stop() if self._reactor.running else None)
+
     def startService(self) -> None:
+        self._reactor.callWhenRunning(self._take_signals)
         # an interrupt at the terminal is the keeper's to pass on
         self._reactor.callWhenRunning(signal.signal, signal.SIGINT, signal.SIG_IGN)
         super().startService()

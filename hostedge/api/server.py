@@ -14,7 +14,8 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -81,6 +82,10 @@ class ApiChannel(HTTPChannel):
         )
         self.loseConnection()
 
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.site.channels.discard(self)  # type: ignore[attr-defined]
+
     def dataReceived(self, data: bytes) -> None:
         # bytes that came before the refused connection was closed
         if self.uid in self.uids:
@@ -117,11 +122,18 @@ class ApiSite(Site):
         super().__init__(Guard(resource), reactor=reactor, parsePOSTFormSubmission=False)
         self._uids = uids
         self._max_body = max_body
+        self.channels: set[ApiChannel] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is being read or answered."""
+        return any(channel.requests for channel in self.channels)
 
     def buildProtocol(self, addr: Any) -> Any:
         channel = super().buildProtocol(addr)
         channel.uids = self._uids
         channel.max_body = self._max_body
+        self.channels.add(channel)
         return channel
 
     def log(self, request: Any) -> None:

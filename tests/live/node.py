@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hostedge.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TWISTD = (sys.executable, str(Path(sys.executable).with_name("twistd")))
 PATIENCE = 60.0  # seconds, for machines that are busy with other things
@@ -283,7 +285,7 @@ def load(ask: Callable[[], Answer], clients: int = 2) -> Iterator[list[Any]]:
         while not over.is_set():
             try:
                 answer = ask()
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ConfigError) as error:
                 wrong.append(error)
                 continue
             asked[0] += 1

@@ -87,7 +87,7 @@ class ApiCase(TestCase):
         settings = self.settings
         api = Api(*parts, caller_of, settings.state, logs=settings.logs, clock=reactor)
         site = ApiSite(reactor, api.resource(), allowed_uids())
-        listener = ApiListener(reactor, self.settings.api_socket, site)
+        self.listener = listener = ApiListener(reactor, self.settings.api_socket, site)
         listener.startService()
         self.addCleanup(listener.stopService)
 

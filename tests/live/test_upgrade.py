@@ -20,6 +20,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.sync.client import connect
 
+from hostedge.cli.client import ApiClient
+from hostedge.settings import read_settings
 from tests.live.node import PATIENCE, ROOT, TWISTD, Answer, Node, load, wait_for
 
 HELLO = """
@@ -61,7 +63,7 @@ asyncio.run(main())
 SIZE = 16_000_000
 
 
-def site() -> dict[str, Any]:
+def site(account: str = "one") -> dict[str, Any]:
     wsgi = {"runtime": "wsgi"}
     echo = {"runtime": "command", "command": [sys.executable, "echo.py"]}
     mappings: list[dict[str, Any]] = [
@@ -72,7 +74,7 @@ def site() -> dict[str, Any]:
         {"path": "/echo", "app": "echo", "websocket": True},
     ]
     return {
-        "account": "one",
+        "account": account,
         "apps": [
             {"name": "hello", "module": "hello:app", "threads": 4, **wsgi},
             {"name": "cold", "module": "hello:app", **wsgi},
@@ -80,9 +82,9 @@ def site() -> dict[str, Any]:
             {"name": "echo", **echo},
         ],
         "domains": [
-            {"name": "one.localhost", "mappings": mappings},
+            {"name": f"{account}.localhost", "mappings": mappings},
             # nobody has asked for it yet, so there is no certificate
-            {"name": "new.localhost", "mappings": mappings},
+            {"name": f"new.{account}.localhost", "mappings": mappings},
         ],
     }
 
@@ -223,6 +225,13 @@ class UpgradeTests(SynchronousTestCase):
         finally:
             thread.join()
 
+    def change(self) -> Answer:
+        """Change something, as an operator does: a call that is not answered has failed."""
+        with ApiClient(read_settings(self.node.settings)) as client:
+            client.call("POST", "/v1/apply", {"sites": [site("two")]})
+            client.call("POST", "/v1/apply", {"sites": [{"account": "two"}]})
+        return self.get()
+
     def ask_at(self, step: str, path: str, wrong: list[Any], name: str = "one.localhost") -> None:
         """Ask for this when the upgrade has come to the step; any other name over TLS."""
         wait_for(step, lambda: self.node.record()["step"] == step)
@@ -244,6 +253,7 @@ class UpgradeTests(SynchronousTestCase):
         over = threading.Event()
         with contextlib.ExitStack() as running:
             loads = [
+                running.enter_context(load(self.change, clients=1)),
                 running.enter_context(load(self.get, clients=2)),
                 running.enter_context(self.kept_alive(tls=False)),
                 running.enter_context(self.kept_alive(tls=True)),
@@ -262,7 +272,7 @@ class UpgradeTests(SynchronousTestCase):
                 self.node.set_version(version)
                 with (
                     self.in_thread(self.ask_at, step, path, wrong),
-                    self.in_thread(self.ask_at, "control", "/", wrong, "new.localhost"),
+                    self.in_thread(self.ask_at, "control", "/", wrong, "new.one.localhost"),
                 ):
                     done = self.node.command("upgrade")
                 self.assertEqual((done.returncode, done.stderr), (0, ""), self.node.log())
