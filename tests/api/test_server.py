@@ -69,6 +69,27 @@ class ApiSiteTests(SynchronousTestCase):
             transport.clear()
         self.assertFalse(transport.disconnecting)
 
+    def test_busy(self) -> None:
+        """
+        A call is under way from its first line to its answer, or to the caller's end.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX)
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        site = ApiSite(Clock(), Echo(), allowed_uids())
+        for last in (b"{}", None):
+            channel = site.buildProtocol(None)
+            channel.makeConnection(SocketTransport(ours))
+            self.assertFalse(site.is_busy)
+            channel.dataReceived(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n")
+            channel.dataReceived(b"Content-Type: application/json\r\n\r\n")
+            self.assertTrue(site.is_busy)
+            if last is None:
+                channel.connectionLost()
+            else:
+                channel.dataReceived(last)
+            self.assertFalse(site.is_busy)
+
     def test_othersAreRefused(self) -> None:
         """
         Another user is answered before a byte of the request is read, then cut off.

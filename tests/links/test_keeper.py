@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
 from hostedge.ipc import (
+    Certify,
     Changed,
     DaemonCounts,
     Daemons,
@@ -34,10 +35,11 @@ from hostedge.ipc import (
     Use,
     Woken,
 )
-from hostedge.links.edge import ACTIVITY_PIECE, EdgeLinks
+from hostedge.links.edge import ACTIVITY_PIECE, CERTIFY, EdgeLinks
+from hostedge.links.edge import ControlPeer as ControlEnd
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
-from hostedge.net.link import LinkPeer, hello
+from hostedge.net.link import RETRY, LinkPeer, hello
 from hostedge.settings import Settings
 from hostedge.supervise.chronicle import Chronicle
 from hostedge.supervise.inheritance import Relative
@@ -439,6 +441,32 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         asked = self.keeper.in_flight("one/hello", 3)
         self.clock.advance(QUIESCE_PATIENCE)
         self.assertEqual(self.successResultOf(asked), [])
+
+    def test_certifyWaitsForControl(self) -> None:
+        """
+        A name is signed when control comes back in time, and refused when it does not.
+        """
+
+        class Control(LinkPeer):
+            @Certify.responder
+            def certify(self, name: str) -> dict[str, str]:
+                return {"refusal": f"not {name}"}
+
+        def edge_end() -> ControlEnd:
+            peer = ControlEnd(self.links)
+            peer.link = self.links._control
+            return peer
+
+        refused = self.links.certify("a.test")
+        self.reactor.advance(CERTIFY - 1)
+        asked = self.links.certify("b.test")
+        self.reactor.pump([RETRY] * 11)
+        self.assertEqual(self.successResultOf(refused), "control is not running")
+        self.assertNoResult(asked)
+        _, _, pump = connectedServerAndClient(Control, edge_end)
+        self.reactor.advance(RETRY)
+        pump.flush()
+        self.assertEqual(self.successResultOf(asked), "not b.test")
 
     def test_activityInPieces(self) -> None:
         """
