@@ -177,7 +177,8 @@ class DaemonCalls:
         return [
             {name: each.get(name) for name in ("app", "state", "generation", "pid", "pids")}
             for each in known
-            if each["app"].startswith(f"{account}/") and each["state"] not in ("COLD", "FAILED")
+            if each["app"].startswith(f"{account}/")
+            and each["state"] not in ("COLD", "BACKOFF", "FAILED")
         ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hostedge.cli.client import ApiClient
-from hostedge.cli.table import WIDTH, paragraph, span, table
+from hostedge.cli.table import WIDTH, paragraph, printable, span, table
 from hostedge.cli.times import clock
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
@@ -187,7 +187,8 @@ def journey_lines(journey: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     if journey["stderr"]:
         yield "  It said last:"
         for line in journey["stderr"]:
-            yield from paragraph("", line, 4, width)
+            # as it stands, like a log: a traceback that is wrapped anew is none
+            yield f"    {printable(line)}"
 
 
 def _ending(journey: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ Who follows goes on when the node was away: one that is replaced is back within 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from urllib.parse import urlencode
 
 from hostedge.cli.client import ApiClient
 from hostedge.cli.daemons import path_of
+from hostedge.cli.table import printable
 from hostedge.cli.times import clock, moment
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
@@ -29,8 +29,6 @@ from hostedge.settings import read_settings
 AGAIN = 1.0  # seconds until a node that was away is asked again
 TRIES = 30  # in a row
 
-# colours and the like; the whole sequence, so that no rest of it is seen
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _pause = Event().wait
 _FIRST = ("number", "time", "app", "generation", "event")
 
@@ -100,7 +98,10 @@ def patiently(
 def event_line(event: dict[str, Any]) -> str:
     """When, which app, what, and all that is known beside it."""
     generation = f"#{event['generation']}" if event.get("generation") else ""
-    facts = [_fact(name, value) for name, value in event.items() if name not in _FIRST]
+    # what is usual is not worth a word, nor is the code of a reason that is told
+    hidden = {*_FIRST, *(name for name, value in event.items() if value is False)}
+    hidden |= {"cause"} if event.get("reason") else set()
+    facts = [_fact(name, value) for name, value in event.items() if name not in hidden]
     beside = f"  {', '.join(facts)}" if facts else ""
     return printable(f"{clock(event['time'])} {event['app']}{generation} {event['event']}{beside}")
 
@@ -108,6 +109,8 @@ def event_line(event: dict[str, Any]) -> str:
 def _fact(name: str, value: Any) -> str:
     if name == "reason":
         return str(value)
+    if value is True:
+        return name
     if name == "count":
         return f"{value} times"
     if name == "in_flight":
@@ -117,12 +120,6 @@ def _fact(name: str, value: Any) -> str:
 
 def _request(told: dict[str, Any]) -> str:
     return f"{told['method']} {told['host']}{told['path']} for {told['seconds']} s ({told['id']})"
-
-
-def printable(line: str) -> str:
-    """A line for a terminal: it may have colours in it, or worse."""
-    plain = _SEQUENCE.sub("", line)
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in plain)
 
 
 def _as_it_is(line: str) -> str:

@@ -8,6 +8,7 @@ Out: lines of at most 80 columns, or as many as are asked for; what does not fit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -15,6 +16,8 @@ WIDTH = 80
 GAP = 2
 LEAST = 6  # columns that a cell keeps, however wide its neighbours are
 
+# colours and the like; the whole sequence, so that no rest of it is seen
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "m"))
 
 
@@ -52,18 +55,23 @@ def cut(text: str, width: int) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _printable(" ".join(text.split()))
+    return _marked(" ".join(text.split()))
 
 
-def _printable(text: str) -> str:
+def _marked(text: str) -> str:
     # names and reasons may come from customers' daemons: no escape sequences to the terminal
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+
+
+def printable(line: str) -> str:
+    """A line of what a daemon says, for a terminal: it may have colours in it, or worse."""
+    return _marked(_SEQUENCE.sub("", line))
 
 
 def paragraph(label: str, text: str, indent: int, width: int = WIDTH) -> Iterator[str]:
     """A label and a text beside it, wrapped."""
     lines = wrap(_one_line(text), max(LEAST, width - indent), break_on_hyphens=False) or [""]
-    yield f"{_printable(label):<{indent}}{lines[0]}".rstrip()
+    yield f"{_marked(label):<{indent}}{lines[0]}".rstrip()
     for line in lines[1:]:
         yield " " * indent + line
 

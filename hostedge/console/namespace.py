@@ -17,7 +17,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from hostedge.api.calls import Refused
-from hostedge.cli.daemons import app_lines
+from hostedge.cli.daemons import app_lines, one_app
+from hostedge.cli.follow import event_line
 from hostedge.cli.running import explain_lines, listeners, processes, status_lines
 from hostedge.cli.table import WIDTH, table
 from hostedge.cli.times import moment
@@ -40,6 +41,8 @@ VERBS = (
     ("status()", "the node's processes, listeners and counters"),
     ("edges()", "the edges: connections, requests in flight, revision"),
     ("daemons()", "the apps that were asked for, and how each is"),
+    ('daemon("demo/hello")', "all of one app, with its last start that failed"),
+    ('events("demo/hello")', "what has happened to it; without a name, to all"),
     ('explain("https://NAME/")', "what an edge would do with a request, and why"),
     ('hosts(0, "shop")', "what edge 0 has compiled, names with `shop` in them"),
     ('store.domain("NAME")', "the route store; more: help(store)"),
@@ -57,6 +60,12 @@ class Node(Protocol):
     def status(self) -> Awaitable[dict[str, Any]]: ...
 
     def daemons(self) -> Awaitable[list[dict[str, Any]]]: ...
+
+    def daemon(self, app: str) -> Awaitable[dict[str, Any] | None]: ...
+
+    def journey(self, app: str) -> Awaitable[dict[str, Any] | None]: ...
+
+    def events(self, after: int, app: str, wait: bool) -> Awaitable[list[dict[str, Any]]]: ...
 
     def evaluate(self, index: int, source: str) -> Awaitable[tuple[str, bool]]:
         """What it came to, and whether it failed."""
@@ -87,6 +96,8 @@ class Verbs:
             "status": self.status,
             "edges": self.edges,
             "daemons": self.daemons,
+            "daemon": self.daemon,
+            "events": self.events,
             "explain": self.explain,
             "hosts": self.hosts,
             "store": self._store,
@@ -114,6 +125,19 @@ class Verbs:
     async def daemons(self) -> Answer:
         """Every app that the keeper knows of; others are cold."""
         return Answer(freeze(await self._node.daemons()), app_lines)
+
+    @asked
+    async def daemon(self, name: str) -> Answer:
+        """All that the keeper knows of ACCOUNT/APP, and how its last start went that failed."""
+        known = await self._node.daemon(name) or {"app": name, "state": "COLD"}
+        journey = await self._node.journey(name)
+        return Answer(freeze({"app": known, "journey": journey}), one_app)
+
+    @asked
+    async def events(self, app: str = "", last: int = 50) -> Answer:
+        """What has happened to ACCOUNT/APP, to all of ACCOUNT/, or to every app."""
+        told = await self._node.events(-max(last, 1), app, False)
+        return Answer(freeze(told), _event_lines)
 
     @asked
     async def explain(self, url: str, method: str = "GET", at: int | str = "") -> Answer:
@@ -189,6 +213,10 @@ def _written(name: str, routine: Any) -> str:
         if each.name != "self"
     ]
     return f"{name}{inspect.Signature(takes)}"
+
+
+def _event_lines(events: Any, width: int) -> Iterator[str]:
+    return map(event_line, events)
 
 
 def _edge_lines(edges: Any, width: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.follow import TRIES, event_line, patiently, printable
+from hostedge.cli.follow import TRIES, event_line, patiently
 from hostedge.errors import ConfigError
 
 
@@ -19,9 +19,10 @@ class LinesTests(SynchronousTestCase):
         """
         event = {"number": 5, "time": 1795000000.0, "app": "demo/hello", "generation": 4}
         event |= {"event": "exited", "pid": 9, "exit": 1, "reason": "it \x1b[2Jdied", "count": 3}
+        event |= {"expected": True, "oom": False, "cause": "other"}
         self.assertEqual(
             event_line(event),
-            "2026-11-18 11:06:40Z demo/hello#4 exited  pid 9, exit 1, it died, 3 times",
+            "2026-11-18 11:06:40Z demo/hello#4 exited  pid 9, exit 1, it died, 3 times, expected",
         )
 
     def test_killedForMemory(self) -> None:
@@ -34,13 +35,6 @@ class LinesTests(SynchronousTestCase):
             event_line(event),
             "2026-11-18 11:06:40Z a/x oom  it worked on GET a.test/x for 2.5 s (0198)",
         )
-
-    def test_printable(self) -> None:
-        """
-        Colours go as a whole; what else could reach the terminal is marked.
-        """
-        self.assertEqual(printable("\x1b[1;31mred\x1b[0m\tx"), "red\tx")
-        self.assertEqual(printable("\x1b]0;title\x07x\x1bcy\x08z"), "xy\ufffdz")
 
 
 class PatienceTests(SynchronousTestCase):

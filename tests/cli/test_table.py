@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.cli.table import WIDTH, cut, paragraph, span, table
+from hostedge.cli.table import WIDTH, cut, paragraph, printable, span, table
 
 
 class TableTests(SynchronousTestCase):
@@ -75,3 +75,10 @@ class TableTests(SynchronousTestCase):
             (90061.0, "1d 1h"),
         ):
             self.assertEqual(span(seconds), shown)
+
+    def test_printable(self) -> None:
+        """
+        Colours go as a whole; what else could reach the terminal is marked.
+        """
+        self.assertEqual(printable("\x1b[1;31mred\x1b[0m\tx"), "red\tx")
+        self.assertEqual(printable("\x1b]0;title\x07x\x1bcy\x08z"), "xy\ufffdz")

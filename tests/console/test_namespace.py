@@ -45,6 +45,15 @@ class Roles:
     async def daemons(self) -> list[dict[str, Any]]:
         return [{"app": "a/x", "state": "READY", "since": 2.0, "in_flight": 0, "reason": ""}]
 
+    async def daemon(self, app: str) -> dict[str, Any] | None:
+        return (await self.daemons())[0] if app == "a/x" else None
+
+    async def journey(self, app: str) -> dict[str, Any] | None:
+        return None
+
+    async def events(self, after: int, app: str, wait: bool) -> list[dict[str, Any]]:
+        return [{"number": 1, "time": 0.0, "app": app, "event": "queued", "waiters": -after}]
+
     async def explain(self, url: str, method: str, at: str) -> dict[str, Any]:
         if "://" not in url:
             raise Refused(400, "url", "is none")
@@ -101,6 +110,15 @@ class VerbsTests(SynchronousTestCase):
         As `hostedge apps` prints them.
         """
         self.assertIn("a/x  READY", self.text("daemons()"))
+        self.assertIn("READY for 2s", self.text("daemon('a/x')"))
+        self.assertIn("COLD", self.text("daemon('a/y')"))
+
+    def test_events(self) -> None:
+        """
+        As `hostedge events` prints them.
+        """
+        told = self.text("events('a/x', 7)")
+        self.assertEqual(told, "1970-01-01 00:00:00Z a/x queued  waiters 7")
 
     def test_explain(self) -> None:
         """

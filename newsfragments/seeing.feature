@@ -1,0 +1,1 @@
+An app that cannot start tells its owner why in one line, as ``command not found``, ``module not importable`` or where it listens instead of ``$PORT``; ``hostedge apps ACCOUNT/APP`` shows the start step by step, with what the app has said.
