@@ -14,6 +14,7 @@ What is told is one word and what is known beside it; nothing of that is needed,
     ready       ms since it was queued; the first answer came
     unready, start_timeout          reason, cause; it will not come up
     exited      pid, exit, signal, oom, reason, cause, expected; once for each that was launched
+    start_failed                    reason, cause; it could not be launched at all
     oom         in_flight: requests that it worked on
     idle_stop, evicted, frozen, thawed, killed, stuck, backoff, failed, half_open
     reload_ok, reload_kept_old, adopted, disabled, suspended

@@ -6,7 +6,8 @@ Out: the last start of an app, and the last that failed, as plain values for its
      of a start to who counts. No Twisted in here.
 
     queued  ->  token  ->  launched  ->  exec  ->  bound  ->  ready
-            or, from anywhere, exited: with its status or signal, and its last lines
+            or, from anywhere, exited: with its status or signal, and its last lines;
+            or start_failed, when it could not be launched at all
 
 A step that nobody tells is not there; its time is then part of the next one.
 """
@@ -112,11 +113,11 @@ class Journeys:
         """Something has happened to an app."""
         app, event = happened.app, happened.event
         start = self._under_way.get(app)
-        if start is None:
-            if event in STEPS:
-                start = self._under_way[app] = Start(app, happened.time)
-            else:
+        if start is None or (event == "queued" and not start.generation):
+            if event not in STEPS:
                 return
+            # one that had left the line, if there is any, is no start any more
+            start = self._under_way[app] = Start(app, happened.time)
         if not self._concerns(start, happened):
             return
         if event in STEPS or event in _TROUBLE:
@@ -133,7 +134,7 @@ class Journeys:
 
     def _concerns(self, start: Start, happened: Happened) -> bool:
         """Not what happens to the generation that still serves, or is being ended."""
-        if happened.event == "launched" or not happened.generation:
+        if happened.event in ("launched", "start_failed") or not happened.generation:
             return True
         return happened.generation == start.generation
 
@@ -152,7 +153,11 @@ class Journeys:
             }
         )
         start.given_up = start.given_up or happened.event in _TROUBLE
-        if happened.event == "launched":
+        if happened.event == "start_failed":
+            start.generation = happened.generation
+            # whatever the log says, it did not say it
+            start.offset = self._size_of(start.app)
+        elif happened.event == "launched":
             start.generation = happened.generation
             start.offset = self._size_of(start.app)
 

@@ -19,10 +19,12 @@ from hostedge.supervise.log_bounds import FILES, ROOM, SIZE
 from tests.live.node import PATIENCE, ROOT, Answer, Node, UnixConnection, wait_for
 
 SERVER = """
-import http.server, os, sys
+import http.server, os, sys, time
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         print("asked for", self.path, flush=True)
+        if self.path.startswith("/slow") and os.environ["HOSTEDGE_GENERATION"] == "1":
+            time.sleep(600)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -270,6 +272,25 @@ class SeeingTests(Case):
         written = (self.node.state / "log/apps/demo/good.events").read_text().splitlines()
         kept = [json.loads(line)["event"] for line in written]
         self.assertEqual(kept, ["queued", "token", "launched", "ready", "adopted"])
+
+    def test_diedUnderRequest(self) -> None:
+        """
+        An edge knows which request was on a daemon that was killed: method, host and path.
+        """
+        asking = threading.Thread(target=self.node.get, args=("good.localhost", "/slow?key=1"))
+        asking.start()
+
+        def pid_at_work() -> Any:
+            app = self.node.apps().get("demo/good", {})
+            return app.get("in_flight") and app.get("pid")
+
+        os.kill(wait_for("a request is in flight", pid_at_work), 9)
+        asking.join()
+        source = "backends.last_requests('demo/good', 1)"
+        told = self.told("manhole", "-c", f'edge(0)("{source}")')
+        self.assertIn("'path': '/slow'", told)
+        self.assertIn("'host': 'good.localhost'", told)
+        self.assertIn("exited  pid", self.told("events", "demo/good"))
 
     def test_suspend(self) -> None:
         """

@@ -94,6 +94,29 @@ class JourneyTests(SynchronousTestCase):
         self.assertIsNone(self.journeys.failed("a/x"))
         self.assertEqual(self.journeys.last("a/x")["began"], 108.0)
 
+    def test_neverLaunched(self):
+        """
+        One that could not be launched at all has said nothing, whatever the log has.
+        """
+        self.tell(100.0, "queued")
+        self.tell(100.1, "start_failed", 5, reason="the disk is full", cause="disk_quota")
+        failed = self.journeys.failed("a/x")
+        self.assertEqual([each["step"] for each in failed["steps"]], ["queued", "exited"])
+        self.assertEqual((failed["generation"], failed["cause"]), (5, "disk_quota"))
+        self.assertEqual(self.read, [("a/x", 7)])
+
+    def test_leftTheLine(self):
+        """
+        What waited and was given up is no part of the next start.
+        """
+        self.tell(100.0, "queued")
+        self.tell(101.0, "token")
+        self.tell(200.0, "queued")
+        self.tell(200.5, "launched", 6)
+        self.tell(201.0, "ready", 6)
+        self.assertEqual(self.journeys.last("a/x")["seconds"], 1.0)
+        self.assertEqual(self.journeys._under_way, {})
+
     def test_otherGenerations(self):
         """
         What happens to the generation that still serves is no step of the next one's start.
