@@ -261,7 +261,7 @@ class Supervised:
         said = [] if expected else read_tail(self._log_file(), running.offset)
         found = reasons.of_end(how.value, said)
         self.tell(
-            "exited",
+            "exited" if running.process is not None else "start_failed",
             generation,
             pid=running.entry.pid,
             exit=getattr(how.value, "exitCode", None),

@@ -124,8 +124,8 @@ class SupervisedTests(Case):
         reason = "could not be launched: [Errno 28] No space left on device"
         self.assertEqual(row["reason"], f"the disk or the quota is full: {reason}")
         events = [event for event, _ in self.told.events]
-        self.assertEqual(events, ["queued", "token", "exited", "backoff"])
-        self.assertEqual(self.told.of("exited")[0]["cause"], "disk_quota")
+        self.assertEqual(events, ["queued", "token", "start_failed", "backoff"])
+        self.assertEqual(self.told.of("start_failed")[0]["cause"], "disk_quota")
         self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
 
     def test_cancelled(self):
