@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.supervise.daemon_counts import DaemonCounts
 from hostedge.supervise.event_log import EventLog
-from hostedge.supervise.events import Events
+from hostedge.supervise.events import Event, Events
 from hostedge.supervise.journey import Journeys
 from hostedge.supervise.log_bounds import InThread, LogBounds
 from hostedge.supervise.logs import app_log, read_tail, size_of
@@ -68,24 +69,25 @@ class Chronicle:
     def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None:
         """
         This has happened to an app: a word of `supervise.events`, and what is known beside it.
-        Of one that was killed for memory it is told a moment later, with what it worked on.
+        Of one that was killed for memory it is kept a moment later, with what it worked on.
         """
+        happened = self._events.announce(event, app, generation, **facts)
         if event == "oom" and self._in_flight is not None and "in_flight" not in facts:
-            self._reactor.callLater(
-                SETTLED, self._tell_oom, self._in_flight, app, generation, facts
-            )
+            self._reactor.callLater(SETTLED, self._record_with, self._in_flight, happened)
         else:
-            self._events.tell(event, app, generation, **facts)
+            self._events.record(happened)
 
-    def _tell_oom(self, ask: InFlight, app: str, generation: int, facts: dict[str, Any]) -> None:
+    def _record_with(self, ask: InFlight, happened: Event) -> None:
         def known(requests: list[dict[str, Any]]) -> None:
-            self._events.tell("oom", app, generation, **facts, in_flight=requests[:NAMED])
+            facts = {**happened.facts, "in_flight": requests[:NAMED]}
+            self._events.record(evolve(happened, facts=facts))
 
         def not_known(failure: Failure) -> list[dict[str, Any]]:
-            self.log.failure("{app}: the edges were not asked", failure, app=app)
+            self.log.failure("{app}: the edges were not asked", failure, app=happened.app)
             return []
 
-        ask(app, generation).addErrback(not_known).addCallback(known)
+        asking = ask(happened.app, happened.generation)
+        asking.addErrback(not_known).addCallback(known)
 
     def described(self, daemon: dict[str, Any]) -> dict[str, Any]:
         """What the keeper knows of an app, with how its last start went."""

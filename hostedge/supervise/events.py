@@ -12,11 +12,11 @@ What is told is one word and what is known beside it; nothing of that is needed,
     launched    pid; its process exists
     exec, bound                     the command runs; it listens
     ready       ms since it was queued; the first answer came
-    unready, start_timeout          reason, cause; it will not come up
+    unready, start_timeout, squatted    reason, cause; it will not come up
     exited      pid, exit, signal, oom, reason, cause, expected; once for each that was launched
-    start_failed                    reason, cause; it could not be launched at all
+    start_failed                    reason, cause: it could not be launched at all; or exited, pid 0
     oom         in_flight: requests that it worked on
-    idle_stop, evicted, frozen, thawed, killed, stuck, backoff, failed, half_open
+    crashed, idle_stop, evicted, frozen, thawed, killed, stuck, backoff, failed, half_open
     reload_ok, reload_kept_old, adopted, disabled, suspended
 """
 
@@ -140,18 +140,26 @@ class Events:
 
     def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None:
         """This has happened; whoever tells it is never disturbed."""
+        self.record(self.announce(event, app, generation, **facts))
+
+    def announce(self, event: str, app: str, generation: int = 0, **facts: Any) -> Event:
+        """Only who hears learns of it yet: more of it will be known in a moment."""
         happened = Event(self._clock.seconds(), app, generation, event, facts)
         for hearer in self._hearers:
             try:
                 hearer(happened)
             except Exception:  # noqa: BLE001 - an app must not suffer from being watched
                 self.log.failure("{app}: {event} was not understood", app=app, event=event)
-        kind = app, event, str(facts.get("reason", ""))
+        return happened
+
+    def record(self, happened: Event) -> None:
+        """Keep it for who asks, and write it, unless it was told so often in this window."""
+        kind = happened.app, happened.event, str(happened.facts.get("reason", ""))
         if not self._told:
             self._clock.callLater(WINDOW, self._window_over)
         told = self._told[kind] = self._told.get(kind, 0) + 1
         if told <= BURST:
-            self._record(happened)
+            self._keep(happened)
             return
         held = self._held.get(kind)
         self._held[kind] = evolve(happened, count=held.count + 1 if held else 1)
@@ -160,9 +168,9 @@ class Events:
         held, self._held = self._held, {}
         self._told.clear()
         for event in held.values():
-            self._record(event)
+            self._keep(event)
 
-    def _record(self, event: Event) -> None:
+    def _keep(self, event: Event) -> None:
         self._last += 1
         line = evolve(event, number=self._last).line()
         self._kept.append(_Kept(self._last, event.app, line))

@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from attrs import Factory, define
 
+from hostedge.supervise.reasons import CODES
+
 LINES = 20  # of what a daemon said last
 LINE = 1000  # characters of one of them
 TEXT = 40_000  # of all of them: a value of AMP has 64 KiB
@@ -28,8 +30,9 @@ KEPT = 500  # apps whose last start that failed is kept, and a hundred times as 
 STEPS = ("queued", "token", "launched", "exec", "bound")
 _ARRIVED = ("ready", "reload_ok")
 _ENDED = ("exited", "crashed", "start_failed")
-# what may happen on the way to an end, and is a step of it
-_TROUBLE = ("unready", "start_timeout", "oom", "killed", "stuck")
+# why a start is given up, and what else may happen on the way to its end
+_GIVEN_UP = ("unready", "start_timeout", "squatted")
+_TROUBLE = (*_GIVEN_UP, "oom", "killed", "stuck")
 # what a step is called as a phase of a start: the time until it, since the one before
 PHASES = {
     "token": "token",
@@ -134,7 +137,7 @@ class Journeys:
 
     def _concerns(self, start: Start, happened: Happened) -> bool:
         """Not what happens to the generation that still serves, or is being ended."""
-        if happened.event in ("launched", "start_failed") or not happened.generation:
+        if happened.event == "launched" or not happened.generation or _never_was(happened):
             return True
         return happened.generation == start.generation
 
@@ -152,8 +155,10 @@ class Journeys:
                 **happened.facts,
             }
         )
-        start.given_up = start.given_up or happened.event in _TROUBLE
-        if happened.event == "start_failed":
+        start.given_up = start.given_up or happened.event in _GIVEN_UP
+        if happened.event == "oom":
+            start.facts["oom"] = True
+        elif _never_was(happened):
             start.generation = happened.generation
             # whatever the log says, it did not say it
             start.offset = self._size_of(start.app)
@@ -193,6 +198,13 @@ class Journeys:
         return self._failed.get(app)
 
 
+def _never_was(happened: Happened) -> bool:
+    """The end of one that could not be launched at all."""
+    if happened.event == "start_failed":
+        return True
+    return happened.event in _ENDED and happened.facts.get("pid") == 0
+
+
 def summary(start: Start, well: bool) -> dict[str, Any]:
     """When, how long, and what of it was what, in seconds."""
     return {
@@ -212,13 +224,16 @@ def journey(start: Start, said: Sequence[str]) -> dict[str, Any]:
         steps.append({"step": step, "ms": round(max(0.0, time - last) * 1000, 1)})
         last = time
     facts = start.facts
+    reason, cause = str(facts.get("reason", "")), str(facts.get("cause", ""))
+    if facts.get("oom") and not start.given_up:
+        reason, cause = CODES["killed_for_memory"], "killed_for_memory"
     return {
         "app": start.app,
         "generation": start.generation,
         "began": round(start.began, 3),
         "seconds": round(start.seconds(), 4),
-        "reason": str(facts.get("reason", "")),
-        "cause": str(facts.get("cause", "")),
+        "reason": reason,
+        "cause": cause,
         "steps": steps,
         "exit": facts.get("exit"),
         "signal": facts.get("signal"),

@@ -105,6 +105,21 @@ class JourneyTests(SynchronousTestCase):
         self.assertEqual((failed["generation"], failed["cause"]), (5, "disk_quota"))
         self.assertEqual(self.read, [("a/x", 7)])
 
+        self.tell(110.0, "queued")
+        self.tell(110.1, "exited", 6, pid=0, reason="no such folder")
+        self.assertEqual(self.journeys.failed("a/x")["reason"], "no such folder")
+
+    def test_killedForMemory(self):
+        """
+        One that was killed for memory has that as its reason, whatever the signal is.
+        """
+        self.begin()
+        self.tell(101.0, "oom", 5, kills=1)
+        self.tell(101.1, "exited", 5, pid=99, signal=9, reason="ended by signal 9", cause="")
+        failed = self.journeys.failed("a/x")
+        self.assertEqual((failed["oom"], failed["cause"]), (True, "killed_for_memory"))
+        self.assertEqual(failed["reason"], "killed for memory")
+
     def test_leftTheLine(self):
         """
         What waited and was given up is no part of the next start.
