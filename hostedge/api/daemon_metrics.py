@@ -53,10 +53,11 @@ async def families(node: Node) -> list[Metric]:
         counts = await node.daemon_counts()
     except (ConfigError, DeferredTimeout):
         return []
-    return list(_families(counts))
+    return list(families_of(counts))
 
 
-def _families(counts: dict[str, Any]) -> Iterator[Metric]:
+def families_of(counts: dict[str, Any]) -> Iterator[Metric]:
+    """The same of what the keeper has told."""
     for name, (label, text) in _BY.items():
         family = CounterMetricFamily(f"hostedge_daemon_{name}", text, labels=[label])
         for value, count in sorted(counts[name].items()):

@@ -14,17 +14,21 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.api.backend_series import BackendSeries
 from hostedge.api.counter_series import GROUPS, PLAIN
+from hostedge.api.daemon_metrics import families_of
 from hostedge.api.metrics import exposition
 from hostedge.api.site_series import SiteSeries
 from hostedge.http.entrance import STAGES
 from hostedge.http.lane import STATES
 from hostedge.observe.sites import BOUNDS, Sites
 from hostedge.observe.tally import PHASES, Tally
+from hostedge.supervise.daemon_counts import DaemonCounts
 from tests.api.test_backend_series import backend
 from tests.api.test_backend_series import edge as edge_of
 from tests.api.test_site_series import edge as edge_with
 from tests.observe.test_tally import Ended
 
+LOGS = {"log_cuts": 0, "log_lost_bytes": 0, "events_dropped": 0}
+APPS = {"apps": {"READY": 1}, "wakes": {"request": 1}}
 BUSY = edge_with(0, {"a.test": 3})
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs/metrics.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
@@ -59,6 +63,7 @@ def families() -> list[Metric]:
     chosen = chain(
         SiteSeries(1).families([BUSY]),
         BackendSeries(1).families([edge_of(backend(2, "a/b", 1))]),
+        families_of({**DaemonCounts().tell(), "logs": LOGS, **APPS}),
     )
     return list(read_text(exposition(status, chosen, "")[0].decode()))
 
