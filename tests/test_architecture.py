@@ -43,6 +43,7 @@ WITHOUT_TEST = (
     "hostedge.mappings.parts",
     "hostedge.model.kind",
     "hostedge.model.site",
+    "hostedge.supervise.surroundings",
 )
 
 # modules that are two ends of one wire, or whose work is a whole node: tested where it shows
@@ -59,6 +60,7 @@ TESTED_IN = {
     "hostedge.links.listeners": "tests/live/test_link.py",
     "hostedge.links.template": "tests/live/test_node.py",
     "hostedge.net.blocking": "tests/live/test_link.py",
+    "hostedge.supervise.running": "tests/live/test_daemons.py",
     "hostedge.store.tables": "tests/store/test_upgrade.py",
 }
 

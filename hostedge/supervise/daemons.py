@@ -21,7 +21,8 @@ from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.roster import Roster
-from hostedge.supervise.supervised import Edges, Supervised, Surroundings
+from hostedge.supervise.supervised import Supervised
+from hostedge.supervise.surroundings import Edges, Surroundings
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
 
@@ -203,7 +204,7 @@ class Daemons:
             supervised.kill()
 
     def _check_stopped(self) -> None:
-        if self._stopping and not any(each.running for each in self._supervised.values()):
+        if self._stopping and not any(each.processes for each in self._supervised.values()):
             stopped, self._stopped = self._stopped, []
             for waiting in stopped:
                 waiting.callback(None)

@@ -1,7 +1,7 @@
 """
 What a keeper has launched, for the keeper that comes after it.
 
-In:  `supervise.supervised` before and after each launch, and when a generation is ready or gone.
+In:  `supervise.running` before and after each launch, and when a generation is ready or gone.
 Out: the entries whose process provably is the one that was launched; all others are dropped.
 
 One small file a generation; nothing is synced to disk, because no process outlives the machine.

@@ -1,7 +1,7 @@
 """
 Where the output of daemons goes.
 
-In:  `supervise.supervised` names the file, `supervise.process` opens it for a new process.
+In:  `supervise.running` names the file, `supervise.process` opens it for a new process.
 Out: descriptors that only append; nothing of the output passes through this process.
 """
 

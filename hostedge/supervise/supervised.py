@@ -1,84 +1,32 @@
 """
 One app that was woken: what its machine decides is done here.
 
-In:  `supervise.daemons` with wakes, probes, activity and changes; its processes with their ends.
-Out: processes, listeners, journal entries, and words to the edges.
+In:  `supervise.daemons` with wakes, probes, activity and changes; `supervise.running` with ends.
+Out: calls on `Processes`, and words to the edges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
-from attrs import define, evolve, frozen
+from attrs import define
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
-from hostedge.runtimes.start import Runtime
-from hostedge.settings import Settings
 from hostedge.supervise.ending import Timer
 from hostedge.supervise.generations import DaemonCore
-from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
-from hostedge.supervise.journal import Entry, Journal
-from hostedge.supervise.launching import digest_of, environment, reason_of
+from hostedge.supervise.journal import Entry
+from hostedge.supervise.launching import digest_of, reason_of
 from hostedge.supervise.logs import app_log, last_line
 from hostedge.supervise.machine import make_daemon
-from hostedge.supervise.process import Launch, Process, spawn
+from hostedge.supervise.running import Processes
+from hostedge.supervise.surroundings import Surroundings
 
-PORT_HOST = "127.0.0.1"
 IN_USE = 60.0  # seconds since the last request in which a daemon that died comes back by itself
-
-
-class Edges(Protocol):
-    """What the daemon manager says to the edges; `links.keeper` carries it."""
-
-    def probe(
-        self, edge: int | None, app: str, generation: int, address: str, host: str, held: bool
-    ) -> int | None:
-        """Have this edge probe, or any if it is gone; which one does, None if there is none."""
-
-    def stop_probe(self, edge: int, app: str) -> None:
-        """What this edge probes has ended."""
-
-    def quiesce(self, app: str, generation: int) -> Deferred[bool]:
-        """Ask all; True if every one is idle. Silence is busy, a dead edge is idle."""
-
-    def moved(self, app: str, generation: int, address: str) -> None: ...
-
-    def retire(self, app: str, generation: int, deadline: float) -> None: ...
-
-
-@frozen
-class Surroundings:
-    """What all apps of a keeper share."""
-
-    reactor: Any
-    settings: Settings
-    edges: Edges
-    journal: Journal
-    runtimes: dict[str, Runtime]
-    random: Callable[[], float]
-    # uid and gid of daemons; None: those of this process
-    owner: tuple[int, int] | None
-    ask_token: Callable[[Supervised], None]
-    release_token: Callable[[Supervised], None]
-    # the app is down and nothing of it is left
-    rested: Callable[[Supervised], None]
-
-
-@define
-class Running:
-    """A generation from its launch until its group is gone."""
-
-    entry: Entry
-    held: Held | None
-    process: Process | None = None
 
 
 @define(eq=False)
@@ -88,24 +36,8 @@ class Waiter:
     woken: Deferred[Woken]
 
 
-class _Watch(ProcessProtocol):
-    """The end of one generation's process."""
-
-    def __init__(self, supervised: Supervised, generation: int) -> None:
-        self._supervised = supervised
-        self._generation = generation
-
-    def processEnded(self, reason: Failure) -> None:
-        self._supervised.ended(self._generation, reason)
-
-
 class Supervised:
-    """
-    The ports of one app's machine.
-
-    `held` is a listener that no living generation owns but the next one may take over, with the
-    requests that wait in it; it is closed as soon as no next one is sure to come.
-    """
+    """The ports of one app's machine."""
 
     log = Logger()
 
@@ -116,7 +48,7 @@ class Supervised:
         self.core = DaemonCore(self)
         self.why = ""
         self.since = around.reactor.seconds()
-        self.running: dict[int, Running] = {}
+        self.processes = Processes(around, self.name, self.ended)
         self.in_flight: dict[int, int] = {}
         self.last_use = self.since
         # it was taken out of service; only a wake brings it back
@@ -124,7 +56,6 @@ class Supervised:
         self._around = around
         self._reactor = around.reactor
         self._waiters: list[Waiter] = []
-        self._held: Held | None = None
         self._announced = 0
         self._host = ""
         self._prober: int | None = None
@@ -169,7 +100,7 @@ class Supervised:
         lasting = self.core.lasting
         if lasting is not None:
             # an edge that knows where the app is needs no keeper to send requests there
-            self._around.edges.moved(self.name, lasting, self.running[lasting].entry.address)
+            self._around.edges.moved(self.name, lasting, self._address(lasting))
         if self._prober is None:
             self._probe()
 
@@ -207,7 +138,7 @@ class Supervised:
 
     def kill(self) -> None:
         """No more patience."""
-        for generation in list(self.running):
+        for generation in self.processes:
             self.signal(generation, "KILL")
 
     def take_back(self, entry: Entry, serves: bool) -> None:
@@ -217,17 +148,7 @@ class Supervised:
         Raises:
             ProcessLookupError: it has ended.
         """
-        kind, _, path = entry.address.partition(":")
-        held = take_back(entry.pid, entry.inode, Path(path)) if kind == "unix" else None
-        running = self.running[entry.generation] = Running(entry, held)
-        try:
-            watch = _Watch(self, entry.generation)
-            running.process = Process.adopt(self._reactor, watch, entry.pid, entry.started)
-        except ProcessLookupError:
-            del self.running[entry.generation]
-            if held is not None:
-                held.close()
-            raise
+        self.processes.take_back(entry)
         if not serves:
             self.core.end(entry.generation)
             return
@@ -238,8 +159,6 @@ class Supervised:
 
     def ended(self, generation: int, how: Failure) -> None:
         """The process and its group are gone."""
-        running = self.running.pop(generation)
-        self._around.journal.forget(generation)
         expected = generation in self.core.endings
         if not expected:
             self.why = reason_of(how.value, last_line(self._log_file()))
@@ -253,25 +172,18 @@ class Supervised:
             self._around.edges.stop_probe(self._prober, self.name)
             self._prober = None
         last = {self.core.serving, self.core.coming} - {None} == {generation}
-        if running.held is None:
-            # a port, or a socket that could not be taken back from an earlier keeper
-            if running.entry.address.startswith("unix:"):
-                Path(running.entry.address[5:]).unlink(missing_ok=True)
-        elif last and self._held is None:
-            self._held = running.held
-        else:
-            running.held.close()
+        self.processes.bury(generation, last)
         self._daemon.exited(generation)
         self._rest_if_over()
 
     def _rest_if_over(self) -> None:
-        if self.core.state == "COLD" and not self.running and not self._waiters:
+        if self.core.state == "COLD" and not self.processes and not self._waiters:
             self._around.rested(self)
 
     def describe(self) -> dict[str, object]:
         now = self._reactor.seconds()
         generation = self.core.serving or self.core.coming or 0
-        running = self.running.get(generation)
+        running = self.processes.get(generation)
         reason = f"the old one serves on: {self.why}" if self.core.degraded else self.why
         return {
             "app": self.name,
@@ -307,66 +219,18 @@ class Supervised:
         self._around.release_token(self)
 
     def spawn(self, generation: int) -> None:
-        try:
-            self._launch(generation)
-        except OSError as error:
-            running = self.running.get(generation)
-            if running is None:
-                entry = Entry(self._around.journal.boot, self.name, generation, "", "")
-                self.running[generation] = Running(entry, None)
-            # later, as every other end: the machine is told of a launch before of its end
-            self._reactor.callLater(0, self.ended, generation, Failure(error))
-
-    def _launch(self, generation: int) -> None:
-        around, settings = self._around, self._around.settings
-        home = settings.homes / self.account.name
-        runtime = around.runtimes[self.app.runtime]
-        start = runtime.launch(self.app.run, self.app, home)
-        held, self._held = self._held, None
-        if start.listen == "socket":
-            folder = settings.run / "d"
-            held = held or hold(socket_path(folder, self.account.name, self.app.name, generation))
-            address = f"unix:{held.path}"
-        else:
-            if held is not None:
-                held.close()
-                held = None
-            address = f"{PORT_HOST}:{free_port(PORT_HOST)}"
-        entry = Entry(
-            boot=around.journal.boot,
-            app=self.name,
-            generation=generation,
-            address=address,
-            digest=digest_of(self.app),
-            inode=held.inode if held else 0,
-        )
-        running = self.running[generation] = Running(entry, held)
-        around.journal.write(entry)
-        launch = Launch(
-            argv=start.argv,
-            environment=environment(settings, self.account, self.app, generation, start, address),
-            cwd=home / self.app.directory,
-            listeners=(held.fileno(),) if held else (),
-            log=self._log_file(),
-            owner=around.owner,
-        )
-        running.process = spawn(self._reactor, _Watch(self, generation), launch)
-        self._note(running, pid=running.process.pid or 0, started=running.process.started)
+        self.processes.launch(generation, self.account, self.app)
         self._probe()
 
-    def _note(self, running: Running, **changes: Any) -> None:
-        running.entry = evolve(running.entry, **changes)
-        try:
-            self._around.journal.write(running.entry)
-        except OSError:
-            # the daemon runs; only a next keeper would not know of it
-            self.log.failure("{app}: journal", app=self.name)
+    def _address(self, generation: int) -> str:
+        running = self.processes.get(generation)
+        return "" if running is None else running.entry.address
 
     def _log_file(self) -> Path:
         return app_log(self._around.settings.logs, self.account.name, self.app.name)
 
     def _probe(self) -> None:
-        running = self.running.get(self.core.coming or 0)
+        running = self.processes.get(self.core.coming)
         if running is None or running.process is None:
             return
         self._prober = self._around.edges.probe(
@@ -379,25 +243,18 @@ class Supervised:
         )
 
     def signal(self, generation: int, name: str) -> None:
-        running = self.running.get(generation)
-        if running is None or running.process is None:
-            return
-        try:
-            running.process.signalProcess(name)
-        except ProcessExitedAlready:
-            # its end is on the way
-            return
+        self.processes.signal(generation, name)
 
     def announce(self, generation: int) -> None:
-        running = self.running[generation]
-        if running.process is not None and running.process.has_ended():
+        running = self.processes.get(generation)
+        if running is None or running.lives is None:
             # whoever waits was refused there already; the next generation is for them
             return
         if generation != self._announced:
             self._announced = generation
             self._prober = None
             self.why = ""
-            self._note(running, ready=True)
+            self.processes.note(generation, ready=True)
             self._around.edges.moved(self.name, generation, running.entry.address)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
@@ -442,7 +299,7 @@ class Supervised:
     def waited_for(self) -> bool:
         if self.gone:
             return False
-        return bool(self._waiters) or (self._held is not None and self._held.has_waiting())
+        return bool(self._waiters) or self.processes.has_waiting()
 
     def in_use(self) -> bool:
         if self.gone:
@@ -460,8 +317,6 @@ class Supervised:
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()
         self.log.info("{app} is {state}", app=self.name, state=state)
-        if state in ("COLD", "FAILED") and self._held is not None:
-            # no next generation: who waits in it has to learn that
-            held, self._held = self._held, None
-            held.close()
+        if state in ("COLD", "FAILED"):
+            self.processes.close_left()
         self._rest_if_over()

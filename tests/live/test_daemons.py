@@ -398,7 +398,9 @@ class DaemonsTests(TestCase):
         """What this keeper knew is gone; its processes and listeners stay as they are."""
         for supervised in self.daemons._supervised.values():
             supervised.core.alarm.clear()
-            for running in supervised.running.values():
+            for generation in supervised.processes:
+                running = supervised.processes.get(generation)
+                assert running is not None
                 assert running.process is not None
                 reactor.removeReader(running.process._exit)
                 os.close(running.process._pidfd)
