@@ -30,9 +30,11 @@ PURE = (
     "hostedge.wire",
     "hostedge.balance",
     "hostedge.http.exchange",
+    "hostedge.supervise.demand",
+    "hostedge.supervise.entering",
     "hostedge.supervise.machine",
-    "hostedge.ws.machine",
     "hostedge.supervise.roster",
+    "hostedge.ws.machine",
     "hostedge.store.reader",
 )
 
@@ -43,7 +45,6 @@ WITHOUT_TEST = (
     "hostedge.mappings.parts",
     "hostedge.model.kind",
     "hostedge.model.site",
-    "hostedge.supervise.surroundings",
 )
 
 # modules that are two ends of one wire, or whose work is a whole node: tested where it shows
@@ -60,7 +61,10 @@ TESTED_IN = {
     "hostedge.links.listeners": "tests/live/test_link.py",
     "hostedge.links.template": "tests/live/test_node.py",
     "hostedge.net.blocking": "tests/live/test_link.py",
+    "hostedge.supervise.entering": "tests/supervise/test_machine.py",
     "hostedge.supervise.running": "tests/live/test_daemons.py",
+    "hostedge.supervise.surroundings": "tests/supervise/test_supervised.py",
+    "hostedge.supervise.waiting": "tests/supervise/test_supervised.py",
     "hostedge.store.tables": "tests/store/test_upgrade.py",
 }
 
@@ -68,7 +72,12 @@ TESTED_IN = {
 LONG_MODULE = 600
 LONG_FUNCTION = 60
 # a machine is one function with a block for each state, a role one list of parts
-LONG_BY_NATURE = ("hostedge.supervise.machine", "hostedge.ws.machine", "hostedge.compose")
+LONG_BY_NATURE = (
+    "hostedge.compose",
+    "hostedge.supervise.ending",
+    "hostedge.supervise.machine",
+    "hostedge.ws.machine",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -22,9 +22,10 @@ from hostedge.settings import Settings
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
-from hostedge.supervise.surroundings import Edges, Surroundings
+from hostedge.supervise.surroundings import Edges, Events, Leaves, LoggedEvents, Surroundings
 
-LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
+LEAVE = 5.0  # seconds that requests have when their app was deleted or switched off
+LAST_WORD = 1.0  # seconds between TERM and KILL for a suspended account: all is gone within two
 
 Find = Callable[[str], tuple[Account, App] | None]
 
@@ -44,6 +45,9 @@ class Daemons:
         places: int = max(2, os.cpu_count() or 1),
         random: Callable[[], float] = random,
         owner: tuple[int, int] | None = None,
+        always_on: Callable[[], Iterable[str]] = tuple,
+        events: Events | None = None,
+        leaves: Leaves | None = None,
     ) -> None:
         self._reactor = reactor
         self._find = find
@@ -52,6 +56,9 @@ class Daemons:
         self._supervised: dict[str, Supervised] = {}
         self._stopped: list[Deferred[None]] = []
         self._stopping = False
+        self._always_on = always_on
+        # what an earlier keeper has left was looked through: nothing is started beside it
+        self._has_adopted = False
         self._around = Surroundings(
             reactor=reactor,
             settings=settings,
@@ -59,6 +66,8 @@ class Daemons:
             journal=Journal(settings.journal),
             runtimes={each.word: each for each in runtimes},
             random=random,
+            events=events or LoggedEvents(),
+            leaves=leaves,
             owner=owner,
             ask_token=self._ask_token,
             release_token=self._release_token,
@@ -84,14 +93,18 @@ class Daemons:
         found = self._look_up(app)
         if found is None:
             return succeed(Woken(refusal="not_configured"))
-        if found[0].suspended:
-            return succeed(Woken(refusal="suspended"))
-        supervised = self._supervised.get(app)
+        refusal = _refusal(*found)
+        if refusal:
+            return succeed(Woken(refusal=refusal))
+        return self._known(app, *found).wake(host)
+
+    def _known(self, name: str, account: Account, app: App) -> Supervised:
+        supervised = self._supervised.get(name)
         if supervised is None:
-            supervised = self._supervised[app] = Supervised(self._around, *found)
-        elif supervised.app != found[1]:
-            supervised.change(*found)
-        return supervised.wake(host)
+            supervised = self._supervised[name] = Supervised(self._around, account, app)
+        elif supervised.gone or supervised.app != app:
+            supervised.change(account, app)
+        return supervised
 
     def ready(self, app: str, generation: int) -> None:
         """A probe of this generation was answered."""
@@ -123,17 +136,36 @@ class Daemons:
     def changed(self, keys: list[str] | None) -> None:
         """These objects of the store have changed; None: any may have."""
         for name, supervised in list(self._supervised.items()):
-            if keys is not None:
-                account, _, _ = name.partition("/")
-                if f"app/{name}" not in keys and f"account/{account}" not in keys:
-                    continue
-            found = self._look_up(name)
-            if found is None:
-                supervised.dismiss("not_configured", LEAVE)
-            elif found[0].suspended:
-                supervised.dismiss("suspended", LEAVE)
-            elif supervised.app != found[1]:
-                supervised.change(*found)
+            if keys is None or _is_named(name, keys):
+                self._take_over(name, supervised)
+        self._start_always_on(keys)
+
+    def _take_over(self, name: str, supervised: Supervised) -> None:
+        found = self._look_up(name)
+        if found is None:
+            supervised.dismiss("not_configured", LEAVE)
+        elif found[0].suspended:
+            supervised.dismiss("suspended", 0.0, LAST_WORD, stay=True)
+        elif not found[1].enabled:
+            supervised.dismiss("disabled", LEAVE, stay=True)
+        elif supervised.gone or (supervised.account, supervised.app) != found:
+            supervised.change(*found)
+
+    def _start_always_on(self, keys: list[str] | None) -> None:
+        """Those among the changed ones that run unasked; their turns to start come one by one."""
+        if self._stopping or not self._has_adopted:
+            return
+        if keys is not None and not any(key.startswith(("app/", "account/")) for key in keys):
+            return
+        for name in self._always_on():
+            if keys is None or _is_named(name, keys):
+                found = self._look_up(name)
+                if found is not None and not _refusal(*found):
+                    self._known(name, *found).keep()
+
+    def accounts(self) -> set[str]:
+        """Whose apps run, or are about to."""
+        return {supervised.account.name for supervised in self._supervised.values()}
 
     def restart(self, app: str) -> str:
         """Replace the app's daemon or clear its failures; empty, or the cause why not."""
@@ -167,6 +199,8 @@ class Daemons:
                 self._take_back(entry, newest.get(entry.app) == entry.generation)
             except ProcessLookupError:
                 self._around.journal.forget(entry.generation)
+        self._has_adopted = True
+        self._start_always_on(None)
 
     def _take_back(self, entry: Entry, serves: bool) -> None:
         found = self._look_up(entry.app)
@@ -175,7 +209,7 @@ class Daemons:
             account, _, name = entry.app.partition("/")
             known = found or (Account(account), App(name, runtime="", run=None))
             supervised = self._supervised[entry.app] = Supervised(self._around, *known)
-        wanted = found is not None and not found[0].suspended
+        wanted = found is not None and not _refusal(*found)
         supervised.take_back(entry, serves and wanted)
         self.log.info(
             "{app}: took back generation {generation}, pid {pid}",
@@ -218,7 +252,8 @@ class Daemons:
         self._check_stopped()
 
     def _ask_token(self, supervised: Supervised) -> None:
-        self._roster.ask(supervised.account.name, supervised.name)
+        account = supervised.account
+        self._roster.ask(account.name, supervised.name, account.starts)
         self._grant()
 
     def _release_token(self, supervised: Supervised) -> None:
@@ -228,3 +263,15 @@ class Daemons:
     def _grant(self) -> None:
         for name in self._roster.grant():
             self._supervised[name].token()
+
+
+def _refusal(account: Account, app: App) -> str:
+    """Why nothing of it may run; empty: it may."""
+    if account.suspended:
+        return "suspended"
+    return "" if app.enabled else "disabled"
+
+
+def _is_named(name: str, keys: list[str]) -> bool:
+    account, _, _ = name.partition("/")
+    return f"app/{name}" in keys or f"account/{account}" in keys

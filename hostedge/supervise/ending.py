@@ -14,7 +14,7 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 LOOK_EVERY = 1.0  # between two questions whether the edges have finished
-KILL_AGAIN = 5.0  # a process that survives KILL sits in the kernel; asked again until it is out
+KILL_AGAIN = 5.0  # who survives KILL for so long sits in the kernel; asked until it is out
 
 
 class Timer(Protocol):
@@ -37,6 +37,10 @@ class Alarm:
 
     clock: Clock
     _timer: Timer | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return self._timer is not None
 
     def set(self, seconds: float, what: Callable[[], None]) -> None:
         self.clear()
@@ -65,6 +69,9 @@ class EndingPorts(Clock, Protocol):
     def signal(self, generation: int, name: str) -> None:
         """Send TERM or KILL to its process group."""
 
+    def stuck(self, generation: int) -> None:
+        """KILL did not end it: it sits in the kernel."""
+
 
 class Ending(Protocol):
     """Inputs."""
@@ -74,6 +81,9 @@ class Ending(Protocol):
 
     def tell(self) -> None:
         """It has to end now."""
+
+    def hurry(self) -> None:
+        """It has to end now, and `stop_timeout` may have become shorter."""
 
     def finished(self) -> None:
         """The edges are done with it."""
@@ -97,6 +107,7 @@ class EndingCore:
     lasting: float = 0.0
     question: int = 0
     deadline: float = 0.0
+    told_at: float = 0.0
     alarm: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,12 +135,21 @@ def _build() -> Callable[[EndingCore], Ending]:
         core.look(ending)
 
     def begin_term(ending: Ending, core: EndingCore) -> None:
+        core.told_at = core.ports.seconds()
         core.alarm.set(core.stop_timeout, ending._alarm)
         core.ports.signal(core.generation, "TERM")
+
+    def lose_patience(ending: Ending, core: EndingCore) -> None:
+        left = core.told_at + core.stop_timeout - core.ports.seconds()
+        core.alarm.set(max(left, 0.0), ending._alarm)
 
     def begin_kill(ending: Ending, core: EndingCore) -> None:
         core.alarm.set(KILL_AGAIN, ending._alarm)
         core.ports.signal(core.generation, "KILL")
+
+    def alert(ending: Ending, core: EndingCore) -> None:
+        begin_kill(ending, core)
+        core.ports.stuck(core.generation)
 
     def end(ending: Ending, core: EndingCore) -> None:
         core.alarm.clear()
@@ -138,6 +158,7 @@ def _build() -> Callable[[EndingCore], Ending]:
     finishing = builder.state("finishing")
     told = builder.state("told")
     killed = builder.state("killed")
+    stuck = builder.state("stuck")
     gone = builder.state("gone")
 
     # the way down
@@ -146,15 +167,21 @@ def _build() -> Callable[[EndingCore], Ending]:
     finishing.upon(Ending._alarm).loop()(look)
     finishing.upon(Ending.finished).to(told)(begin_term)
     finishing.upon(Ending.tell).to(told)(begin_term)
+    finishing.upon(Ending.hurry).to(told)(begin_term)
+    told.upon(Ending.hurry).loop()(lose_patience)
     told.upon(Ending._alarm).to(killed)(begin_kill)
-    killed.upon(Ending._alarm).loop()(begin_kill)
-    for state in (fresh, finishing, told, killed):
+    killed.upon(Ending._alarm).to(stuck)(alert)
+    stuck.upon(Ending._alarm).loop()(begin_kill)
+    for state in (fresh, finishing, told, killed, stuck):
         state.upon(Ending.exited).to(gone)(end)
 
     # said once more, or too late
     finishing.upon(Ending.drain).loop().returns(None)
     fresh.upon(Ending.finished).loop().returns(None)
-    for state in (told, killed, gone):
+    fresh.upon(Ending.hurry).to(told)(begin_term)
+    for state in (killed, stuck, gone):
+        state.upon(Ending.hurry).loop().returns(None)
+    for state in (told, killed, stuck, gone):
         state.upon(Ending.drain).loop().returns(None)
         state.upon(Ending.tell).loop().returns(None)
         state.upon(Ending.finished).loop().returns(None)

@@ -7,6 +7,8 @@ Out: processes, listeners, journal entries; an `ended` for each generation.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,15 +46,29 @@ class Running:
         return None if process is None or process.has_ended() else process
 
 
+def children(pid: int) -> frozenset[int]:
+    """The pids of a process's children; none if it has ended."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        told = [(task / "children").read_text() for task in tasks]
+    except OSError:
+        return frozenset()
+    return frozenset(int(each) for each in " ".join(told).split())
+
+
 class _Watch(ProcessProtocol):
     """The end of one generation's process."""
 
-    def __init__(self, ended: Callable[[int, Failure], None], generation: int) -> None:
-        self._ended = ended
+    def __init__(self, processes: Processes, generation: int) -> None:
+        self._processes = processes
         self._generation = generation
 
     def processEnded(self, reason: Failure) -> None:
-        self._ended(self._generation, reason)
+        self._processes.ended(self._generation, reason)
+
+    def process_stuck(self) -> None:
+        """It has ended; something that it started was killed and will not go."""
+        self._processes.stuck(self._generation)
 
 
 class Processes:
@@ -66,11 +82,18 @@ class Processes:
     log = Logger()
 
     def __init__(
-        self, around: Surroundings, name: str, ended: Callable[[int, Failure], None]
+        self,
+        around: Surroundings,
+        name: str,
+        ended: Callable[[int, Failure], None],
+        stuck: Callable[[int], None],
     ) -> None:
         self._around = around
         self._name = name
-        self._ended = ended
+        self.ended = ended
+        self.stuck = stuck
+        # what the leader had below itself when it was told to renew itself
+        self._before: dict[int, frozenset[int]] = {}
         self._running: dict[int, Running] = {}
         self.left: Held | None = None
 
@@ -94,7 +117,7 @@ class Processes:
                 entry = Entry(self._around.journal.boot, self._name, generation, "", "")
                 self._running[generation] = Running(entry, None)
             # later, as every other end: the machine is told of a launch before of its end
-            self._around.reactor.callLater(0, self._ended, generation, Failure(error))
+            self._around.reactor.callLater(0, self.ended, generation, Failure(error))
 
     def _launch(self, generation: int, account: Account, app: App) -> None:
         around, settings = self._around, self._around.settings
@@ -119,7 +142,7 @@ class Processes:
             log=app_log(settings.logs, account.name, app.name),
             owner=around.owner,
         )
-        process = spawn(around.reactor, _Watch(self._ended, generation), launch)
+        process = spawn(around.reactor, _Watch(self, generation), launch)
         running.process = process
         self.note(generation, pid=process.pid or 0, started=process.started)
 
@@ -145,7 +168,7 @@ class Processes:
         kind, _, path = entry.address.partition(":")
         held = take_back(entry.pid, entry.inode, Path(path)) if kind == "unix" else None
         running = self._running[entry.generation] = Running(entry, held)
-        watch = _Watch(self._ended, entry.generation)
+        watch = _Watch(self, entry.generation)
         try:
             running.process = Process.adopt(self._around.reactor, watch, entry.pid, entry.started)
         except ProcessLookupError:
@@ -175,11 +198,51 @@ class Processes:
             # its end is on the way
             return
 
+    def renew(self, generation: int, name: str) -> None:
+        """Signal the process that was launched, and only that: it is up to it what follows."""
+        running = self.get(generation)
+        process = running.lives if running else None
+        if process is None or process.pid is None:
+            return
+        self._before[generation] = children(process.pid)
+        # not reaped while its end was not told, so nobody else can have this pid
+        os.kill(process.pid, getattr(signal, f"SIG{name}"))
+
+    def renewed(self, generation: int) -> bool:
+        """Has it a child that it had not before? Who has none does everything by itself."""
+        running = self.get(generation)
+        process = running.lives if running else None
+        if process is None or process.pid is None:
+            return False
+        before = self._before.get(generation, frozenset())
+        return not before or not children(process.pid) <= before
+
+    def freeze(self, generation: int) -> None:
+        """Have it stand still: its cgroup, or as far as its process group goes."""
+        leaves = self._around.leaves
+        if leaves is not None:
+            try:
+                leaves.freeze(generation)
+            except OSError:
+                self.log.failure("{app}: freezing", app=self._name)
+            else:
+                return
+        self.signal(generation, "STOP")
+
+    def thaw(self, generation: int) -> None:
+        if self._around.leaves is not None:
+            try:
+                self._around.leaves.thaw(generation)
+            except OSError:
+                self.log.failure("{app}: thawing", app=self._name)
+        self.signal(generation, "CONT")
+
     def bury(self, generation: int, last: bool) -> None:
         """
         It is gone. The listener of the `last` one that could answer is left to the next one.
         """
         running = self._running.pop(generation)
+        self._before.pop(generation, None)
         self._around.journal.forget(generation)
         if running.held is None:
             # a port, or a socket that could not be taken back from an earlier keeper

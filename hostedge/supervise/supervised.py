@@ -2,7 +2,7 @@
 One app that was woken: what its machine decides is done here.
 
 In:  `supervise.daemons` with wakes, probes, activity and changes; `supervise.running` with ends.
-Out: calls on `Processes`, and words to the edges.
+Out: calls on `Processes`, words to the edges, events.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
+from hostedge.supervise.demand import Demand
 from hostedge.supervise.ending import Timer
 from hostedge.supervise.generations import DaemonCore
 from hostedge.supervise.journal import Entry
@@ -25,15 +25,10 @@ from hostedge.supervise.logs import app_log, last_line
 from hostedge.supervise.machine import make_daemon
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Surroundings
+from hostedge.supervise.waiting import Waiting
 
-IN_USE = 60.0  # seconds since the last request in which a daemon that died comes back by itself
-
-
-@define(eq=False)
-class Waiter:
-    since: float
-    host: str
-    woken: Deferred[Woken]
+# of these its owner is told why
+EXPLAINED = frozenset({"unready", "start_timeout", "backoff", "failed", "reload_kept_old"})
 
 
 class Supervised:
@@ -48,17 +43,18 @@ class Supervised:
         self.core = DaemonCore(self)
         self.why = ""
         self.since = around.reactor.seconds()
-        self.processes = Processes(around, self.name, self.ended)
-        self.in_flight: dict[int, int] = {}
-        self.last_use = self.since
+        self.processes = Processes(around, self.name, self.ended, self.stuck)
+        self.demand = Demand(self.since)
         # it was taken out of service; only a wake brings it back
         self.gone = False
         self._around = around
         self._reactor = around.reactor
-        self._waiters: list[Waiter] = []
+        self._waiting = Waiting(around.reactor)
         self._announced = 0
         self._host = ""
         self._prober: int | None = None
+        # the generation that has to be probed
+        self._probed: int | None = None
         self._daemon = make_daemon(self.core)
         self._configure(account, app)
 
@@ -66,35 +62,35 @@ class Supervised:
 
     def wake(self, host: str) -> Deferred[Woken]:
         """Fires when it is ready, or with a refusal; cancel it to wait no longer."""
-        woken: Deferred[Woken] = Deferred(self._wait_no_longer)
         self.gone = False
-        self.last_use = self._reactor.seconds()
-        self._waiters.append(Waiter(self.last_use, host, woken))
+        self.demand.last = self._reactor.seconds()
         self._host = host
+        woken = self._waiting.add()
         self._daemon.wake()
         return woken
 
-    def _wait_no_longer(self, woken: Deferred[Woken]) -> None:
-        self._waiters = [each for each in self._waiters if each.woken is not woken]
+    def keep(self) -> None:
+        """Start it unasked, if it is one that runs unasked and does not."""
+        self.gone = False
+        if self.core.state == "COLD":
+            self._daemon.wake()
 
     def token(self) -> None:
         self._daemon.token()
 
     def ready(self, generation: int) -> None:
+        if generation == self._probed:
+            self._probed = self._prober = None
         self._daemon.ready(generation)
 
     def failed(self, generation: int, cause: str) -> None:
-        if generation == self.core.coming:
+        if generation in (self.core.coming, self._probed):
             self.why = f"no probe was answered: {cause}"
         self._daemon.unready(generation)
 
     def active(self, edge: int, use: Use) -> None:
         """What one edge does with it."""
-        if use.in_flight:
-            self.in_flight[edge] = use.in_flight
-        else:
-            self.in_flight.pop(edge, None)
-        self.last_use = max(self.last_use, self._reactor.seconds() - use.age)
+        self.demand.note(edge, use, self._reactor.seconds())
 
     def edge_came(self) -> None:
         lasting = self.core.lasting
@@ -105,18 +101,21 @@ class Supervised:
             self._probe()
 
     def edge_gone(self, edge: int) -> None:
-        self.in_flight.pop(edge, None)
+        self.demand.edge_gone(edge)
         if self._prober == edge:
             self._probe()
 
     def change(self, account: Account, app: App) -> None:
         """Take over another configuration; only what concerns the launch replaces the daemon."""
         same = digest_of(app) == digest_of(self.app)
+        self.gone = False
         self._configure(account, app)
+        self._daemon.allow()
         if same:
             self._daemon.review()
         else:
             self._daemon.changed()
+        self._rest_if_over()
 
     def _configure(self, account: Account, app: App) -> None:
         self.account, self.app = account, app
@@ -129,11 +128,20 @@ class Supervised:
         """Replace the daemon, or forget that it failed."""
         self._daemon.changed()
 
-    def dismiss(self, cause: str, drain: float) -> None:
-        """End it; who waits is refused."""
+    def evict(self) -> None:
+        """Others need its memory more, if nobody is using it."""
+        self._daemon.evict()
+
+    def dismiss(
+        self, cause: str, drain: float, patience: float | None = None, stay: bool = False
+    ) -> None:
+        """
+        End it; who waits is refused. KILL comes `patience` seconds after TERM, or when the app
+        says. With `stay` it is kept in mind as switched off.
+        """
         self.gone = True
         self.refuse(cause, 0.0, True)
-        self._daemon.dismiss(drain)
+        self._daemon.dismiss(drain, patience, stay)
         self._rest_if_over()
 
     def kill(self) -> None:
@@ -149,6 +157,9 @@ class Supervised:
             ProcessLookupError: it has ended.
         """
         self.processes.take_back(entry)
+        self.tell("adopted", entry.generation, pid=entry.pid)
+        # the keeper before may have frozen it
+        self.processes.thaw(entry.generation)
         if not serves:
             self.core.end(entry.generation)
             return
@@ -168,16 +179,43 @@ class Supervised:
                 generation=generation,
                 why=self.why,
             )
-        if generation == self.core.coming and self._prober is not None:
-            self._around.edges.stop_probe(self._prober, self.name)
-            self._prober = None
+        self._tell_end(generation, how, expected)
+        if generation == self._probed:
+            self._stop_probing()
         last = {self.core.serving, self.core.coming} - {None} == {generation}
         self.processes.bury(generation, last)
         self._daemon.exited(generation)
+        self.demand.forget(generation)
         self._rest_if_over()
 
+    def _tell_end(self, generation: int, how: Failure, expected: bool) -> None:
+        facts = {
+            "exit": getattr(how.value, "exitCode", None),
+            "signal": getattr(how.value, "signal", None),
+            "reason": "" if expected else self.why,
+        }
+        self.tell("exited", generation, expected=expected, **facts)
+        if not expected and generation == self.core.serving:
+            self.tell("crashed", generation, **facts)
+
+    def stuck(self, generation: int) -> None:
+        """It was killed, and something of it does not go: nobody can end it."""
+        self.why = "killed, but still there: it sits in the kernel"
+        self.log.error(
+            "{app}: generation {generation}: {why}",
+            app=self.name,
+            generation=generation,
+            why=self.why,
+        )
+        self._daemon.stuck(generation)
+
+    def _stop_probing(self) -> None:
+        prober, self._prober, self._probed = self._prober, None, None
+        if prober is not None:
+            self._around.edges.stop_probe(prober, self.name)
+
     def _rest_if_over(self) -> None:
-        if self.core.state == "COLD" and not self.processes and not self._waiters:
+        if self.core.state == "COLD" and not self.processes and not self._waiting:
             self._around.rested(self)
 
     def describe(self) -> dict[str, object]:
@@ -192,8 +230,8 @@ class Supervised:
             "generation": generation,
             "pid": running.process.pid if running and running.process else 0,
             "since": now - self.since,
-            "in_flight": sum(self.in_flight.values()),
-            "idle": now - self.last_use,
+            "in_flight": self.demand.in_flight,
+            "idle": now - self.demand.last,
         }
 
     # the ports of the machine
@@ -220,17 +258,14 @@ class Supervised:
 
     def spawn(self, generation: int) -> None:
         self.processes.launch(generation, self.account, self.app)
+        self.probe(generation)
+
+    def probe(self, generation: int) -> None:
+        self._probed, self._prober = generation, None
         self._probe()
 
-    def _address(self, generation: int) -> str:
-        running = self.processes.get(generation)
-        return "" if running is None else running.entry.address
-
-    def _log_file(self) -> Path:
-        return app_log(self._around.settings.logs, self.account.name, self.app.name)
-
     def _probe(self) -> None:
-        running = self.processes.get(self.core.coming)
+        running = self.processes.get(self._probed)
         if running is None or running.process is None:
             return
         self._prober = self._around.edges.probe(
@@ -242,7 +277,30 @@ class Supervised:
             running.held is not None,
         )
 
+    def renew(self, generation: int, signal: str) -> None:
+        self.processes.renew(generation, signal)
+
+    def renewed(self, generation: int) -> bool:
+        return self.processes.renewed(generation)
+
+    def freeze(self, generation: int) -> None:
+        self.processes.freeze(generation)
+
+    def thaw(self, generation: int) -> None:
+        self.processes.thaw(generation)
+
+    def strategy(self) -> str:
+        wanted = self.app.reload
+        if wanted in ("swap", "hold"):
+            return wanted
+        running = self.processes.get(self.core.serving)
+        # a signal cannot bring another command, folder or environment into a process
+        same = running is not None and running.entry.digest == digest_of(self.app)
+        return wanted if same else "swap"
+
     def signal(self, generation: int, name: str) -> None:
+        if name == "KILL" and generation not in self.core.stuck:
+            self.tell("killed", generation)
         self.processes.signal(generation, name)
 
     def announce(self, generation: int) -> None:
@@ -252,33 +310,17 @@ class Supervised:
             return
         if generation != self._announced:
             self._announced = generation
-            self._prober = None
             self.why = ""
             self.processes.note(generation, ready=True)
+            self.tell("ready", generation)
             self._around.edges.moved(self.name, generation, running.entry.address)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            self._answer(waiter, Woken(generation, running.entry.address))
+        self._waiting.answer(Woken(generation, running.entry.address))
 
     def refuse(self, cause: str, retry: float, everyone: bool) -> None:
         if cause == "start_timeout":
             self.why = f"it did not answer within {self.app.start_timeout:g} s"
         patience = self._around.settings.limits.hold_timeout
-        until = self._reactor.seconds() + retry
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if everyone or waiter.since + patience < until:
-                self._answer(waiter, Woken(refusal=cause, retry=max(retry, 0.0)))
-            else:
-                self._waiters.append(waiter)
-
-    def _answer(self, waiter: Waiter, woken: Woken) -> None:
-        # in a turn of its own: this is the middle of a transition, and who is answered may ask
-        def answer() -> None:
-            if not waiter.woken.called:
-                waiter.woken.callback(woken)
-
-        self._reactor.callLater(0, answer)
+        self._waiting.refuse(cause, retry, patience, everyone)
 
     def retire(self, generation: int, deadline: float) -> None:
         self._around.edges.retire(self.name, generation, deadline)
@@ -293,30 +335,48 @@ class Supervised:
 
     def _answered(self, idle: bool, question: int) -> None:
         if not idle:
-            self.last_use = self._reactor.seconds()
+            self.demand.last = self._reactor.seconds()
         self._daemon.quiesced(question, idle)
 
     def waited_for(self) -> bool:
         if self.gone:
             return False
-        return bool(self._waiters) or self.processes.has_waiting()
+        return bool(self._waiting) or self.app.always_on or self.processes.has_waiting()
 
     def in_use(self) -> bool:
-        if self.gone:
-            return False
-        return bool(self.in_flight) or self._reactor.seconds() - self.last_use < IN_USE
+        return not self.gone and self.demand.lately(self._reactor.seconds())
 
     def idle_left(self) -> float | None:
-        if self.app.idle <= 0:
+        if self.app.always_on:
             return None
-        if any(self.in_flight.values()):
-            return self.app.idle
-        left: float = self.last_use + self.app.idle - self.seconds()
-        return left
+        return self.demand.idle_left(self.app.idle, self._reactor.seconds())
+
+    def freeze_left(self) -> float | None:
+        return self.demand.freeze_left(self.app.freeze, self._reactor.seconds())
+
+    def has_served(self, generation: int) -> bool:
+        return self.demand.has_served(generation)
+
+    def tell(self, event: str, generation: int = 0, **facts: object) -> None:
+        if event in EXPLAINED:
+            facts["reason"] = self.why
+        elif event == "queued":
+            facts["waiters"] = len(self._waiting)
+        self._around.events.tell(event, self.name, generation, **facts)
+
+    def forgiven(self) -> None:
+        self._rest_if_over()
 
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()
         self.log.info("{app} is {state}", app=self.name, state=state)
-        if state in ("COLD", "FAILED"):
+        if state in ("COLD", "FAILED", "DISABLED", "STUCK"):
             self.processes.close_left()
         self._rest_if_over()
+
+    def _address(self, generation: int) -> str:
+        running = self.processes.get(generation)
+        return "" if running is None else running.entry.address
+
+    def _log_file(self) -> Path:
+        return app_log(self._around.settings.logs, self.account.name, self.app.name)

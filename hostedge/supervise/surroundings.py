@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
@@ -40,6 +41,41 @@ class Edges(Protocol):
     def retire(self, app: str, generation: int, deadline: float) -> None: ...
 
 
+class Events(Protocol):
+    """Who keeps what has happened; `supervise.events` does, for owners and operators."""
+
+    def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None: ...
+
+
+class LoggedEvents:
+    """Where nobody else keeps them, the log of the node does."""
+
+    log = Logger()
+
+    def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None:
+        self.log.info(
+            "{app}: {event} {generation} {facts}",
+            app=app,
+            event=event,
+            generation=generation or "",
+            facts=facts or "",
+        )
+
+
+class Leaves(Protocol):
+    """The cgroups of generations."""
+
+    def freeze(self, generation: int) -> None:
+        """
+        Have everything in it stand still.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+
+    def thaw(self, generation: int) -> None: ...
+
+
 @frozen
 class Surroundings:
     """What all apps of a keeper share."""
@@ -50,6 +86,9 @@ class Surroundings:
     journal: Journal
     runtimes: dict[str, Runtime]
     random: Callable[[], float]
+    events: Events
+    # None: the kernel has none, or they are not ours
+    leaves: Leaves | None
     # uid and gid of daemons; None: those of this process
     owner: tuple[int, int] | None
     ask_token: Callable[[Supervised], None]

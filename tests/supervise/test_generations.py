@@ -34,11 +34,15 @@ class CoreTests(SynchronousTestCase):
 
     def test_hurry(self):
         """
-        What was draining is told to end.
+        What was draining is told to end, and what was told so is killed sooner.
         """
         self.core.end(4, drain=5.0)
-        self.core.hurry()
+        self.core.hurry(None)
         self.assertEqual(self.ports.happened, [("retire", 4), ("TERM", 4)])
+        self.ports.clock.advance(0.25)
+        self.core.hurry(1.0)
+        self.ports.clock.advance(0.75)
+        self.assertEqual(self.ports.happened[-1], ("KILL", 4))
 
     def test_tokens(self):
         """
