@@ -176,6 +176,44 @@ class DaemonsTests(Case):
         self.after(0.25)
         self.assertEqual((self.runtime.launched, self.state("a/y")), (3, "BACKOFF"))
 
+    def test_startsOfAnAccount(self):
+        """
+        An account that may have two starts at a time has them.
+        """
+        for name in ("a/x", "a/y"):
+            self.sites[name] = Account("a", starts=2), self.sites[name][1]
+            self.wake(name)
+        self.assertEqual([self.state(name) for name in ("a/x", "a/y")], ["STARTING", "STARTING"])
+
+    def test_forgotten(self):
+        """
+        An app that keeps failing is forgotten when nobody asks for it any more.
+        """
+        self.wake()
+        self.after(16)
+        self.assertEqual(self.state(), "FAILED")
+        self.after(600)
+        self.assertEqual(self.state(), "gone")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_switchedOff(self):
+        """
+        An app that is switched off while it fails is known as such until it is switched on.
+        """
+        woken = self.wake()
+        self.after(0.25)
+        account, app = self.sites["a/x"]
+        self.sites["a/x"] = account, evolve(app, enabled=False)
+        self.daemons.changed(["app/a/x"])
+        self.after(0.25)
+        self.assertEqual(self.successResultOf(woken).refusal, "disabled")
+        self.assertEqual(self.successResultOf(self.wake()).refusal, "disabled")
+        self.assertEqual(self.state(), "DISABLED")
+        self.assertEqual(self.daemons.accounts(), {"a"})
+        self.sites["a/x"] = account, app
+        self.daemons.changed(["app/a/x"])
+        self.assertEqual(self.state(), "gone")
+
     def test_pages(self):
         """
         The apps are given out in order of name, in pieces.
