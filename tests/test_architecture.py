@@ -33,6 +33,7 @@ PURE = (
     "hostedge.supervise.demand",
     "hostedge.supervise.entering",
     "hostedge.supervise.machine",
+    "hostedge.supervise.pressure",
     "hostedge.supervise.roster",
     "hostedge.ws.machine",
     "hostedge.store.reader",

@@ -19,12 +19,15 @@ from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
+from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.journal import Entry, Journal
+from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
 from hostedge.supervise.surroundings import Edges, Events, Leaves, LoggedEvents, Surroundings
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or switched off
+LOOK_AGAIN = 1.0  # seconds between two looks whether there is memory for one more start
 LAST_WORD = 1.0  # seconds between TERM and KILL for a suspended account: all is gone within two
 
 Find = Callable[[str], tuple[Account, App] | None]
@@ -48,6 +51,7 @@ class Daemons:
         always_on: Callable[[], Iterable[str]] = tuple,
         events: Events | None = None,
         leaves: Leaves | None = None,
+        pressure: Callable[[], Pressure] = node_pressure,
     ) -> None:
         self._reactor = reactor
         self._find = find
@@ -57,6 +61,10 @@ class Daemons:
         self._stopped: list[Deferred[None]] = []
         self._stopping = False
         self._always_on = always_on
+        self._pressure = pressure
+        # the last one that had to make room for others
+        self._evicted = ""
+        self._look_again: Any = None
         # what an earlier keeper has left was looked through: nothing is started beside it
         self._has_adopted = False
         self._around = Surroundings(
@@ -221,6 +229,9 @@ class Daemons:
     def stop(self, grace: float) -> Deferred[None]:
         """End every daemon, by force after `grace`; fires when no process is left."""
         self._stopping = True
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
         for supervised in list(self._supervised.values()):
@@ -261,8 +272,30 @@ class Daemons:
             self._grant()
 
     def _grant(self) -> None:
-        for name in self._roster.grant():
+        while self._roster:
+            if self._pressure().is_high:
+                self._make_room()
+                return
+            name = self._roster.next()
+            if not name:
+                return
             self._supervised[name].token()
+
+    def _make_room(self) -> None:
+        """End who was idle for longest, one at a time, and look again."""
+        if self._look_again is None:
+            self._look_again = self._reactor.callLater(LOOK_AGAIN, self._grant_again)
+        leaving = self._supervised.get(self._evicted)
+        if leaving is None or leaving.core.state not in ("DRAINING", "STOPPING"):
+            self._evicted = longest_idle(
+                (each.idle, name) for name, each in self._supervised.items() if each.idle > 0
+            )
+            if self._evicted:
+                self._supervised[self._evicted].evict()
+
+    def _grant_again(self) -> None:
+        self._look_again = None
+        self._grant()
 
 
 def _refusal(account: Account, app: App) -> str:

@@ -26,9 +26,9 @@ class Roster:
         # account -> how many of its apps may start together; known for those in `_lines`
         self._most: dict[str, int] = {}
 
-    def __len__(self) -> int:
-        """How many stand in line."""
-        return sum(map(len, self._lines.values()))
+    def __bool__(self) -> bool:
+        """Does anybody stand in line?"""
+        return bool(self._lines)
 
     def ask(self, account: str, app: str, most: int = 1) -> None:
         """Stand in line, once; `most` apps of this account may start at the same time."""

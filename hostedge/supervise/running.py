@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
+from hostedge.supervise.gauge import children, memory_of
 from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
 from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, environment
@@ -44,16 +45,6 @@ class Running:
         """Its process, unless that has ended, told or not."""
         process = self.process
         return None if process is None or process.has_ended() else process
-
-
-def children(pid: int) -> frozenset[int]:
-    """The pids of a process's children; none if it has ended."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        told = [(task / "children").read_text() for task in tasks]
-    except OSError:
-        return frozenset()
-    return frozenset(int(each) for each in " ".join(told).split())
 
 
 class _Watch(ProcessProtocol):
@@ -216,6 +207,16 @@ class Processes:
             return False
         before = self._before.get(generation, frozenset())
         return not before or not children(process.pid) <= before
+
+    def memory(self, generation: int) -> int:
+        """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""
+        leaves = self._around.leaves
+        taken = None if leaves is None else leaves.usage(generation)
+        if taken is not None:
+            return taken
+        running = self.get(generation)
+        process = running.lives if running else None
+        return 0 if process is None or process.pid is None else memory_of(process.pid)
 
     def freeze(self, generation: int) -> None:
         """Have it stand still: its cgroup, or as far as its process group goes."""

@@ -128,6 +128,14 @@ class Supervised:
         """Replace the daemon, or forget that it failed."""
         self._daemon.changed()
 
+    @property
+    def idle(self) -> float:
+        """Seconds for which nobody has used it, if others' starts may end it; else 0."""
+        if self.core.state not in ("READY", "FROZEN") or self.app.always_on or self.in_use():
+            return 0.0
+        idle: float = self._reactor.seconds() - self.demand.last
+        return idle
+
     def evict(self) -> None:
         """Others need its memory more, if nobody is using it."""
         self._daemon.evict()

@@ -75,6 +75,9 @@ class Leaves(Protocol):
 
     def thaw(self, generation: int) -> None: ...
 
+    def usage(self, generation: int) -> int | None:
+        """Bytes that it takes, without files that are only cached; None: nobody counts."""
+
 
 @frozen
 class Surroundings:

@@ -31,6 +31,7 @@ from hostedge.runtimes.known import KINDS
 from hostedge.runtimes.wsgi import Wsgi
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.pressure import Pressure
 
 HELLO = """
 import os, time
@@ -165,6 +166,7 @@ class DaemonsCase(TestCase):
         (home / "server.py").write_text(SERVER)
         self.account = Account("demo")
         self.apps: dict[str, App] = {}
+        self.pressure = Pressure()
         self.edges = ProbingEdges()
         self.daemons = self.edges.daemons = self.make_daemons()
         self.addCleanup(self.stop_all)
@@ -177,6 +179,7 @@ class DaemonsCase(TestCase):
             self.edges,
             KINDS,
             places=2,
+            pressure=lambda: self.pressure,
             always_on=lambda: [name for name, app in self.apps.items() if app.always_on],
         )
 

@@ -17,7 +17,8 @@ from twisted.internet.task import deferLater
 from hostedge.ipc import Use
 from hostedge.model.site import Account
 from hostedge.runtimes.wsgi import Wsgi
-from hostedge.supervise.running import children
+from hostedge.supervise.gauge import children
+from hostedge.supervise.pressure import Pressure
 from tests.live.keeping import HELLO, DaemonsCase, get
 
 STUBBORN = "trap '' TERM; python server.py & wait; wait; wait"
@@ -148,6 +149,27 @@ class FreezeTests(DaemonsCase):
         self.daemons.changed([f"app/{name}"])
         await self.until(name, "COLD")
         await self.dead(pid)
+
+
+class PressureTests(DaemonsCase):
+    async def test_evicted(self) -> None:
+        """
+        While memory is short nothing starts, and who was idle for longest makes room.
+        """
+        idle, used = self.wsgi(), self.add(evolve(self.apps["demo/hello"], name="used"))
+        await self.wake(idle)
+        await self.wake(used)
+        pid = self.row(idle)["pid"]
+        self.daemons._supervised[idle].demand.last -= 100.0
+        self.pressure = Pressure(stalled=30.0)
+        name = self.command("python", "server.py")
+        woken = self.daemons.wake(name, "demo.localhost")
+        await self.dead(pid)
+        await self.until(idle, "COLD")
+        self.assertEqual(self.row(used)["state"], "READY")
+        self.assertEqual(self.row(name)["state"], "QUEUED")
+        self.pressure = Pressure()
+        self.assertEqual((await woken).refusal, "")
 
 
 class ReloadTests(DaemonsCase):

@@ -32,13 +32,14 @@ class RosterTests(SynchronousTestCase):
         roster.ask("b", "b/1")
         roster.ask("c", "c/1")
         self.assertEqual(roster.grant(), ["a/1", "b/1", "c/1"])
-        self.assertEqual(len(roster), 2)
+        self.assertTrue(roster)
         roster.release("b", "b/1")
         self.assertEqual(roster.grant(), ["a/2"])
         roster.release("c", "c/1")
         self.assertEqual(roster.grant(), [])
         roster.release("a", "a/1")
         self.assertEqual(roster.grant(), ["a/3"])
+        self.assertFalse(roster)
 
     def test_accountsTakeTurns(self):
         """
