@@ -21,6 +21,7 @@ from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.journal import Entry, Journal
+from hostedge.supervise.learned import StartTimes
 from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
@@ -72,6 +73,7 @@ class Daemons:
             settings=settings,
             edges=edges,
             journal=Journal(settings.journal),
+            starts=StartTimes(settings.journal / "starts"),
             runtimes={each.word: each for each in runtimes},
             random=random,
             events=events or LoggedEvents(),
@@ -174,6 +176,12 @@ class Daemons:
     def accounts(self) -> set[str]:
         """Whose apps run, or are about to."""
         return {supervised.account.name for supervised in self._supervised.values()}
+
+    def expected(self, app: str) -> float:
+        """Seconds after which it may be there, as its last starts say; 0: nobody knows."""
+        if app in self._supervised:
+            return self._supervised[app].expected
+        return self._around.starts.expect(app)
 
     def restart(self, app: str) -> str:
         """Replace the app's daemon or clear its failures; empty, or the cause why not."""

@@ -129,6 +129,15 @@ class Supervised:
         self._daemon.changed()
 
     @property
+    def expected(self) -> float:
+        """Seconds until the start that is under way may be over; 0: nobody knows."""
+        expected = self._around.starts.expect(self.name)
+        if self.core.state == "STARTING" and expected:
+            passed: float = self._reactor.seconds() - self.core.launched_at
+            return max(expected - passed, 1.0)
+        return expected
+
+    @property
     def idle(self) -> float:
         """Seconds for which nobody has used it, if others' starts may end it; else 0."""
         if self.core.state not in ("READY", "FROZEN") or self.app.always_on or self.in_use():
@@ -266,6 +275,9 @@ class Supervised:
 
     def spawn(self, generation: int) -> None:
         self.processes.launch(generation, self.account, self.app)
+        expected = self._around.starts.expect(self.name)
+        if expected and self.core.state == "STARTING":
+            self._around.edges.expect(self.name, expected)
         self.probe(generation)
 
     def probe(self, generation: int) -> None:
@@ -321,6 +333,8 @@ class Supervised:
             self.why = ""
             self.processes.note(generation, ready=True)
             self.tell("ready", generation)
+            taken = self._reactor.seconds() - self.core.launched_at
+            self._around.starts.note(self.name, taken)
             self._around.edges.moved(self.name, generation, running.entry.address)
         self._waiting.answer(Woken(generation, running.entry.address))
 

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.journal import Journal
+from hostedge.supervise.learned import StartTimes
 
 if TYPE_CHECKING:
     from hostedge.supervise.supervised import Supervised
@@ -37,6 +38,9 @@ class Edges(Protocol):
         """Ask all; True if every one is idle. Silence is busy, a dead edge is idle."""
 
     def moved(self, app: str, generation: int, address: str) -> None: ...
+
+    def expect(self, app: str, seconds: float) -> None:
+        """A start has begun that may take so long."""
 
     def retire(self, app: str, generation: int, deadline: float) -> None: ...
 
@@ -87,6 +91,7 @@ class Surroundings:
     settings: Settings
     edges: Edges
     journal: Journal
+    starts: StartTimes
     runtimes: dict[str, Runtime]
     random: Callable[[], float]
     events: Events

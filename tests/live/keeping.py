@@ -140,6 +140,9 @@ class ProbingEdges:
     def moved(self, app: str, generation: int, address: str) -> None:
         self.told.append(("moved", app, generation, address))
 
+    def expect(self, app: str, seconds: float) -> None:
+        self.told.append(("expect", app, seconds))
+
     def retire(self, app: str, generation: int, deadline: float) -> None:
         self.told.append(("retire", app, generation))
 

@@ -163,6 +163,9 @@ class DaemonsTests(DaemonsCase):
         self.assertEqual(self.daemons.describe("", 10), [])
         second = await self.wake(name)
         self.assertGreater(second.generation, first.generation)
+        # the second time it is known how long it takes
+        [(_, _, expected)] = [told for told in self.edges.told if told[0] == "expect"]
+        self.assertGreater(expected, 0.0)
 
     async def test_deleted(self) -> None:
         """

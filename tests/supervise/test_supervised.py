@@ -46,6 +46,9 @@ class NoEdges:
     def moved(self, app, generation, address):
         pass
 
+    def expect(self, app, seconds):
+        pass
+
     def retire(self, app, generation, deadline):
         pass
 
