@@ -23,6 +23,7 @@ from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, reason_of
 from hostedge.supervise.logs import app_log, last_line
 from hostedge.supervise.machine import make_daemon
+from hostedge.supervise.renewal import Renewal
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Surroundings
 from hostedge.supervise.waiting import Waiting
@@ -50,6 +51,7 @@ class Supervised:
         self._around = around
         self._reactor = around.reactor
         self._waiting = Waiting(around.reactor)
+        self._renewal = Renewal(self, self.processes.memory)
         self._announced = 0
         self._host = ""
         self._prober: int | None = None
@@ -65,6 +67,7 @@ class Supervised:
         self.gone = False
         self.demand.last = self._reactor.seconds()
         self._host = host
+        self._look_for_touch(now=True)
         woken = self._waiting.add()
         self._daemon.wake()
         return woken
@@ -91,6 +94,18 @@ class Supervised:
     def active(self, edge: int, use: Use) -> None:
         """What one edge does with it."""
         self.demand.note(edge, use, self._reactor.seconds())
+        self._look_for_touch(now=False)
+
+    def _look_for_touch(self, now: bool) -> None:
+        """What its owner touches to have it new: looked at while it is used."""
+        if self._renewal.is_touched(now):
+            self.tell("restart_file", self.core.serving or 0)
+            self._daemon.changed()
+
+    def _outgrown(self, size: int, grown: bool) -> None:
+        self.tell("outgrown", self.core.serving or 0, bytes=size, most=self.app.memory)
+        if grown:
+            self._daemon.changed()
 
     def edge_came(self) -> None:
         lasting = self.core.lasting
@@ -123,6 +138,9 @@ class Supervised:
         self.core.stop_timeout = app.stop_timeout
         limits = self._around.settings.limits
         self.core.drain, self.core.drain_websockets = limits.drain, limits.drain_websockets
+        home = self._around.settings.homes / account.name
+        file = home / app.restart_file if app.restart_file else None
+        self._renewal.configure(int(app.memory), file)
 
     def restart(self) -> None:
         """Replace the daemon, or forget that it failed."""
@@ -274,6 +292,7 @@ class Supervised:
         self._around.release_token(self)
 
     def spawn(self, generation: int) -> None:
+        self._renewal.launched()
         self.processes.launch(generation, self.account, self.app)
         expected = self._around.starts.expect(self.name)
         if expected and self.core.state == "STARTING":
@@ -392,6 +411,10 @@ class Supervised:
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()
         self.log.info("{app} is {state}", app=self.name, state=state)
+        if state == "READY":
+            self._renewal.watch(self.core.answering, self._outgrown)
+        else:
+            self._renewal.pause()
         if state in ("COLD", "FAILED", "DISABLED", "STUCK"):
             self.processes.close_left()
         self._rest_if_over()

@@ -47,8 +47,11 @@ def app(environ, start_response):
 
 SERVER = """
 import http.server, os, subprocess, sys
+HOARD = []
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/grow":
+            HOARD.append(b"x" * 100_000_000)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(os.environ.get("VERSION", "1").encode())

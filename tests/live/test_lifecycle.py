@@ -15,8 +15,10 @@ from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 
 from hostedge.ipc import Use
+from hostedge.model.names import Size
 from hostedge.model.site import Account
 from hostedge.runtimes.wsgi import Wsgi
+from hostedge.supervise import renewal
 from hostedge.supervise.gauge import children
 from hostedge.supervise.pressure import Pressure
 from tests.live.keeping import HELLO, DaemonsCase, get
@@ -170,6 +172,38 @@ class PressureTests(DaemonsCase):
         self.assertEqual(self.row(name)["state"], "QUEUED")
         self.pressure = Pressure()
         self.assertEqual((await woken).refusal, "")
+
+
+class RenewalTests(DaemonsCase):
+    async def test_touched(self) -> None:
+        """
+        Who touches the app's restart file gets a new daemon with the next request.
+        """
+        name = self.wsgi(restart_file="tmp/restart.txt")
+        await self.wake(name)
+        pid = self.row(name)["pid"]
+        folder = self.settings.homes / "demo" / "tmp"
+        folder.mkdir()
+        (folder / "restart.txt").touch()
+        self.assertEqual((await self.wake(name)).generation, self.row(name)["generation"])
+        self.assertEqual(self.row(name)["state"], "RELOADING")
+        await self.dead(pid)
+        self.assertEqual(self.row(name)["state"], "READY")
+
+    async def test_outgrown(self) -> None:
+        """
+        A daemon that has come to take more memory than it should is replaced by a new one.
+        """
+        self.patch(renewal, "LOOK_EVERY", 0.1)
+        name = self.command("python", "server.py", memory=Size(80_000_000))
+        first = await self.wake(name)
+        pid = self.row(name)["pid"]
+        await deferLater(reactor, 0.5)
+        self.assertEqual(self.row(name)["state"], "READY")
+        await get(first.address, "/grow")
+        await self.until(name, "RELOADING")
+        await self.dead(pid)
+        self.assertEqual(self.row(name)["state"], "READY")
 
 
 class ReloadTests(DaemonsCase):
