@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
+from hostedge.net.sock_diag import listener_at
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.gauge import node_pressure
@@ -25,7 +26,14 @@ from hostedge.supervise.learned import StartTimes
 from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
-from hostedge.supervise.surroundings import Edges, Events, Leaves, LoggedEvents, Surroundings
+from hostedge.supervise.surroundings import (
+    Edges,
+    Events,
+    Leaves,
+    Listening,
+    LoggedEvents,
+    Surroundings,
+)
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or switched off
 LOOK_AGAIN = 1.0  # seconds between two looks whether there is memory for one more start
@@ -53,6 +61,7 @@ class Daemons:
         events: Events | None = None,
         leaves: Leaves | None = None,
         pressure: Callable[[], Pressure] = node_pressure,
+        listener_at: Callable[[str, int], Listening | None] = listener_at,
     ) -> None:
         self._reactor = reactor
         self._find = find
@@ -78,6 +87,7 @@ class Daemons:
             random=random,
             events=events or LoggedEvents(),
             leaves=leaves,
+            listener_at=listener_at,
             owner=owner,
             ask_token=self._ask_token,
             release_token=self._release_token,

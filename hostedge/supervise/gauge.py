@@ -19,7 +19,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(errors="surrogateescape")
     except OSError:
         # a kernel without it, or one that was started without it
         return ""
@@ -42,11 +42,39 @@ def children(pid: int) -> frozenset[int]:
 def descendants(pid: int) -> set[int]:
     """A process and all below it; who was left behind by a parent that ended is not."""
     found: set[int] = set()
-    new = {pid}
+    new = {pid} if pid else set()
     while new:
         found |= new
         new = {child for parent in new for child in children(parent)} - found
     return found
+
+
+def holds(pid: int, inode: int) -> bool:
+    """Has this process the socket with this inode open?"""
+    wanted = f"socket:[{inode}]"
+    folder = PROC / str(pid) / "fd"
+    try:
+        return any(_link(folder / name) == wanted for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def holders(inode: int) -> list[int]:
+    """All who have it open, as far as they may be looked at; slow on a machine with many."""
+    return [int(p.name) for p in PROC.iterdir() if p.name.isdecimal() and holds(int(p.name), inode)]
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """What a process was started with; empty if it may not be looked at."""
+    pairs = (each.partition("=") for each in _text(PROC / str(pid) / "environ").split("\0"))
+    return {name: value for name, _, value in pairs if name}
 
 
 def memory_of(pid: int) -> int:

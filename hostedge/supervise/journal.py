@@ -40,6 +40,8 @@ class Entry:
     # clock ticks after boot
     started: int = 0
     ready: bool = False
+    # as whom it was launched; -1: an older keeper did not say
+    uid: int = -1
 
     def lives(self) -> bool:
         """Is this pid still the process that was launched?"""

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import define, evolve
 from twisted.internet.error import ProcessExitedAlready
@@ -21,13 +21,20 @@ from twisted.python.failure import Failure
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
-from hostedge.supervise.gauge import children, memory_of
+from hostedge.supervise.gauge import (
+    children,
+    descendants,
+    environment_of,
+    holders,
+    holds,
+    memory_of,
+)
 from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
 from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, environment
 from hostedge.supervise.logs import app_log
 from hostedge.supervise.process import Launch, Process, spawn
-from hostedge.supervise.surroundings import Surroundings
+from hostedge.supervise.surroundings import Leaf, Surroundings
 
 PORT_HOST = "127.0.0.1"
 
@@ -122,6 +129,7 @@ class Processes:
             address=address,
             digest=digest_of(app),
             inode=held.inode if held else 0,
+            uid=around.owner[0] if around.owner else os.geteuid(),
         )
         running = self._running[generation] = Running(entry, held)
         around.journal.write(entry)
@@ -189,41 +197,46 @@ class Processes:
             # its end is on the way
             return
 
-    def renew(self, generation: int, name: str) -> None:
-        """Signal the process that was launched, and only that: it is up to it what follows."""
+    def _pid(self, generation: int) -> int:
+        """Its main process; 0 if that has ended."""
         running = self.get(generation)
         process = running.lives if running else None
-        if process is None or process.pid is None:
-            return
-        self._before[generation] = children(process.pid)
-        # not reaped while its end was not told, so nobody else can have this pid
-        os.kill(process.pid, getattr(signal, f"SIG{name}"))
+        return 0 if process is None else process.pid or 0
+
+    def renew(self, generation: int, name: str) -> None:
+        """Signal the process that was launched, and only that: it is up to it what follows."""
+        pid = self._pid(generation)
+        if pid:
+            self._before[generation] = children(pid)
+            # not reaped while its end was not told, so nobody else can have this pid
+            os.kill(pid, getattr(signal, f"SIG{name}"))
 
     def renewed(self, generation: int) -> bool:
         """Has it a child that it had not before? Who has none does everything by itself."""
-        running = self.get(generation)
-        process = running.lives if running else None
-        if process is None or process.pid is None:
-            return False
+        pid = self._pid(generation)
         before = self._before.get(generation, frozenset())
-        return not before or not children(process.pid) <= before
+        return bool(pid) and (not before or not children(pid) <= before)
+
+    def _leaf(self, generation: int) -> Leaf | None:
+        leaves = self._around.leaves
+        account, _, app = self._name.partition("/")
+        return None if leaves is None else leaves.find(account, app, generation)
 
     def memory(self, generation: int) -> int:
         """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""
-        leaves = self._around.leaves
-        taken = None if leaves is None else leaves.usage(generation)
+        leaf = self._leaf(generation)
+        taken = None if leaf is None else leaf.used().memory
         if taken is not None:
             return taken
-        running = self.get(generation)
-        process = running.lives if running else None
-        return 0 if process is None or process.pid is None else memory_of(process.pid)
+        pid = self._pid(generation)
+        return memory_of(pid) if pid else 0
 
     def freeze(self, generation: int) -> None:
         """Have it stand still: its cgroup, or as far as its process group goes."""
-        leaves = self._around.leaves
-        if leaves is not None:
+        leaf = self._leaf(generation)
+        if leaf is not None:
             try:
-                leaves.freeze(generation)
+                leaf.freeze()
             except OSError:
                 self.log.failure("{app}: freezing", app=self._name)
             else:
@@ -231,12 +244,37 @@ class Processes:
         self.signal(generation, "STOP")
 
     def thaw(self, generation: int) -> None:
-        if self._around.leaves is not None:
+        leaf = self._leaf(generation)
+        if leaf is not None:
             try:
-                self._around.leaves.thaw(generation)
+                leaf.thaw()
             except OSError:
                 self.log.failure("{app}: thawing", app=self._name)
         self.signal(generation, "CONT")
+
+    def place(self, generation: int) -> Literal["ours", "nobody", "others"]:
+        """
+        Who listens where this generation should. A port that it was told of was free, until
+        somebody took it.
+        """
+        running = self._running[generation]
+        if running.entry.address.startswith("unix:"):
+            # the socket was ours before anybody could ask for it
+            return "ours"
+        host, _, port = running.entry.address.rpartition(":")
+        found = self._around.listener_at(host, int(port))
+        if found is None:
+            return "nobody"
+        if self._around.settings.accounts.users == "own":
+            return "ours" if found.uid == running.entry.uid else "others"
+        return "ours" if self._is_of_app(generation, found.inode) else "others"
+
+    def _is_of_app(self, generation: int, inode: int) -> bool:
+        """Where all have one user, by the processes that have the listener open."""
+        if any(holds(pid, inode) for pid in descendants(self._pid(generation))):
+            return True
+        # one that left its parents behind
+        return any(environment_of(pid).get("HOSTEDGE_APP") == self._name for pid in holders(inode))
 
     def bury(self, generation: int, last: bool) -> None:
         """

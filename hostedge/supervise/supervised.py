@@ -68,6 +68,9 @@ class Supervised:
         self.demand.last = self._reactor.seconds()
         self._host = host
         self._look_for_touch(now=True)
+        if self.core.state in ("READY", "FROZEN", "RELOADING"):
+            # an edge that knew where it was has not come through
+            self._stands(self.core.serving)
         woken = self._waiting.add()
         self._daemon.wake()
         return woken
@@ -84,7 +87,24 @@ class Supervised:
     def ready(self, generation: int) -> None:
         if generation == self._probed:
             self._probed = self._prober = None
-        self._daemon.ready(generation)
+        # the answer may have come from somebody else
+        if self._stands(generation):
+            self._daemon.ready(generation)
+
+    def _stands(self, generation: int | None) -> bool:
+        """Is it the one who listens in its place? If not, its machine is told."""
+        if generation is None or self.processes.get(generation) is None:
+            return True
+        place = self.processes.place(generation)
+        if place == "others":
+            self.why = "something else listens in its place"
+            self.log.error("{app}: {why}", app=self.name, why=self.why)
+            self._daemon.squatted(generation)
+        elif place == "nobody" and generation == self.core.coming:
+            self.failed(generation, "nobody listens there")
+        else:
+            return True
+        return False
 
     def failed(self, generation: int, cause: str) -> None:
         if generation in (self.core.coming, self._probed):

@@ -8,6 +8,7 @@ Out: `supervise.supervised` and `supervise.running` read it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
@@ -66,21 +67,49 @@ class LoggedEvents:
         )
 
 
+class Used(Protocol):
+    """What a cgroup takes."""
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes; None: nobody counts."""
+
+
+class Leaf(Protocol):
+    """The cgroup of a generation. Everything raises OSError where the kernel refuses."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def inode(self) -> int: ...
+
+    def freeze(self) -> None:
+        """Have everything in it stand still."""
+
+    def thaw(self) -> None: ...
+
+    def kill(self) -> None:
+        """End everything in it."""
+
+    def used(self) -> Used: ...
+
+
 class Leaves(Protocol):
-    """The cgroups of generations."""
+    """The cgroups of all generations: `supervise.cgroup.Groups`."""
 
-    def freeze(self, generation: int) -> None:
-        """
-        Have everything in it stand still.
+    def find(self, account: str, app: str, generation: int) -> Leaf | None:
+        """The one of this generation, if it was made."""
 
-        Raises:
-            OSError: the kernel refuses.
-        """
 
-    def thaw(self, generation: int) -> None: ...
+class Listening(Protocol):
+    """Whose a listening socket is."""
 
-    def usage(self, generation: int) -> int | None:
-        """Bytes that it takes, without files that are only cached; None: nobody counts."""
+    @property
+    def uid(self) -> int: ...
+
+    @property
+    def inode(self) -> int: ...
 
 
 @frozen
@@ -97,6 +126,8 @@ class Surroundings:
     events: Events
     # None: the kernel has none, or they are not ours
     leaves: Leaves | None
+    # who gets a connection to this host and port: `net.sock_diag.listener_at`
+    listener_at: Callable[[str, int], Listening | None]
     # uid and gid of daemons; None: those of this process
     owner: tuple[int, int] | None
     ask_token: Callable[[Supervised], None]

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,36 @@ class WakeTests(DaemonsCase):
         answer.callback(True)
         self.assertEqual(self.row(name)["state"], "READY")
         del self.edges.quiesce
+
+
+class SquatTests(DaemonsCase):
+    async def test_squatted(self) -> None:
+        """
+        Whoever listens on a daemon's port before the daemon does gets none of its requests.
+        """
+        name = self.command("python", "late.py")
+        late = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
+        home = self.settings.homes / "demo"
+        (home / "late.py").write_text(late + (home / "server.py").read_text())
+        woken = self.daemons.wake(name, "demo.localhost")
+        row = await self.until(name, "STARTING")
+        running = self.daemons._supervised[name].processes.get(row["generation"])
+        assert running is not None
+        host, _, port = running.entry.address.partition(":")
+        squatter = subprocess.Popen(
+            [sys.executable, str(home / "server.py")],
+            env={"HOST": host, "PORT": port, "VERSION": "stolen"},
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(squatter.wait)
+        self.addCleanup(squatter.kill)
+        self.assertEqual((await woken).refusal, "squatted")
+        row = await self.until(name, "BACKOFF")
+        self.assertEqual(row["reason"], "something else listens in its place")
+        self.assertNotIn("moved", [told[0] for told in self.edges.told])
+        (home / "go").touch()
+        answer = await self.wake(name)
+        self.assertEqual(await get(answer.address), "1")
 
 
 class SwitchTests(DaemonsCase):

@@ -3,12 +3,21 @@ Tests for `hostedge.supervise.gauge`, on this very process.
 """
 
 import os
+import socket
 import subprocess
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.gauge import children, descendants, memory_of, node_pressure
+from hostedge.supervise.gauge import (
+    children,
+    descendants,
+    environment_of,
+    holders,
+    holds,
+    memory_of,
+    node_pressure,
+)
 
 # one below the one that is started; both say when they are there
 FAMILY = (
@@ -36,9 +45,23 @@ class GaugeTests(SynchronousTestCase):
             self.assertIn(parent.pid, children(os.getpid()))
             self.assertEqual(descendants(parent.pid), {parent.pid, child})
             self.assertGreater(memory_of(parent.pid), 20_000_000)
+            self.assertIn("PATH", environment_of(child))
         finally:
             for each in (child, parent.pid):
                 os.kill(each, 9)
             parent.communicate()
         self.assertEqual(children(parent.pid), frozenset())
         self.assertEqual(memory_of(parent.pid), 0)
+        self.assertEqual(environment_of(parent.pid), {})
+        self.assertEqual(descendants(0), set())
+
+    def test_holders(self):
+        """
+        Who has a socket open is found by it.
+        """
+        with socket.socket() as listener:
+            inode = os.fstat(listener.fileno()).st_ino
+            self.assertTrue(holds(os.getpid(), inode))
+            self.assertIn(os.getpid(), holders(inode))
+        self.assertFalse(holds(os.getpid(), inode))
+        self.assertFalse(holds(0, inode))
