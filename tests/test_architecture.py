@@ -64,7 +64,9 @@ TESTED_IN = {
     "hostedge.net.blocking": "tests/live/test_link.py",
     "hostedge.supervise.entering": "tests/supervise/test_machine.py",
     "hostedge.supervise.running": "tests/live/test_daemons.py",
+    "hostedge.supervise.probing": "tests/live/test_daemons.py",
     "hostedge.supervise.surroundings": "tests/supervise/test_supervised.py",
+    "hostedge.supervise.telling": "tests/supervise/test_supervised.py",
     "hostedge.supervise.waiting": "tests/supervise/test_supervised.py",
     "hostedge.store.tables": "tests/store/test_upgrade.py",
 }

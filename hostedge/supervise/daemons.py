@@ -210,6 +210,13 @@ class Daemons:
         names = sorted(name for name in self._supervised if name > after)[:limit]
         return [self._supervised[name].describe() for name in names]
 
+    # from the kernel
+
+    def oom(self, app: str, generation: int, kills: int) -> None:
+        """So many processes of this generation were killed because its memory was full."""
+        if app in self._supervised:
+            self._supervised[app].tell("oom", generation, kills=kills)
+
     # start and end of the keeper
 
     def adopt(self) -> None:

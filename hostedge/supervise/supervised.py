@@ -23,9 +23,11 @@ from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, reason_of
 from hostedge.supervise.logs import app_log, last_line
 from hostedge.supervise.machine import make_daemon
+from hostedge.supervise.probing import Probing
 from hostedge.supervise.renewal import Renewal
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Surroundings
+from hostedge.supervise.telling import Telling
 from hostedge.supervise.waiting import Waiting
 
 # of these its owner is told why
@@ -41,7 +43,6 @@ class Supervised:
         self.name = f"{account.name}/{app.name}"
         self.account = account
         self.app = app
-        self.core = DaemonCore(self)
         self.why = ""
         self.since = around.reactor.seconds()
         self.processes = Processes(around, self.name, self.ended, self.stuck)
@@ -51,12 +52,21 @@ class Supervised:
         self._around = around
         self._reactor = around.reactor
         self._waiting = Waiting(around.reactor)
-        self._renewal = Renewal(self, self.processes.memory)
+        self._probing = Probing(around.edges, self.name, self.processes)
+        self._telling = Telling(around, self.name)
         self._announced = 0
-        self._host = ""
-        self._prober: int | None = None
-        # the generation that has to be probed
-        self._probed: int | None = None
+        # ports of the machine that others are
+        self.seconds: Callable[[], float] = around.reactor.seconds
+        self.call_later: Callable[[float, Callable[[], None]], Timer] = around.reactor.callLater
+        self.random = around.random
+        self.number = around.journal.number
+        self.probe = self._probing.begin
+        self.renew, self.renewed = self.processes.renew, self.processes.renewed
+        self.freeze, self.thaw = self.processes.freeze, self.processes.thaw
+        self.has_served = self.demand.has_served
+        self.forgiven = self._rest_if_over
+        self._renewal = Renewal(self, self.processes.memory)
+        self.core = DaemonCore(self)
         self._daemon = make_daemon(self.core)
         self._configure(account, app)
 
@@ -66,7 +76,8 @@ class Supervised:
         """Fires when it is ready, or with a refusal; cancel it to wait no longer."""
         self.gone = False
         self.demand.last = self._reactor.seconds()
-        self._host = host
+        self._probing.host = host
+        self._telling.wanted("request")
         self._look_for_touch(now=True)
         if self.core.state in ("READY", "FROZEN", "RELOADING"):
             # an edge that knew where it was has not come through
@@ -79,14 +90,15 @@ class Supervised:
         """Start it unasked, if it is one that runs unasked and does not."""
         self.gone = False
         if self.core.state == "COLD":
+            self._telling.wanted("always_on")
             self._daemon.wake()
 
     def token(self) -> None:
+        self._telling.token()
         self._daemon.token()
 
     def ready(self, generation: int) -> None:
-        if generation == self._probed:
-            self._probed = self._prober = None
+        self._probing.over(generation)
         # the answer may have come from somebody else
         if self._stands(generation):
             self._daemon.ready(generation)
@@ -107,7 +119,7 @@ class Supervised:
         return False
 
     def failed(self, generation: int, cause: str) -> None:
-        if generation in (self.core.coming, self._probed):
+        if generation in (self.core.coming, self._probing.generation):
             self.why = f"no probe was answered: {cause}"
         self._daemon.unready(generation)
 
@@ -132,13 +144,11 @@ class Supervised:
         if lasting is not None:
             # an edge that knows where the app is needs no keeper to send requests there
             self._around.edges.moved(self.name, lasting, self._address(lasting))
-        if self._prober is None:
-            self._probe()
+        self._probing.edge_came()
 
     def edge_gone(self, edge: int) -> None:
         self.demand.edge_gone(edge)
-        if self._prober == edge:
-            self._probe()
+        self._probing.edge_gone(edge)
 
     def change(self, account: Account, app: App) -> None:
         """Take over another configuration; only what concerns the launch replaces the daemon."""
@@ -149,6 +159,7 @@ class Supervised:
         if same:
             self._daemon.review()
         else:
+            self._telling.wanted("change")
             self._daemon.changed()
         self._rest_if_over()
 
@@ -164,6 +175,7 @@ class Supervised:
 
     def restart(self) -> None:
         """Replace the daemon, or forget that it failed."""
+        self._telling.wanted("restart")
         self._daemon.changed()
 
     @property
@@ -195,6 +207,8 @@ class Supervised:
         says. With `stay` it is kept in mind as switched off.
         """
         self.gone = True
+        if stay and not self.core.disabled:
+            self.tell(cause, self.core.serving or 0)
         self.refuse(cause, 0.0, True)
         self._daemon.dismiss(drain, patience, stay)
         self._rest_if_over()
@@ -234,24 +248,17 @@ class Supervised:
                 generation=generation,
                 why=self.why,
             )
-        self._tell_end(generation, how, expected)
-        if generation == self._probed:
-            self._stop_probing()
+        running = self.processes.get(generation)
+        pid = running.entry.pid if running else 0
+        served = generation == self.core.serving
+        why = "" if expected else self.why
+        self._telling.ended(generation, pid, how, why, expected, served)
+        self._probing.stop(generation)
         last = {self.core.serving, self.core.coming} - {None} == {generation}
         self.processes.bury(generation, last)
         self._daemon.exited(generation)
         self.demand.forget(generation)
         self._rest_if_over()
-
-    def _tell_end(self, generation: int, how: Failure, expected: bool) -> None:
-        facts = {
-            "exit": getattr(how.value, "exitCode", None),
-            "signal": getattr(how.value, "signal", None),
-            "reason": "" if expected else self.why,
-        }
-        self.tell("exited", generation, expected=expected, **facts)
-        if not expected and generation == self.core.serving:
-            self.tell("crashed", generation, **facts)
 
     def stuck(self, generation: int) -> None:
         """It was killed, and something of it does not go: nobody can end it."""
@@ -263,11 +270,6 @@ class Supervised:
             why=self.why,
         )
         self._daemon.stuck(generation)
-
-    def _stop_probing(self) -> None:
-        prober, self._prober, self._probed = self._prober, None, None
-        if prober is not None:
-            self._around.edges.stop_probe(prober, self.name)
 
     def _rest_if_over(self) -> None:
         if self.core.state == "COLD" and not self.processes and not self._waiting:
@@ -291,20 +293,6 @@ class Supervised:
 
     # the ports of the machine
 
-    def seconds(self) -> float:
-        now: float = self._reactor.seconds()
-        return now
-
-    def call_later(self, seconds: float, what: Callable[[], None]) -> Timer:
-        later: Timer = self._reactor.callLater(seconds, what)
-        return later
-
-    def random(self) -> float:
-        return self._around.random()
-
-    def number(self) -> int:
-        return self._around.journal.number()
-
     def ask_token(self) -> None:
         self._around.ask_token(self)
 
@@ -317,36 +305,10 @@ class Supervised:
         expected = self._around.starts.expect(self.name)
         if expected and self.core.state == "STARTING":
             self._around.edges.expect(self.name, expected)
-        self.probe(generation)
-
-    def probe(self, generation: int) -> None:
-        self._probed, self._prober = generation, None
-        self._probe()
-
-    def _probe(self) -> None:
-        running = self.processes.get(self._probed)
-        if running is None or running.process is None:
-            return
-        self._prober = self._around.edges.probe(
-            self._prober,
-            self.name,
-            running.entry.generation,
-            running.entry.address,
-            self._host,
-            running.held is not None,
-        )
-
-    def renew(self, generation: int, signal: str) -> None:
-        self.processes.renew(generation, signal)
-
-    def renewed(self, generation: int) -> bool:
-        return self.processes.renewed(generation)
-
-    def freeze(self, generation: int) -> None:
-        self.processes.freeze(generation)
-
-    def thaw(self, generation: int) -> None:
-        self.processes.thaw(generation)
+        running = self.processes.get(generation)
+        if running is not None and running.process is not None:
+            self._telling.launched(generation, running.entry.pid)
+            self._probing.begin(generation)
 
     def strategy(self) -> str:
         wanted = self.app.reload
@@ -371,15 +333,13 @@ class Supervised:
             self._announced = generation
             self.why = ""
             self.processes.note(generation, ready=True)
-            self.tell("ready", generation)
+            self._telling.ready(generation)
             taken = self._reactor.seconds() - self.core.launched_at
             self._around.starts.note(self.name, taken)
             self._around.edges.moved(self.name, generation, running.entry.address)
         self._waiting.answer(Woken(generation, running.entry.address))
 
     def refuse(self, cause: str, retry: float, everyone: bool) -> None:
-        if cause == "start_timeout":
-            self.why = f"it did not answer within {self.app.start_timeout:g} s"
         patience = self._around.settings.limits.hold_timeout
         self._waiting.refuse(cause, retry, patience, everyone)
 
@@ -415,18 +375,15 @@ class Supervised:
     def freeze_left(self) -> float | None:
         return self.demand.freeze_left(self.app.freeze, self._reactor.seconds())
 
-    def has_served(self, generation: int) -> bool:
-        return self.demand.has_served(generation)
-
     def tell(self, event: str, generation: int = 0, **facts: object) -> None:
-        if event in EXPLAINED:
-            facts["reason"] = self.why
-        elif event == "queued":
-            facts["waiters"] = len(self._waiting)
-        self._around.events.tell(event, self.name, generation, **facts)
-
-    def forgiven(self) -> None:
-        self._rest_if_over()
+        if event == "start_timeout":
+            self.why = f"it did not answer within {self.app.start_timeout:g} s"
+        if event == "queued":
+            self._telling.queued(len(self._waiting))
+        elif event in EXPLAINED:
+            self._telling.tell(event, generation, reason=self.why, **facts)
+        else:
+            self._telling.tell(event, generation, **facts)
 
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()

@@ -173,6 +173,7 @@ class DaemonsCase(TestCase):
         self.account = Account("demo")
         self.apps: dict[str, App] = {}
         self.pressure = Pressure()
+        self.events: list[tuple[str, int, dict[str, Any]]] = []
         self.edges = ProbingEdges()
         self.daemons = self.edges.daemons = self.make_daemons()
         self.addCleanup(self.stop_all)
@@ -185,9 +186,13 @@ class DaemonsCase(TestCase):
             self.edges,
             KINDS,
             places=2,
+            events=self,
             pressure=lambda: self.pressure,
             always_on=lambda: [name for name, app in self.apps.items() if app.always_on],
         )
+
+    def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None:
+        self.events.append((event, generation, facts))
 
     def find(self, name: str) -> tuple[Account, App] | None:
         app = self.apps.get(name)

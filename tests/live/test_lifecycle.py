@@ -56,6 +56,26 @@ class WakeTests(DaemonsCase):
         answers = await gatherResults([self.wake_later(name) for _ in range(20)])
         self.assertEqual({answer.refusal for answer in answers}, {""})
 
+    async def test_events(self) -> None:
+        """
+        A start, a memory that was full, and a crash are told, each step with its time.
+        """
+        name = self.wsgi()
+        first = await self.wake(name)
+        self.daemons.oom(name, first.generation, 1)
+        pid = self.row(name)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        await self.until(name, "BACKOFF")
+        told = [event for event, _, _ in self.events]
+        start = ["queued", "token", "launched", "ready"]
+        self.assertEqual(told, [*start, "oom", "exited", "crashed", "backoff"])
+        facts = self.events[3][2]
+        steps = ("token_ms", "launched_ms", "ready_ms")
+        self.assertEqual(sorted(facts), sorted(("ms", *steps)))
+        self.assertTrue(all(facts[step] <= facts["ms"] for step in steps), facts)
+        crash = self.events[-2][2]
+        self.assertEqual((crash["pid"], crash["signal"]), (pid, signal.SIGKILL))
+
     def wake_later(self, name: str) -> Deferred[Any]:
         return deferLater(reactor, 0.05, self.daemons.wake, name, "demo.localhost")
 

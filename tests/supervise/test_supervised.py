@@ -75,7 +75,12 @@ class Case(SynchronousTestCase):
             [self.runtime],
             places=2,
             random=lambda: 0.5,
+            events=self,
         )
+        self.told = []
+
+    def tell(self, event, app, generation=0, **facts):
+        self.told.append((event, generation, facts))
 
     def wake(self, name="a/x"):
         return self.daemons.wake(name, "demo.localhost")
@@ -123,6 +128,23 @@ class SupervisedTests(Case):
         [row] = self.daemons.describe("", 9)
         self.assertEqual(row["reason"], "could not be launched: [Errno 28] No space left on device")
         self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
+
+    def test_events(self):
+        """
+        Each step of a failing app is told, with the reasons.
+        """
+        self.wake()
+        self.after(16)
+        events = [event for event, _, _ in self.told]
+        failure = ["queued", "token", "exited", "backoff"]
+        self.assertEqual(events, 4 * failure + ["queued", "token", "exited", "failed"])
+        why = "could not be launched: [Errno 28] No space left on device"
+        self.assertEqual(self.told[0], ("queued", 0, {"waiters": 1, "by": "request"}))
+        self.assertEqual(
+            self.told[3], ("backoff", 0, {"failures": 1, "seconds": 1.0, "reason": why})
+        )
+        self.assertEqual(self.told[-1][2]["reason"], why)
+        self.assertFalse(self.told[2][2]["expected"])
 
     def test_cancelled(self):
         """
