@@ -221,7 +221,9 @@ class Daemons:
 
     def adopt(self) -> None:
         """Take back what an earlier keeper launched and that still runs; clear up the rest."""
-        entries = self._around.journal.living()
+        entries, gone = self._around.journal.living()
+        for entry in gone:
+            self._clear_up(entry)
         kept = {entry.address.removeprefix("unix:") for entry in entries}
         for path in self._folder.glob("*.sock"):
             if str(path) not in kept:
@@ -232,6 +234,9 @@ class Daemons:
                 self._take_back(entry, newest.get(entry.app) == entry.generation)
             except ProcessLookupError:
                 self._around.journal.forget(entry.generation)
+                self._clear_up(entry)
+        for name, supervised in list(self._supervised.items()):
+            self._take_over(name, supervised)
         self._has_adopted = True
         self._start_always_on(None)
 
@@ -242,14 +247,21 @@ class Daemons:
             account, _, name = entry.app.partition("/")
             known = found or (Account(account), App(name, runtime="", run=None))
             supervised = self._supervised[entry.app] = Supervised(self._around, *known)
-        wanted = found is not None and not _refusal(*found)
-        supervised.take_back(entry, serves and wanted)
+        supervised.take_back(entry, serves)
         self.log.info(
             "{app}: took back generation {generation}, pid {pid}",
             app=entry.app,
             generation=entry.generation,
             pid=entry.pid,
         )
+
+    def _clear_up(self, entry: Entry) -> None:
+        """End what is left in the cgroup of a generation that is not what it was."""
+        account, _, app = entry.app.partition("/")
+        leaves = self._around.leaves
+        leaf = None if leaves is None else leaves.find(account, app, entry.generation)
+        if leaf is not None:
+            leaf.kill()
 
     def stop(self, grace: float) -> Deferred[None]:
         """End every daemon, by force after `grace`; fires when no process is left."""

@@ -131,6 +131,9 @@ class Processes:
             inode=held.inode if held else 0,
             uid=around.owner[0] if around.owner else os.geteuid(),
         )
+        leaf = self._leaf(generation)
+        if leaf is not None:
+            entry = evolve(entry, leaf=str(leaf.path), leaf_inode=leaf.inode)
         running = self._running[generation] = Running(entry, held)
         around.journal.write(entry)
         launch = Launch(
