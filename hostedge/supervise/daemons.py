@@ -195,8 +195,11 @@ class Daemons:
 
     def restart(self, app: str) -> str:
         """Replace the app's daemon or clear its failures; empty, or the cause why not."""
-        if self._look_up(app) is None:
+        found = self._look_up(app)
+        if found is None:
             return "not_configured"
+        if refusal := _refusal(*found):
+            return refusal
         if app in self._supervised:
             self._supervised[app].restart()
         return ""

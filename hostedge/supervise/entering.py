@@ -177,4 +177,4 @@ def dismiss(daemon: Daemon, core: DaemonCore) -> None:
     if core.serving is not None and core.dismiss_drain <= 0:
         core.ports.retire(core.serving, 0.0)
     core.end(core.coming, patience=core.dismiss_patience)
-    core.end(core.serving, core.dismiss_drain, core.dismiss_patience)
+    core.end(core.serving, core.dismiss_drain, core.dismiss_patience, lasting=False)

@@ -315,12 +315,15 @@ class DaemonCore:
         else:
             ending.tell()
 
-    def hurry(self, patience: float | None) -> None:
-        """No more patience with anything that is ending."""
+    def hurry(self, drain: float, patience: float | None) -> None:
+        """No more patience with anything that is ending than these two."""
+        until = self.ports.seconds() + drain
         for ending, core in list(self.endings.values()):
+            core.deadline = min(core.deadline, until)
             if patience is not None:
                 core.stop_timeout = min(core.stop_timeout, patience)
-            ending.hurry()
+            if drain <= 0:
+                ending.hurry()
 
     def fail(self, daemon: Daemon) -> None:
         """Count a failed start, and go where that leads."""

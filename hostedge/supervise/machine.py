@@ -472,8 +472,7 @@ def _build() -> Callable[[DaemonCore], Daemon]:
         daemon: Daemon, core: DaemonCore, drain: float, patience: float | None, stay: bool
     ) -> None:
         core.dismiss_drain, core.dismiss_patience, core.disabled = drain, patience, stay
-        if drain <= 0:
-            core.hurry(patience)
+        core.hurry(drain, patience)
         daemon._dismissed()
 
     for state in everywhere:

@@ -239,6 +239,17 @@ class DisableTests(Driver):
         self.daemon.allow()
         self.assertEqual(self.core.state, "COLD")
 
+    def test_webSocketsDoNotLast(self):
+        """
+        Who is switched off has five seconds, whatever WebSockets may have otherwise.
+        """
+        self.core.drain_websockets = 3600.0
+        first = self.serve()
+        self.daemon.dismiss(5.0, None, True)
+        self.assertEqual(self.core.state, "DRAINING")
+        self.after(5)
+        self.assertEqual(self.ports.happened[-1], ("TERM", first))
+
     def test_hurried(self):
         """
         A suspension does not wait for what was draining or told to end before.

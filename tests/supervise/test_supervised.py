@@ -16,6 +16,7 @@ from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.pressure import Pressure
 
 
 class Unlaunchable:
@@ -76,8 +77,12 @@ class Case(SynchronousTestCase):
             places=2,
             random=lambda: 0.5,
             events=self,
+            pressure=lambda: self.pressure,
+            always_on=lambda: self.always_on,
         )
         self.told = []
+        self.pressure = Pressure()
+        self.always_on = []
 
     def tell(self, event, app, generation=0, **facts):
         self.told.append((event, generation, facts))
@@ -188,6 +193,7 @@ class DaemonsTests(Case):
         ):
             self.assertEqual(self.successResultOf(self.wake(name)), Woken(refusal=refusal))
         self.assertEqual(self.daemons.restart("a/nothing"), "not_configured")
+        self.assertEqual(self.daemons.restart("b/x"), "suspended")
 
     def test_oneStartOfAnAccount(self):
         """
@@ -200,6 +206,36 @@ class DaemonsTests(Case):
         self.assertEqual(self.runtime.launched, 2)
         self.after(0.25)
         self.assertEqual((self.runtime.launched, self.state("a/y")), (3, "BACKOFF"))
+
+    def test_shortOfMemory(self):
+        """
+        While memory is short nothing starts, and who waited too long leaves the line.
+        """
+        self.pressure = Pressure(available=0.01)
+        woken = self.wake()
+        woken.addErrback(lambda _: None)
+        self.after(3)
+        self.assertEqual((self.state(), self.runtime.launched), ("QUEUED", 0))
+        self.pressure = Pressure()
+        self.after(1)
+        self.assertEqual(self.runtime.launched, 1)
+        self.pressure = Pressure(available=0.01)
+        self.wake("b/x").addErrback(lambda _: None)
+        self.daemons.stop(0.0)
+        self.after(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_alwaysOn(self):
+        """
+        What runs unasked is started when the past is cleared up, within its account's turns.
+        """
+        self.always_on = ["a/x", "a/y", "b/x", "b/gone"]
+        self.daemons.changed(None)
+        self.assertEqual(self.daemons.describe("", 9), [])
+        self.daemons.adopt()
+        states = [self.state(name) for name in ("a/x", "a/y", "b/x", "b/gone")]
+        self.assertEqual(states, ["STARTING", "QUEUED", "STARTING", "gone"])
+        self.assertEqual(self.told[0][2]["by"], "always_on")
 
     def test_startsOfAnAccount(self):
         """
