@@ -99,9 +99,10 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         chronicle,
         places=max(2, os.cpu_count() or 1),
         owner=app_owner(settings),
+        always_on=store.always_on,
     )
+    store.subscribe(lambda keys: links.cut(store.suspended(keys, daemons.accounts())))
     store.subscribe(daemons.changed)
-    store.subscribe(lambda keys: links.cut(store.suspended(keys)))
     own = OwnProcesses(reactor, settings, roles, links.fork)
     family = Family(
         reactor,

@@ -15,7 +15,7 @@ import ctypes
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,7 +84,19 @@ class KeeperStore:
             except ConfigError:
                 return False
             self._revision = self._reader.revision()
+            # whatever is in it is news
+            self._tell(None)
         return True
+
+    def _tell(self, keys: list[str] | None) -> None:
+        for subscriber in self._subscribers:
+            subscriber(keys)
+
+    def always_on(self) -> list[str]:
+        """The apps that run without having been asked for."""
+        if not self.is_there() or self._reader is None:
+            return []
+        return self._reader.always_on()
 
     def app(self, key: str) -> tuple[Account, App] | None:
         """The app `account/name` and its owner."""
@@ -93,15 +105,18 @@ class KeeperStore:
         account, _, name = key.partition("/")
         return self._reader.app(account, name)
 
-    def suspended(self, keys: list[str] | None) -> list[str]:
+    def suspended(self, keys: list[str] | None, running: Iterable[str]) -> list[str]:
         """
-        The accounts among these keys that are suspended; of changes too many to name, none: the
-        daemons end all the same, and edges have dropped every host.
+        The accounts among these keys that are suspended; of changes too many to name, those that
+        have something `running`.
         """
         reader = self._reader
-        if reader is None or keys is None:
+        if reader is None:
             return []
-        accounts = [key.removeprefix("account/") for key in keys if key.startswith("account/")]
+        if keys is None:
+            accounts = sorted(running)
+        else:
+            accounts = [key.removeprefix("account/") for key in keys if key.startswith("account/")]
         return [account for account in accounts if reader.is_suspended(account)]
 
     def changed(self, revision: int) -> None:
@@ -109,8 +124,7 @@ class KeeperStore:
         if not self.is_there() or self._reader is None or revision <= self._revision:
             return
         self._revision, keys = self._reader.changed_keys(self._revision)
-        for subscriber in self._subscribers:
-            subscriber(keys)
+        self._tell(keys)
 
 
 class Keeper(Service):

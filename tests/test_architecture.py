@@ -33,10 +33,13 @@ PURE = (
     "hostedge.supervise.confinement",
     "hostedge.supervise.group_limits",
     "hostedge.supervise.ladder",
+    "hostedge.supervise.demand",
+    "hostedge.supervise.entering",
     "hostedge.supervise.machine",
+    "hostedge.supervise.pressure",
     "hostedge.supervise.variables",
-    "hostedge.ws.machine",
     "hostedge.supervise.roster",
+    "hostedge.ws.machine",
     "hostedge.store.reader",
 )
 
@@ -65,6 +68,12 @@ TESTED_IN = {
     "hostedge.links.listeners": "tests/live/test_link.py",
     "hostedge.links.template": "tests/live/test_node.py",
     "hostedge.net.blocking": "tests/live/test_link.py",
+    "hostedge.supervise.entering": "tests/supervise/test_machine.py",
+    "hostedge.supervise.running": "tests/live/test_daemons.py",
+    "hostedge.supervise.probing": "tests/live/test_daemons.py",
+    "hostedge.supervise.surroundings": "tests/supervise/test_supervised.py",
+    "hostedge.supervise.telling": "tests/supervise/test_supervised.py",
+    "hostedge.supervise.waiting": "tests/supervise/test_supervised.py",
     "hostedge.store.tables": "tests/store/test_upgrade.py",
 }
 
@@ -72,7 +81,12 @@ TESTED_IN = {
 LONG_MODULE = 600
 LONG_FUNCTION = 60
 # a machine is one function with a block for each state, a role one list of parts
-LONG_BY_NATURE = ("hostedge.supervise.machine", "hostedge.ws.machine", "hostedge.compose")
+LONG_BY_NATURE = (
+    "hostedge.compose",
+    "hostedge.supervise.ending",
+    "hostedge.supervise.machine",
+    "hostedge.ws.machine",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

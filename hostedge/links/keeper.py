@@ -6,7 +6,7 @@ Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges
 
     <- Hello                        every role, once a connection; whoever is not of the family goes
     <- Wake      / address          edge; <- Unwake when nobody waits there any more
-    -> Probe, Moved, Quiesce, Retire, Cut, Drain
+    -> Expect, Probe, Moved, Quiesce, Retire, Cut, Drain
     <- Changed, Edges, Replace, Daemons, Daemon, Restart    control
     <- Events, Journey, DaemonCounts                        control
     -> InFlight  / requests         edge
@@ -40,6 +40,7 @@ from hostedge.ipc import (
     Drain,
     Edges,
     Events,
+    Expect,
     Failed,
     Fork,
     Hello,
@@ -84,6 +85,8 @@ class AppDaemons(Protocol):
     def edge_came(self, edge: int) -> None: ...
 
     def edge_gone(self, edge: int) -> None: ...
+
+    def expected(self, app: str) -> float: ...
 
     def restart(self, app: str) -> str: ...
 
@@ -144,7 +147,8 @@ class KeeperPeer(LinkPeer):
                 del self._waking[app]
             if isinstance(result, Failure):
                 result.trap(CancelledError)
-                result = Woken(refusal="start_slow")
+                expected = self._links.daemons.expected(app)
+                result = Woken(refusal="start_slow", retry=expected)
             return asdict(result)
 
         return woken.addBoth(answered)
@@ -422,6 +426,9 @@ class KeeperLinks:
 
     def moved(self, app: str, generation: int, address: str) -> None:
         self._tell(Moved, app=app, generation=generation, address=address)
+
+    def expect(self, app: str, seconds: float) -> None:
+        self._tell(Expect, app=app, seconds=seconds)
 
     def retire(self, app: str, generation: int, deadline: float) -> None:
         self._tell(Retire, app=app, generation=generation, deadline=deadline)

@@ -2,7 +2,7 @@
 What every runtime offers: how a daemon of its kind is started, and how much it can do at once.
 
 In:  `runtimes.known` lists the runtimes.
-Out: `Start` for `supervise.supervised`; the capacity for compiled routes.
+Out: `Start` for `supervise.running`; the capacity for compiled routes.
 """
 
 from __future__ import annotations

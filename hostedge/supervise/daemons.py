@@ -18,13 +18,20 @@ from twisted.logger import Logger
 
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
+from hostedge.net.sock_diag import listener_at
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
+from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.journal import Entry, Journal
+from hostedge.supervise.learned import StartTimes
+from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
-from hostedge.supervise.supervised import Edges, Events, Supervised, Surroundings
+from hostedge.supervise.supervised import Supervised
+from hostedge.supervise.surroundings import Edges, Events, Leaves, Listening, Surroundings
 
-LEAVE = 5.0  # seconds that requests have when their app was deleted or suspended
+LEAVE = 5.0  # seconds that requests have when their app was deleted or switched off
+LOOK_AGAIN = 1.0  # seconds between two looks whether there is memory for one more start
+LAST_WORD = 1.0  # seconds between TERM and KILL for a suspended account: all is gone within two
 
 Find = Callable[[str], tuple[Account, App] | None]
 
@@ -45,6 +52,10 @@ class Daemons:
         places: int = max(2, os.cpu_count() or 1),
         random: Callable[[], float] = random,
         owner: tuple[int, int] | None = None,
+        always_on: Callable[[], Iterable[str]] = tuple,
+        leaves: Leaves | None = None,
+        pressure: Callable[[], Pressure] = node_pressure,
+        listener_at: Callable[[str, int], Listening | None] = listener_at,
     ) -> None:
         self._reactor = reactor
         self._find = find
@@ -53,14 +64,24 @@ class Daemons:
         self._supervised: dict[str, Supervised] = {}
         self._stopped: list[Deferred[None]] = []
         self._stopping = False
+        self._always_on = always_on
+        self._pressure = pressure
+        # the last one that had to make room for others
+        self._evicted = ""
+        self._look_again: Any = None
+        # what an earlier keeper has left was looked through: nothing is started beside it
+        self._has_adopted = False
         self._around = Surroundings(
             reactor=reactor,
             settings=settings,
             edges=edges,
             events=events,
             journal=Journal(settings.journal),
+            starts=StartTimes(settings.journal / "starts"),
             runtimes={each.word: each for each in runtimes},
             random=random,
+            leaves=leaves,
+            listener_at=listener_at,
             owner=owner,
             ask_token=self._ask_token,
             release_token=self._release_token,
@@ -86,14 +107,18 @@ class Daemons:
         found = self._look_up(app)
         if found is None:
             return succeed(Woken(refusal="not_configured"))
-        if found[0].suspended:
-            return succeed(Woken(refusal="suspended"))
-        supervised = self._supervised.get(app)
+        refusal = _refusal(*found)
+        if refusal:
+            return succeed(Woken(refusal=refusal))
+        return self._known(app, *found).wake(host)
+
+    def _known(self, name: str, account: Account, app: App) -> Supervised:
+        supervised = self._supervised.get(name)
         if supervised is None:
-            supervised = self._supervised[app] = Supervised(self._around, *found)
-        elif supervised.app != found[1]:
-            supervised.change(*found)
-        return supervised.wake(host)
+            supervised = self._supervised[name] = Supervised(self._around, account, app)
+        elif supervised.gone or supervised.app != app:
+            supervised.change(account, app)
+        return supervised
 
     def ready(self, app: str, generation: int) -> None:
         """A probe of this generation was answered."""
@@ -125,17 +150,42 @@ class Daemons:
     def changed(self, keys: list[str] | None) -> None:
         """These objects of the store have changed; None: any may have."""
         for name, supervised in list(self._supervised.items()):
-            if keys is not None:
-                account, _, _ = name.partition("/")
-                if f"app/{name}" not in keys and f"account/{account}" not in keys:
-                    continue
-            found = self._look_up(name)
-            if found is None:
-                supervised.dismiss("not_configured", LEAVE)
-            elif found[0].suspended:
-                supervised.dismiss("suspended", LEAVE)
-            elif supervised.app != found[1]:
-                supervised.change(*found)
+            if keys is None or _is_named(name, keys):
+                self._take_over(name, supervised)
+        self._start_always_on(keys)
+
+    def _take_over(self, name: str, supervised: Supervised) -> None:
+        found = self._look_up(name)
+        if found is None:
+            supervised.dismiss("not_configured", LEAVE)
+        elif found[0].suspended:
+            supervised.dismiss("suspended", 0.0, LAST_WORD, stay=True)
+        elif not found[1].enabled:
+            supervised.dismiss("disabled", LEAVE, stay=True)
+        elif supervised.gone or (supervised.account, supervised.app) != found:
+            supervised.change(*found)
+
+    def _start_always_on(self, keys: list[str] | None) -> None:
+        """Those among the changed ones that run unasked; their turns to start come one by one."""
+        if self._stopping or not self._has_adopted:
+            return
+        if keys is not None and not any(key.startswith(("app/", "account/")) for key in keys):
+            return
+        for name in self._always_on():
+            if keys is None or _is_named(name, keys):
+                found = self._look_up(name)
+                if found is not None and not _refusal(*found):
+                    self._known(name, *found).keep()
+
+    def accounts(self) -> set[str]:
+        """Whose apps run, or are about to."""
+        return {supervised.account.name for supervised in self._supervised.values()}
+
+    def expected(self, app: str) -> float:
+        """Seconds after which it may be there, as its last starts say; 0: nobody knows."""
+        if app in self._supervised:
+            return self._supervised[app].expected
+        return self._around.starts.expect(app)
 
     def is_settled(self) -> bool:
         """Whether no app is being started now, nor followed by its like."""
@@ -143,8 +193,11 @@ class Daemons:
 
     def restart(self, app: str) -> str:
         """Replace the app's daemon or clear its failures; empty, or the cause why not."""
-        if self._look_up(app) is None:
+        found = self._look_up(app)
+        if found is None:
             return "not_configured"
+        if refusal := _refusal(*found):
+            return refusal
         if app in self._supervised:
             self._supervised[app].restart()
         return ""
@@ -162,11 +215,20 @@ class Daemons:
         """How many apps are in each state, of those that are known here."""
         return Counter(each.core.state for each in self._supervised.values())
 
+    # from the kernel
+
+    def oom(self, app: str, generation: int, kills: int) -> None:
+        """So many processes of this generation were killed because its memory was full."""
+        if app in self._supervised:
+            self._supervised[app].tell("oom", generation, kills=kills)
+
     # start and end of the keeper
 
     def adopt(self) -> None:
         """Take back what an earlier keeper launched and that still runs; clear up the rest."""
-        entries = self._around.journal.living()
+        entries, gone = self._around.journal.living()
+        for entry in gone:
+            self._clear_up(entry)
         kept = {entry.address.removeprefix("unix:") for entry in entries}
         for path in self._folder.glob("*.sock"):
             if str(path) not in kept:
@@ -177,6 +239,11 @@ class Daemons:
                 self._take_back(entry, newest.get(entry.app) == entry.generation)
             except ProcessLookupError:
                 self._around.journal.forget(entry.generation)
+                self._clear_up(entry)
+        for name, supervised in list(self._supervised.items()):
+            self._take_over(name, supervised)
+        self._has_adopted = True
+        self._start_always_on(None)
 
     def _take_back(self, entry: Entry, serves: bool) -> None:
         found = self._look_up(entry.app)
@@ -185,9 +252,8 @@ class Daemons:
             account, _, name = entry.app.partition("/")
             known = found or (Account(account), App(name, runtime="", run=None))
             supervised = self._supervised[entry.app] = Supervised(self._around, *known)
-        wanted = found is not None and not found[0].suspended
         # one that was ready has been followed by another
-        supervised.take_back(entry, serves and wanted, entry.ready and wanted)
+        supervised.take_back(entry, serves, entry.ready)
         self.log.info(
             "{app}: took back generation {generation}, pid {pid}",
             app=entry.app,
@@ -195,9 +261,20 @@ class Daemons:
             pid=entry.pid,
         )
 
+    def _clear_up(self, entry: Entry) -> None:
+        """End what is left in the cgroup of a generation that is not what it was."""
+        account, _, app = entry.app.partition("/")
+        leaves = self._around.leaves
+        leaf = None if leaves is None else leaves.find(account, app, entry.generation)
+        if leaf is not None:
+            leaf.kill()
+
     def stop(self, grace: float) -> Deferred[None]:
         """End every daemon, by force after `grace`; fires when no process is left."""
         self._stopping = True
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
         for supervised in list(self._supervised.values()):
@@ -215,7 +292,7 @@ class Daemons:
             supervised.kill()
 
     def _check_stopped(self) -> None:
-        if self._stopping and not any(each.running for each in self._supervised.values()):
+        if self._stopping and not any(each.processes for each in self._supervised.values()):
             stopped, self._stopped = self._stopped, []
             for waiting in stopped:
                 waiting.callback(None)
@@ -229,7 +306,8 @@ class Daemons:
         self._check_stopped()
 
     def _ask_token(self, supervised: Supervised) -> None:
-        self._roster.ask(supervised.account.name, supervised.name)
+        account = supervised.account
+        self._roster.ask(account.name, supervised.name, account.starts)
         self._grant()
 
     def _release_token(self, supervised: Supervised) -> None:
@@ -237,5 +315,39 @@ class Daemons:
             self._grant()
 
     def _grant(self) -> None:
-        for name in self._roster.grant():
+        while self._roster:
+            if self._pressure().is_high:
+                self._make_room()
+                return
+            name = self._roster.next()
+            if not name:
+                return
             self._supervised[name].token()
+
+    def _make_room(self) -> None:
+        """End who was idle for longest, one at a time, and look again."""
+        if self._look_again is None:
+            self._look_again = self._reactor.callLater(LOOK_AGAIN, self._grant_again)
+        leaving = self._supervised.get(self._evicted)
+        if leaving is None or leaving.core.state not in ("DRAINING", "STOPPING"):
+            self._evicted = longest_idle(
+                (each.idle, name) for name, each in self._supervised.items() if each.idle > 0
+            )
+            if self._evicted:
+                self._supervised[self._evicted].evict()
+
+    def _grant_again(self) -> None:
+        self._look_again = None
+        self._grant()
+
+
+def _refusal(account: Account, app: App) -> str:
+    """Why nothing of it may run; empty: it may."""
+    if account.suspended:
+        return "suspended"
+    return "" if app.enabled else "disabled"
+
+
+def _is_named(name: str, keys: list[str]) -> bool:
+    account, _, _ = name.partition("/")
+    return f"app/{name}" in keys or f"account/{account}" in keys

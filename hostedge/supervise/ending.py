@@ -2,8 +2,7 @@
 How one generation of a daemon is brought to its end: finish, TERM, KILL.
 
 In:  `supervise.machine`, for a generation that was replaced, is idle, or did not come up.
-Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine. Whoever
-     wired it is told once of what survives KILL as well.
+Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine.
 """
 
 from __future__ import annotations
@@ -15,11 +14,7 @@ from typing import Protocol
 from automat import TypeMachineBuilder
 
 LOOK_EVERY = 1.0  # between two questions whether the edges have finished
-KILL_AGAIN = 5.0  # a process that survives KILL is stuck in the kernel; asked again until it is out
-
-
-def _nobody(generation: int) -> None:
-    """Who is told where nobody wants to know."""
+KILL_AGAIN = 5.0  # who survives KILL for so long sits in the kernel; asked until it is out
 
 
 class Timer(Protocol):
@@ -42,6 +37,10 @@ class Alarm:
 
     clock: Clock
     _timer: Timer | None = None
+
+    @property
+    def is_set(self) -> bool:
+        return self._timer is not None
 
     def set(self, seconds: float, what: Callable[[], None]) -> None:
         self.clear()
@@ -70,6 +69,9 @@ class EndingPorts(Clock, Protocol):
     def signal(self, generation: int, name: str) -> None:
         """Send TERM or KILL to its process group."""
 
+    def stuck(self, generation: int) -> None:
+        """KILL did not end it: it sits in the kernel."""
+
 
 class Ending(Protocol):
     """Inputs."""
@@ -79,6 +81,9 @@ class Ending(Protocol):
 
     def tell(self) -> None:
         """It has to end now."""
+
+    def hurry(self) -> None:
+        """It has to end now, and `stop_timeout` may have become shorter."""
 
     def finished(self) -> None:
         """The edges are done with it."""
@@ -100,10 +105,9 @@ class EndingCore:
     number: Callable[[], int]
     # seconds for what was upgraded, where they are more than `drain`
     lasting: float = 0.0
-    # told once of a generation that is there after KILL: never as of one that has ended
-    stuck: Callable[[int], None] = _nobody
     question: int = 0
     deadline: float = 0.0
+    told_at: float = 0.0
     alarm: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,16 +135,21 @@ def _build() -> Callable[[EndingCore], Ending]:
         core.look(ending)
 
     def begin_term(ending: Ending, core: EndingCore) -> None:
+        core.told_at = core.ports.seconds()
         core.alarm.set(core.stop_timeout, ending._alarm)
         core.ports.signal(core.generation, "TERM")
+
+    def lose_patience(ending: Ending, core: EndingCore) -> None:
+        left = core.told_at + core.stop_timeout - core.ports.seconds()
+        core.alarm.set(max(left, 0.0), ending._alarm)
 
     def begin_kill(ending: Ending, core: EndingCore) -> None:
         core.alarm.set(KILL_AGAIN, ending._alarm)
         core.ports.signal(core.generation, "KILL")
 
-    def get_stuck(ending: Ending, core: EndingCore) -> None:
+    def alert(ending: Ending, core: EndingCore) -> None:
         begin_kill(ending, core)
-        core.stuck(core.generation)
+        core.ports.stuck(core.generation)
 
     def end(ending: Ending, core: EndingCore) -> None:
         core.alarm.clear()
@@ -158,8 +167,10 @@ def _build() -> Callable[[EndingCore], Ending]:
     finishing.upon(Ending._alarm).loop()(look)
     finishing.upon(Ending.finished).to(told)(begin_term)
     finishing.upon(Ending.tell).to(told)(begin_term)
+    finishing.upon(Ending.hurry).to(told)(begin_term)
+    told.upon(Ending.hurry).loop()(lose_patience)
     told.upon(Ending._alarm).to(killed)(begin_kill)
-    killed.upon(Ending._alarm).to(stuck)(get_stuck)
+    killed.upon(Ending._alarm).to(stuck)(alert)
     stuck.upon(Ending._alarm).loop()(begin_kill)
     for state in (fresh, finishing, told, killed, stuck):
         state.upon(Ending.exited).to(gone)(end)
@@ -167,6 +178,9 @@ def _build() -> Callable[[EndingCore], Ending]:
     # said once more, or too late
     finishing.upon(Ending.drain).loop().returns(None)
     fresh.upon(Ending.finished).loop().returns(None)
+    fresh.upon(Ending.hurry).to(told)(begin_term)
+    for state in (killed, stuck, gone):
+        state.upon(Ending.hurry).loop().returns(None)
     for state in (told, killed, stuck, gone):
         state.upon(Ending.drain).loop().returns(None)
         state.upon(Ending.tell).loop().returns(None)

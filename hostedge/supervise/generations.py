@@ -6,13 +6,12 @@ Out: calls on `DaemonPorts`. No Twisted in here.
 
 A *generation* is one launched process and is in one place at a time: `coming` until it is ready,
 `serving` until it is replaced or ends, `endings` while it is brought to its end. At most one is
-coming and at most two live. What is said about a generation that is in no place is late, and
-ignored.
+coming and at most two live; who is stuck in the kernel is ending, and counts. What is said about a
+generation that is in no place is late, and ignored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +37,24 @@ class DaemonPorts(EndingPorts, Protocol):
     def spawn(self, generation: int) -> None:
         """Launch this generation; `exited` follows exactly once, in any case."""
 
+    def renew(self, generation: int, signal: str) -> None:
+        """Tell its main process by this signal to take over what is new by itself."""
+
+    def renewed(self, generation: int) -> bool:
+        """Has it done so, as far as its processes show?"""
+
+    def probe(self, generation: int) -> None:
+        """Find out whether this one, which serves, still answers; `ready` or `unready` follows."""
+
+    def freeze(self, generation: int) -> None:
+        """Have its processes stand still, without any loss."""
+
+    def thaw(self, generation: int) -> None:
+        """Have them go on."""
+
+    def strategy(self) -> str:
+        """How the next one takes over now: "swap", "hold" or the name of a signal."""
+
     def ask_token(self) -> None:
         """Stand in line for a start; `token` follows unless it is released."""
 
@@ -53,13 +70,25 @@ class DaemonPorts(EndingPorts, Protocol):
         """
 
     def waited_for(self) -> bool:
-        """Does anybody wait for this app now?"""
+        """Does anybody wait for this app now, or does it run without having been asked for?"""
 
     def in_use(self) -> bool:
         """Was it used so lately that it should come back by itself?"""
 
     def idle_left(self) -> float | None:
         """Seconds until it counts as idle; None: never."""
+
+    def freeze_left(self) -> float | None:
+        """Seconds until its processes may stand still; None: not while things are as they are."""
+
+    def has_served(self, generation: int) -> bool:
+        """Has it ever answered a visitor?"""
+
+    def tell(self, event: str, generation: int = 0, **facts: object) -> None:
+        """Something that its owner may want to know has happened."""
+
+    def forgiven(self) -> None:
+        """Its failures count no longer, and nothing is left of it."""
 
     def entered(self, state: str) -> None:
         """The app is now in this state."""
@@ -86,14 +115,29 @@ class Daemon(Protocol):
     def quiesced(self, question: int, idle: bool) -> None:
         """All edges have answered."""
 
+    def stuck(self, generation: int) -> None:
+        """It was killed, and something of it will not go."""
+
+    def squatted(self, generation: int) -> None:
+        """Where it should listen somebody else does."""
+
     def changed(self) -> None:
         """Its configuration is another one, or an operator wants it new."""
 
     def review(self) -> None:
         """When it counts as idle may have changed."""
 
-    def dismiss(self, drain: float) -> None:
-        """It has to go, and stay away until the next wake; requests may finish first."""
+    def evict(self) -> None:
+        """Others need its memory more."""
+
+    def dismiss(self, drain: float, patience: float | None, stay: bool) -> None:
+        """
+        It has to go: requests may finish for `drain` seconds, KILL follows TERM after `patience`
+        or its own time to stop. It stays away until it is allowed again (`stay`) or woken.
+        """
+
+    def allow(self) -> None:
+        """It may run again."""
 
     def taken_back(self, generation: int) -> None:
         """A generation launched by an earlier keeper serves."""
@@ -106,6 +150,12 @@ class Daemon(Protocol):
     def _coming_failed(self) -> None: ...
 
     def _coming_ended(self) -> None: ...
+
+    def _serving_ready(self) -> None: ...
+
+    def _serving_failed(self) -> None: ...
+
+    def _serving_squatted(self) -> None: ...
 
     def _serving_ended(self) -> None: ...
 
@@ -120,6 +170,8 @@ class Daemon(Protocol):
     # where to go next, decided by a look at the core or the world
     def _queue(self) -> None: ...
 
+    def _start(self) -> None: ...
+
     def _rest(self) -> None: ...
 
     def _serve(self) -> None: ...
@@ -131,6 +183,18 @@ class Daemon(Protocol):
     def _back_off(self) -> None: ...
 
     def _give_up(self) -> None: ...
+
+    def _hold(self) -> None: ...
+
+    def _renew(self) -> None: ...
+
+    def _disable(self) -> None: ...
+
+    def _stick(self) -> None: ...
+
+    def _stop(self) -> None: ...
+
+    def _freeze(self) -> None: ...
 
 
 @dataclass
@@ -147,6 +211,8 @@ class DaemonCore:
     serving: int | None = None
     coming: int | None = None
     endings: dict[int, tuple[Ending, EndingCore]] = field(default_factory=dict)
+    # of those that are ending, who survived KILL
+    stuck: set[int] = field(default_factory=set)
     launched_at: float = 0.0
     ready_at: float = 0.0
     failures: list[float] = field(default_factory=list)
@@ -162,9 +228,19 @@ class DaemonCore:
     # the question to the edges whose answer the present state waits for
     question: int | None = None
     questions: int = 0
+    # why that is asked: idle_stop, evicted or frozen
+    purpose: str = ""
+    # seconds in which changes become one replacement, and when a replacement has to be over
+    settle: float = 2.0
+    deadline: float = 0.0
+    # the start that is under way is the second half of a replacement
+    held: bool = False
+    # the generation that ended last had answered visitors
+    proven: bool = False
+    # it is switched off as soon as nothing of it is left
+    disabled: bool = False
     dismiss_drain: float = 0.0
-    # told of a generation that survives KILL; it is in its place until `exited`
-    stuck: Callable[[int], None] = lambda generation: None
+    dismiss_patience: float | None = None
     alarm: Alarm = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,9 +256,20 @@ class DaemonCore:
     @property
     def lasting(self) -> int | None:
         """The generation that any edge may use; none while it is asked about or has to go."""
-        return self.serving if self.state in ("READY", "RELOADING") else None
+        lasts = self.state in ("READY", "RELOADING") and self.serving not in self.endings
+        return self.serving if lasts else None
+
+    @property
+    def room(self) -> bool:
+        """May one more live? An app that is replaced by hold never has two."""
+        alive = len({self.serving, self.coming, *self.endings} - {None})
+        return alive < (1 if self.ports.strategy() == "hold" else 2)
 
     def enter(self, state: str, token: bool = False) -> None:
+        if self.state == "FROZEN" != state and self.serving is not None:
+            # before anything else is done with it: who stands still hears no signal
+            self.ports.thaw(self.serving)
+            self.ports.tell("thawed", self.serving)
         self.alarm.clear()
         self.question = None
         if not token:
@@ -207,16 +294,20 @@ class DaemonCore:
         self.ready_at = self.ports.seconds()
         self.degraded = False
 
-    def end(self, generation: int | None, drain: float = 0.0) -> None:
-        """Bring it to its end, once."""
+    def end(
+        self,
+        generation: int | None,
+        drain: float = 0.0,
+        patience: float | None = None,
+        lasting: bool = True,
+    ) -> None:
+        """Bring it to its end, once; without `lasting`, WebSockets have no longer than others."""
         if generation is None or generation in self.endings:
             return
-        lasting = self.drain_websockets
-        core = EndingCore(
-            *(self.ports, generation, drain, self.stop_timeout, self.ask),
-            lasting=lasting,
-            stuck=self.stuck,
-        )
+        if patience is None:
+            patience = self.stop_timeout
+        longer = self.drain_websockets if lasting else 0.0
+        core = EndingCore(self.ports, generation, drain, patience, self.ask, longer)
         ending = make_ending(core)
         self.endings[generation] = (ending, core)
         if drain > 0:
@@ -224,14 +315,20 @@ class DaemonCore:
         else:
             ending.tell()
 
-    def hurry(self) -> None:
-        """No more patience with anything that is ending."""
-        for ending, _ in list(self.endings.values()):
-            ending.tell()
+    def hurry(self, drain: float, patience: float | None) -> None:
+        """No more patience with anything that is ending than these two."""
+        until = self.ports.seconds() + drain
+        for ending, core in list(self.endings.values()):
+            core.deadline = min(core.deadline, until)
+            if patience is not None:
+                core.stop_timeout = min(core.stop_timeout, patience)
+            if drain <= 0:
+                ending.hurry()
 
     def fail(self, daemon: Daemon) -> None:
         """Count a failed start, and go where that leads."""
         now = self.ports.seconds()
+        self.held = False
         self.failures = [t for t in self.failures if t > now - FAILURE_WINDOW] + [now]
         if self.given_up or len(self.failures) >= FAILURES_MAX:
             daemon._give_up()
@@ -249,7 +346,17 @@ class DaemonCore:
         return min(doubled, PAUSE_MAX) * (1 + JITTER * (2 * self.ports.random() - 1))
 
     def again_or_rest(self, daemon: Daemon, wanted: bool) -> None:
-        if wanted:
+        if wanted and not self.disabled:
             daemon._queue()
+        else:
+            self.rest(daemon)
+
+    def rest(self, daemon: Daemon) -> None:
+        """Nothing of it serves or starts."""
+        self.held = False
+        if self.stuck:
+            daemon._stick()
+        elif self.disabled:
+            daemon._disable()
         else:
             daemon._rest()

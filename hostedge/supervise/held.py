@@ -1,7 +1,7 @@
 """
 The listeners of daemons: UNIX sockets that the keeper holds, and free ports.
 
-In:  `supervise.supervised`, for each generation.
+In:  `supervise.running`, for each generation.
 Out: `Held`; requests that connect to it wait in its backlog until the daemon accepts them, also
      when that is the next one.
 """

@@ -1,7 +1,7 @@
 """
 What a keeper has launched, for the keeper that comes after it.
 
-In:  `supervise.supervised` before and after each launch, and when a generation is ready or gone.
+In:  `supervise.running` before and after each launch, and when a generation is ready or gone.
 Out: the entries whose process provably is the one that was launched; all others are dropped.
 
 One small file a generation; nothing is synced to disk, because no process outlives the machine.
@@ -10,6 +10,7 @@ One small file a generation; nothing is synced to disk, because no process outli
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -42,10 +43,30 @@ class Entry:
     # clock ticks after boot
     started: int = 0
     ready: bool = False
+    # as whom it was launched; -1: an older keeper did not say
+    uid: int = -1
+    # its cgroup's folder and that folder's inode, if it has one
+    leaf: str = ""
+    leaf_inode: int = 0
 
     def lives(self) -> bool:
-        """Is this pid still the process that was launched?"""
-        return is_running(self.pid, self.started)
+        """Is this pid still the process that was launched, in every respect?"""
+        return is_running(self.pid, self.started) and self._is_owner() and self._is_in_leaf()
+
+    def _is_owner(self) -> bool:
+        if self.uid < 0:
+            return True
+        # until it has taken its user on it is as we are
+        return _uid_of(self.pid) in (self.uid, os.geteuid())
+
+    def _is_in_leaf(self) -> bool:
+        if not self.leaf:
+            return True
+        try:
+            inode = Path(self.leaf).stat().st_ino
+        except OSError:
+            return False
+        return inode == self.leaf_inode and self.leaf.endswith(_group_of(self.pid))
 
 
 class Journal:
@@ -81,9 +102,13 @@ class Journal:
     def forget(self, generation: int) -> None:
         (self._folder / f"{generation}.json").unlink(missing_ok=True)
 
-    def living(self) -> list[Entry]:
-        """What still runs, oldest first; the files of everything else are removed."""
+    def living(self) -> tuple[list[Entry], list[Entry]]:
+        """
+        What still runs and what has ended or is another by now, oldest first; the files of the
+        latter are removed.
+        """
         found: list[Entry] = []
+        gone: list[Entry] = []
         for path in sorted(self._files(), key=lambda path: int(path.stem)):
             try:
                 entry = Entry(**json.loads(path.read_text()))
@@ -93,4 +118,24 @@ class Journal:
                 found.append(entry)
             else:
                 path.unlink(missing_ok=True)
-        return found
+                if entry is not None:
+                    gone.append(entry)
+        return found, gone
+
+
+def _uid_of(pid: int) -> int:
+    """Its real uid; -1 if it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return -1
+    return int(status.partition("\nUid:")[2].split()[0])
+
+
+def _group_of(pid: int) -> str:
+    """Its cgroup of version 2, below where those are mounted; `//` if it has none."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError:
+        return "//"
+    return next((line[3:] for line in lines if line.startswith("0::")), "//")

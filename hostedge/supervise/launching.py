@@ -1,7 +1,7 @@
 """
 What a daemon is launched with, and what its end means.
 
-In:  `supervise.supervised`, for each launch and each end.
+In:  `supervise.running`, for each launch and each end.
 Out: environments, digests, one-line reasons.
 """
 

@@ -1,7 +1,7 @@
 """
 Where the output of daemons goes, and what is told of them.
 
-In:  `supervise.supervised` names the file, `supervise.process` opens it for a new process.
+In:  `supervise.running` names the file, `supervise.process` opens it for a new process.
 Out: descriptors that only append; nothing of the output passes through this process.
 
     log/apps/ACCOUNT/APP.log       what a daemon says; APP.log.1… are made by `supervise.log_bounds`

@@ -103,6 +103,11 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
         code = _ERRORS.get(ended.errno or 0, "")
         return Reason(code, _with(code, f"could not be launched: {ended}"))
     status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)
+    line = getattr(ended, "line", "")
+    if line:
+        # a step before it was the daemon was refused: `supervise.report.LaunchFailed`
+        code = _LAUNCHER.get(status or 0) or _ERRORS.get(getattr(ended, "errno", 0), "")
+        return Reason(code, _with(code, line))
     if oom:
         return Reason("killed_for_memory", CODES["killed_for_memory"])
     if number == signal.SIGXFSZ:
@@ -168,4 +173,5 @@ def _launcher_said(code: str, line: str) -> Reason:
 
 def _with(code: str, line: str) -> str:
     quoted = line if len(line) <= QUOTED else f"{line[: QUOTED - 1]}…"
-    return f"{CODES[code]}: {quoted}" if code else quoted
+    said = not code or quoted.startswith(CODES[code])
+    return quoted if said else f"{CODES[code]}: {quoted}"

@@ -4,8 +4,8 @@ Whose turn it is to start: start tokens, fair between accounts.
 In:  `supervise.daemons` asks and gives back for each app.
 Out: the apps that may start now, in order.
 
-A node starts at most `places` apps at a time and one of each account; accounts take turns, and
-the apps of one account come in the order in which they asked.
+A node starts at most `places` apps at a time and of each account as many as it may; accounts take
+turns, and the apps of one account come in the order in which they asked.
 """
 
 from __future__ import annotations
@@ -20,40 +20,65 @@ class Roster:
         self._places = places
         # accounts in the order of their next turn; no account has an empty line
         self._lines: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
-        # account -> the app that starts now
-        self._holders: dict[str, str] = {}
+        # account -> its apps that start now; no account has none
+        self._holders: dict[str, set[str]] = {}
+        self._held = 0
+        # account -> how many of its apps may start together; known for those in `_lines`
+        self._most: dict[str, int] = {}
 
-    def ask(self, account: str, app: str) -> None:
-        """Stand in line, once."""
-        if self._holders.get(account) != app:
+    def __bool__(self) -> bool:
+        """Does anybody stand in line?"""
+        return bool(self._lines)
+
+    def ask(self, account: str, app: str, most: int = 1) -> None:
+        """Stand in line, once; `most` apps of this account may start at the same time."""
+        if app not in self._holders.get(account, ()):
             self._lines.setdefault(account, OrderedDict())[app] = None
+            self._most[account] = max(most, 1)
 
     def release(self, account: str, app: str) -> bool:
         """Give the token back or leave the line; True if there was either."""
-        if self._holders.get(account) == app:
-            del self._holders[account]
+        holders = self._holders.get(account, set())
+        if app in holders:
+            holders.remove(app)
+            self._held -= 1
+            if not holders:
+                del self._holders[account]
             return True
         line = self._lines.get(account)
         if line is None or app not in line:
             return False
         del line[app]
         if not line:
-            del self._lines[account]
+            self._forget_line(account)
         return True
+
+    def _forget_line(self, account: str) -> None:
+        del self._lines[account], self._most[account]
 
     def grant(self) -> list[str]:
         """Give out all tokens that are free."""
         granted: list[str] = []
-        for account in list(self._lines):
-            if len(self._holders) >= self._places:
-                break
-            if account in self._holders:
-                continue
-            line = self._lines.pop(account)
-            app, _ = line.popitem(last=False)
-            self._holders[account] = app
+        while app := self.next():
             granted.append(app)
-            if line:
-                # the others of this account wait behind every other account
-                self._lines[account] = line
         return granted
+
+    def next(self) -> str:
+        """Give out one token; the app that has it now, empty if none is free or nobody waits."""
+        if self._held >= self._places:
+            return ""
+        for account in self._lines:
+            if len(self._holders.get(account, ())) < self._most[account]:
+                break
+        else:
+            return ""
+        line = self._lines[account]
+        app, _ = line.popitem(last=False)
+        self._holders.setdefault(account, set()).add(app)
+        self._held += 1
+        if line:
+            # the others of this account wait behind every other account
+            self._lines.move_to_end(account)
+        else:
+            self._forget_line(account)
+        return app

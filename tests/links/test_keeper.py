@@ -73,6 +73,9 @@ class RecordedDaemons:
     def edge_gone(self, *told: Any) -> None:
         self.told.append(("edge_gone", *told))
 
+    def expected(self, app: str) -> float:
+        return 2.5
+
     def restart(self, app: str) -> str:
         return f"there is no app {app}"
 

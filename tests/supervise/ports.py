@@ -17,8 +17,18 @@ class FakePorts:
         self.alive = set()
         self.chance = 0.5
         self.waiting = False
+        self.always_on = False
         self.used = False
         self.idle = 1800.0
+        self.freeze_after = None
+        self.way = "swap"
+        self.new_children = True
+        self.served = True
+        # what its owner may want to know
+        self.told = []
+        self.frozen = set()
+        # whose ports these are, if a whole machine has them
+        self.daemon = None
         self.token = "none"
         self.question = 0
         self.refused = None
@@ -70,7 +80,7 @@ class FakePorts:
         self.question = question
 
     def waited_for(self):
-        return self.waiting
+        return self.waiting or self.always_on
 
     def in_use(self):
         return self.used
@@ -80,3 +90,38 @@ class FakePorts:
 
     def entered(self, state):
         self.note(state)
+
+    def stuck(self, generation):
+        self.note("stuck", generation)
+        if self.daemon is not None:
+            self.daemon.stuck(generation)
+
+    def renew(self, generation, signal):
+        self.note(signal, generation)
+
+    def renewed(self, generation):
+        return self.new_children
+
+    def probe(self, generation):
+        self.note("probe", generation)
+
+    def freeze(self, generation):
+        self.frozen.add(generation)
+
+    def thaw(self, generation):
+        self.frozen.discard(generation)
+
+    def strategy(self):
+        return self.way
+
+    def freeze_left(self):
+        return self.freeze_after
+
+    def has_served(self, generation):
+        return self.served
+
+    def tell(self, event, generation=0, **facts):
+        self.told.append((event, generation))
+
+    def forgiven(self):
+        self.note("forgiven")

@@ -34,21 +34,27 @@ class CoreTests(SynchronousTestCase):
 
     def test_hurry(self):
         """
-        What was draining is told to end.
+        What was draining is told to end, and what was told so is killed sooner.
         """
         self.core.end(4, drain=5.0)
-        self.core.hurry()
+        self.core.hurry(0.0, None)
         self.assertEqual(self.ports.happened, [("retire", 4), ("TERM", 4)])
+        self.ports.clock.advance(0.25)
+        self.core.hurry(0.0, 1.0)
+        self.ports.clock.advance(0.75)
+        self.assertEqual(self.ports.happened[-1], ("KILL", 4))
 
-    def test_stuck(self):
+    def test_hurryWithDrain(self):
         """
-        Who survives KILL is told of once, and is in its place until it has ended.
+        What lasted for the sake of WebSockets has no longer than what is dismissed now.
         """
-        stuck = []
-        self.core.stuck = stuck.append
-        self.core.end(4)
-        self.ports.clock.pump([self.core.stop_timeout, 5, 5])
-        self.assertEqual((stuck, list(self.core.endings)), ([4], [4]))
+        self.core.drain_websockets = 3600.0
+        self.core.end(4, drain=30.0)
+        self.core.hurry(5.0, None)
+        self.ports.clock.pump([0.5] * 9)
+        self.assertEqual(self.ports.happened, [("retire", 4)])
+        self.ports.clock.pump([0.5] * 2)
+        self.assertEqual(self.ports.happened[-1], ("TERM", 4))
 
     def test_tokens(self):
         """

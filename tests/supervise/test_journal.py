@@ -4,11 +4,12 @@ Tests for `hostedge.supervise.journal`.
 
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 from attrs import evolve
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hostedge.net.identity import process_started
 from hostedge.supervise.journal import BLOCK, Entry, Journal
@@ -29,6 +30,7 @@ class JournalTests(SynchronousTestCase):
             pid=os.getpid(),
             started=process_started(os.getpid()),
             ready=True,
+            uid=os.getuid(),
         )
 
     def files(self):
@@ -41,7 +43,7 @@ class JournalTests(SynchronousTestCase):
         self.journal.write(evolve(self.mine, generation=20))
         self.journal.write(evolve(self.mine, ready=False))
         self.journal.write(self.mine)
-        found = Journal(self.folder).living()
+        found, _ = Journal(self.folder).living()
         self.assertEqual(found, [self.mine, evolve(self.mine, generation=20)])
         self.journal.forget(3)
         self.journal.forget(3)
@@ -60,14 +62,32 @@ class JournalTests(SynchronousTestCase):
             {"started": self.mine.started + 1},
             {"pid": child},
             {"pid": 0},
+            {"leaf": str(self.folder / "gone"), "leaf_inode": 7},
+            {"leaf": str(self.folder), "leaf_inode": self.folder.stat().st_ino},
+            {"leaf": str(self.folder), "leaf_inode": self.folder.stat().st_ino + 1},
         )
         for number, changes in enumerate(doubtful):
             self.journal.write(evolve(self.mine, generation=number, **changes))
         (self.folder / "77.json").write_text("{")
         (self.folder / "78.json").write_text('{"pid": 1}')
         (self.folder / "79.json").write_text("[]")
-        self.assertEqual(Journal(self.folder).living(), [])
+        living, gone = Journal(self.folder).living()
+        self.assertEqual((living, len(gone)), ([], len(doubtful)))
         self.assertEqual(self.files(), [])
+
+    def test_anotherUser(self):
+        """
+        A process that runs as neither the app's user nor ours is not what was launched.
+        """
+        if os.getuid():
+            raise SkipTest("only root can run a process as somebody else")
+        child = subprocess.Popen(["sleep", "600"], user=65534)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        started = process_started(child.pid)
+        entry = evolve(self.mine, pid=child.pid, started=started, uid=65534)
+        self.assertTrue(entry.lives())
+        self.assertFalse(evolve(entry, uid=65533).lives())
 
     def test_numbersNeverRepeat(self):
         """

@@ -22,7 +22,7 @@ class Driver(SynchronousTestCase):
     def setUp(self):
         self.ports = FakePorts()
         self.core = DaemonCore(self.ports)
-        self.daemon = make_daemon(self.core)
+        self.daemon = self.ports.daemon = make_daemon(self.core)
 
     def wake(self):
         self.ports.waiting = True
@@ -307,6 +307,7 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.assertEqual(self.core.state, "RELOADING")
         self.wake()
@@ -327,6 +328,7 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.daemon.ready(2)
         self.after(29.75)
@@ -340,6 +342,7 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.exit(2)
         self.assertEqual((self.core.state, self.core.serving), ("READY", 1))
@@ -352,12 +355,14 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.daemon.changed()
         self.assertEqual(self.ports.happened[-1], ("TERM", 2))
         self.daemon.ready(2)
         self.assertEqual(self.core.serving, 1)
         self.exit(2)
+        self.after(2)
         self.grant()
         self.daemon.ready(3)
         self.assertEqual(self.core.serving, 3)
@@ -368,9 +373,11 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.daemon.ready(2)
         self.daemon.changed()
+        self.after(2)
         self.assertEqual(self.ports.token, "none")
         self.exit(1)
         self.grant()
@@ -382,6 +389,7 @@ class ReplaceTests(Driver):
         """
         self.serve()
         self.daemon.changed()
+        self.after(2)
         self.grant()
         self.exit(1)
         self.assertEqual(self.core.state, "STARTING")
@@ -406,7 +414,7 @@ class DismissTests(Driver):
         A dismissed daemon finishes its requests, then ends and stays down.
         """
         first = self.serve()
-        self.daemon.dismiss(5.0)
+        self.daemon.dismiss(5.0, None, False)
         self.assertEqual(self.ports.happened[-1], ("retire", first))
         self.after(5)
         self.assertEqual(self.ports.happened[-1], ("TERM", first))
@@ -418,8 +426,8 @@ class DismissTests(Driver):
         A second dismissal without patience ends what was still draining.
         """
         first = self.serve()
-        self.daemon.dismiss(30.0)
-        self.daemon.dismiss(0.0)
+        self.daemon.dismiss(30.0, None, False)
+        self.daemon.dismiss(0.0, None, False)
         self.assertEqual(self.ports.happened[-1], ("TERM", first))
 
     def test_takenBack(self):
@@ -442,7 +450,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.ports = FakePorts()
         self.core = DaemonCore(self.ports)
-        self.daemon = make_daemon(self.core)
+        self.daemon = self.ports.daemon = make_daemon(self.core)
 
     @rule()
     def wake(self):
@@ -497,9 +505,33 @@ class AnyOrder(RuleBasedStateMachine):
     def review(self):
         self.daemon.review()
 
-    @rule(drain=st.sampled_from([0.0, 5.0]))
-    def dismiss(self, drain):
-        self.daemon.dismiss(drain)
+    @rule()
+    def evict(self):
+        self.daemon.evict()
+
+    @rule()
+    def allow(self):
+        self.daemon.allow()
+
+    @rule(generation=st.integers(0, 6))
+    def stuck(self, generation):
+        self.daemon.stuck(self.ports.launched - generation)
+
+    @rule(generation=st.integers(0, 6))
+    def squatted(self, generation):
+        self.daemon.squatted(self.ports.launched - generation)
+
+    @rule(way=st.sampled_from(["swap", "hold", "HUP"]), children=st.booleans())
+    def reloads(self, way, children):
+        self.ports.way, self.ports.new_children = way, children
+
+    @rule(after=st.none() | st.floats(0, 100), served=st.booleans())
+    def freezes(self, after, served):
+        self.ports.freeze_after, self.ports.served = after, served
+
+    @rule(drain=st.sampled_from([0.0, 5.0]), patience=st.none() | st.just(1.0), stay=st.booleans())
+    def dismiss(self, drain, patience, stay):
+        self.daemon.dismiss(drain, patience, stay)
 
     @rule(seconds=st.floats(0, 100))
     def wait(self, seconds):
@@ -513,9 +545,24 @@ class AnyOrder(RuleBasedStateMachine):
         assert len(ports.alive) <= 2, ports.happened
         assert (core.state == "COLD") <= (core.serving is core.coming is None)
         assert (core.state in ("STARTING",)) <= (core.coming is not None)
-        if core.state in ("READY", "RELOADING"):
+        if core.state in ("READY", "FROZEN", "RELOADING"):
             assert core.serving is not None
+        if core.state in ("READY", "FROZEN"):
             assert core.serving not in core.endings
+        assert (core.state == "DISABLED") <= (core.serving is core.coming is None)
+        assert (core.state == "STUCK") <= bool(core.stuck)
+        assert core.stuck <= set(core.endings)
+
+    @invariant()
+    def who_is_told_anything_is_awake(self):
+        still = {self.core.serving} if self.core.state == "FROZEN" else set()
+        # who crashed while it stood still needs no waking
+        assert self.ports.frozen & self.ports.alive == still, self.ports.happened
+
+    @invariant()
+    def each_ends_once(self):
+        spawned = [what[1] for what in self.ports.happened if what[0] == "spawn"]
+        assert len(spawned) == len(set(spawned)) == self.ports.launched
 
     @invariant()
     def tokens(self):
@@ -529,6 +576,8 @@ class AnyOrder(RuleBasedStateMachine):
             assert timers, self.ports.happened
         if self.core.state == "RELOADING":
             assert timers or self.ports.token == "line", self.ports.happened
+        if self.core.state in ("FAILED", "STUCK"):
+            assert timers, self.ports.happened
 
 
 class AnyOrderTests(SynchronousTestCase):

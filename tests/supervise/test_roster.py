@@ -22,6 +22,25 @@ class RosterTests(SynchronousTestCase):
         roster.release("a", "a/1")
         self.assertEqual(roster.grant(), ["a/2"])
 
+    def test_twoOfAnAccount(self):
+        """
+        An account that may start two apps together has two tokens, if the node has.
+        """
+        roster = Roster(3)
+        for app in ("a/1", "a/2", "a/3"):
+            roster.ask("a", app, 2)
+        roster.ask("b", "b/1")
+        roster.ask("c", "c/1")
+        self.assertEqual(roster.grant(), ["a/1", "b/1", "c/1"])
+        self.assertTrue(roster)
+        roster.release("b", "b/1")
+        self.assertEqual(roster.grant(), ["a/2"])
+        roster.release("c", "c/1")
+        self.assertEqual(roster.grant(), [])
+        roster.release("a", "a/1")
+        self.assertEqual(roster.grant(), ["a/3"])
+        self.assertFalse(roster)
+
     def test_accountsTakeTurns(self):
         """
         An account with many apps waits behind every other account between two of its own.

@@ -16,7 +16,7 @@ from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.daemons import Daemons
-from tests.supervise.told import Told
+from hostedge.supervise.pressure import Pressure
 
 
 class Unlaunchable:
@@ -47,8 +47,14 @@ class NoEdges:
     def moved(self, app, generation, address):
         pass
 
+    def expect(self, app, seconds):
+        pass
+
     def retire(self, app, generation, deadline):
         pass
+
+
+FULL = "the disk or the quota is full: could not be launched: [Errno 28] No space left on device"
 
 
 class Case(SynchronousTestCase):
@@ -65,17 +71,24 @@ class Case(SynchronousTestCase):
             for account in ("a", "b")
             for name in ("x", "y")
         }
-        self.told = Told()
         self.daemons = Daemons(
             self.clock,
             self.settings,
             self.sites.get,
             NoEdges(),
             [self.runtime],
-            self.told,
             places=2,
             random=lambda: 0.5,
+            events=self,
+            pressure=lambda: self.pressure,
+            always_on=lambda: self.always_on,
         )
+        self.told = []
+        self.pressure = Pressure()
+        self.always_on = []
+
+    def tell(self, event, app, generation=0, **facts):
+        self.told.append((event, generation, facts))
 
     def wake(self, name="a/x"):
         return self.daemons.wake(name, "demo.localhost")
@@ -121,12 +134,25 @@ class SupervisedTests(Case):
         self.wake()
         self.after(0.25)
         [row] = self.daemons.describe("", 9)
-        reason = "could not be launched: [Errno 28] No space left on device"
-        self.assertEqual(row["reason"], f"the disk or the quota is full: {reason}")
-        events = [event for event, _ in self.told.events]
-        self.assertEqual(events, ["queued", "token", "start_failed", "backoff"])
-        self.assertEqual(self.told.of("start_failed")[0]["cause"], "disk_quota")
+        self.assertEqual(row["reason"], FULL)
         self.assertEqual((row["pid"], row["in_flight"]), (0, 0))
+
+    def test_events(self):
+        """
+        Each step of a failing app is told, with the reasons.
+        """
+        self.wake()
+        self.after(16)
+        events = [event for event, _, _ in self.told]
+        failure = ["queued", "token", "start_failed", "backoff"]
+        self.assertEqual(events, 4 * failure + ["queued", "token", "start_failed", "failed"])
+        why = FULL
+        self.assertEqual(self.told[0], ("queued", 0, {"waiters": 1, "by": "request"}))
+        self.assertEqual(
+            self.told[3], ("backoff", 0, {"failures": 1, "seconds": 1.0, "reason": why})
+        )
+        self.assertEqual(self.told[-1][2]["reason"], why)
+        self.assertFalse(self.told[2][2]["expected"])
 
     def test_cancelled(self):
         """
@@ -170,6 +196,7 @@ class DaemonsTests(Case):
         ):
             self.assertEqual(self.successResultOf(self.wake(name)), Woken(refusal=refusal))
         self.assertEqual(self.daemons.restart("a/nothing"), "not_configured")
+        self.assertEqual(self.daemons.restart("b/x"), "suspended")
 
     def test_oneStartOfAnAccount(self):
         """
@@ -182,6 +209,74 @@ class DaemonsTests(Case):
         self.assertEqual(self.runtime.launched, 2)
         self.after(0.25)
         self.assertEqual((self.runtime.launched, self.state("a/y")), (3, "BACKOFF"))
+
+    def test_shortOfMemory(self):
+        """
+        While memory is short nothing starts, and who waited too long leaves the line.
+        """
+        self.pressure = Pressure(available=0.01)
+        woken = self.wake()
+        woken.addErrback(lambda _: None)
+        self.after(3)
+        self.assertEqual((self.state(), self.runtime.launched), ("QUEUED", 0))
+        self.pressure = Pressure()
+        self.after(1)
+        self.assertEqual(self.runtime.launched, 1)
+        self.pressure = Pressure(available=0.01)
+        self.wake("b/x").addErrback(lambda _: None)
+        self.daemons.stop(0.0)
+        self.after(1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_alwaysOn(self):
+        """
+        What runs unasked is started when the past is cleared up, within its account's turns.
+        """
+        self.always_on = ["a/x", "a/y", "b/x", "b/gone"]
+        self.daemons.changed(None)
+        self.assertEqual(self.daemons.describe("", 9), [])
+        self.daemons.adopt()
+        states = [self.state(name) for name in ("a/x", "a/y", "b/x", "b/gone")]
+        self.assertEqual(states, ["STARTING", "QUEUED", "STARTING", "gone"])
+        self.assertEqual(self.told[0][2]["by"], "always_on")
+
+    def test_startsOfAnAccount(self):
+        """
+        An account that may have two starts at a time has them.
+        """
+        for name in ("a/x", "a/y"):
+            self.sites[name] = Account("a", starts=2), self.sites[name][1]
+            self.wake(name)
+        self.assertEqual([self.state(name) for name in ("a/x", "a/y")], ["STARTING", "STARTING"])
+
+    def test_forgotten(self):
+        """
+        An app that keeps failing is forgotten when nobody asks for it any more.
+        """
+        self.wake()
+        self.after(16)
+        self.assertEqual(self.state(), "FAILED")
+        self.after(600)
+        self.assertEqual(self.state(), "gone")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_switchedOff(self):
+        """
+        An app that is switched off while it fails is known as such until it is switched on.
+        """
+        woken = self.wake()
+        self.after(0.25)
+        account, app = self.sites["a/x"]
+        self.sites["a/x"] = account, evolve(app, enabled=False)
+        self.daemons.changed(["app/a/x"])
+        self.after(0.25)
+        self.assertEqual(self.successResultOf(woken).refusal, "disabled")
+        self.assertEqual(self.successResultOf(self.wake()).refusal, "disabled")
+        self.assertEqual(self.state(), "DISABLED")
+        self.assertEqual(self.daemons.accounts(), {"a"})
+        self.sites["a/x"] = account, app
+        self.daemons.changed(["app/a/x"])
+        self.assertEqual(self.state(), "gone")
 
     def test_pages(self):
         """

@@ -1,0 +1,91 @@
+"""
+What is read of the kernel about memory and processes.
+
+In:  `supervise.daemons` and `supervise.running`, every few seconds at most.
+Out: `Pressure`, bytes, pids.
+Spec: proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hostedge.supervise.pressure import Pressure, read_pressure
+
+PROC = Path("/proc")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape")
+    except OSError:
+        # a kernel without it, or one that was started without it
+        return ""
+
+
+def node_pressure() -> Pressure:
+    """How short memory is on this machine."""
+    return read_pressure(_text(PROC / "pressure/memory"), _text(PROC / "meminfo"))
+
+
+def children(pid: int) -> frozenset[int]:
+    """The pids of a process's children; none if it has ended."""
+    try:
+        told = [_text(task / "children") for task in (PROC / str(pid) / "task").iterdir()]
+    except OSError:
+        return frozenset()
+    return frozenset(int(each) for each in " ".join(told).split())
+
+
+def descendants(pid: int) -> set[int]:
+    """A process and all below it; who was left behind by a parent that ended is not."""
+    found: set[int] = set()
+    new = {pid} if pid else set()
+    while new:
+        found |= new
+        new = {child for parent in new for child in children(parent)} - found
+    return found
+
+
+def holds(pid: int, inode: int) -> bool:
+    """Has this process the socket with this inode open?"""
+    wanted = f"socket:[{inode}]"
+    folder = PROC / str(pid) / "fd"
+    try:
+        return any(_link(folder / name) == wanted for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def holders(inode: int) -> list[int]:
+    """All who have it open, as far as they may be looked at; slow on a machine with many."""
+    return [int(p.name) for p in PROC.iterdir() if p.name.isdecimal() and holds(int(p.name), inode)]
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """What a process was started with; empty if it may not be looked at."""
+    pairs = (each.partition("=") for each in _text(PROC / str(pid) / "environ").split("\0"))
+    return {name: value for name, _, value in pairs if name}
+
+
+def memory_of(pid: int) -> int:
+    """
+    Bytes that a process and all below it have of their own; files that are mapped do not count,
+    what a parent shares with its children counts for each.
+    """
+    total = 0
+    for each in descendants(pid):
+        # size, resident, of these from files
+        pages = _text(PROC / str(each) / "statm").split()
+        if len(pages) > 2:
+            total += (int(pages[1]) - int(pages[2])) * PAGE
+    return total

@@ -1,0 +1,315 @@
+"""
+The generations of one app as processes: launched, signalled, taken back, buried.
+
+In:  `supervise.supervised`, where its app's machine wants something done; processes that end.
+Out: processes, listeners, journal entries; an `ended` for each generation.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import define, evolve
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hostedge.model.site import Account, App
+from hostedge.runtimes.start import Start
+from hostedge.supervise.gauge import (
+    children,
+    descendants,
+    environment_of,
+    holders,
+    holds,
+    memory_of,
+)
+from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
+from hostedge.supervise.journal import Entry
+from hostedge.supervise.launching import digest_of, environment
+from hostedge.supervise.logs import app_log, read_tail, size_of
+from hostedge.supervise.process import Launch, Process, spawn
+from hostedge.supervise.surroundings import Leaf, Surroundings
+
+PORT_HOST = "127.0.0.1"
+
+
+@define
+class Running:
+    """A generation from its launch until its group is gone."""
+
+    entry: Entry
+    held: Held | None
+    process: Process | None = None
+    # where the log was when it was launched
+    offset: int = 0
+
+    @property
+    def lives(self) -> Process | None:
+        """Its process, unless that has ended, told or not."""
+        process = self.process
+        return None if process is None or process.has_ended() else process
+
+
+class _Watch(ProcessProtocol):
+    """The end of one generation's process."""
+
+    def __init__(self, processes: Processes, generation: int) -> None:
+        self._processes = processes
+        self._generation = generation
+
+    def processEnded(self, reason: Failure) -> None:
+        self._processes.ended(self._generation, reason)
+
+    def process_stuck(self) -> None:
+        """It has ended; something that it started was killed and will not go."""
+        self._processes.stuck(self._generation)
+
+
+class Processes:
+    """
+    All that live of one app.
+
+    `left` is a listener that no living generation owns but the next one may take over, with the
+    requests that wait in it; it is closed as soon as no next one is sure to come.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        around: Surroundings,
+        name: str,
+        ended: Callable[[int, Failure], None],
+        stuck: Callable[[int], None],
+    ) -> None:
+        self._around = around
+        self._name = name
+        self.ended = ended
+        self.stuck = stuck
+        # what the leader had below itself when it was told to renew itself
+        self._before: dict[int, frozenset[int]] = {}
+        self._running: dict[int, Running] = {}
+        self.left: Held | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._running))
+
+    def get(self, generation: int | None) -> Running | None:
+        return self._running.get(generation or 0)
+
+    def launch(self, generation: int, account: Account, app: App) -> None:
+        """
+        Start its process; `ended` follows exactly once, in any case.
+        """
+        try:
+            self._launch(generation, account, app)
+        except OSError as error:
+            if generation not in self._running:
+                entry = Entry(self._around.journal.boot, self._name, generation, "", "")
+                self._running[generation] = Running(entry, None)
+            # later, as every other end: the machine is told of a launch before of its end
+            self._around.reactor.callLater(0, self.ended, generation, Failure(error))
+
+    def _launch(self, generation: int, account: Account, app: App) -> None:
+        around, settings = self._around, self._around.settings
+        home = settings.homes / account.name
+        start = around.runtimes[app.runtime].launch(app.run, app, home)
+        held, address = self._listener(generation, account, app, start)
+        entry = Entry(
+            boot=around.journal.boot,
+            app=self._name,
+            generation=generation,
+            address=address,
+            digest=digest_of(app),
+            inode=held.inode if held else 0,
+            uid=around.owner[0] if around.owner else os.geteuid(),
+        )
+        leaf = self._leaf(generation)
+        if leaf is not None:
+            entry = evolve(entry, leaf=str(leaf.path), leaf_inode=leaf.inode)
+        log = app_log(settings.logs, account.name, app.name)
+        running = self._running[generation] = Running(entry, held, offset=size_of(log))
+        around.journal.write(entry)
+        launch = Launch(
+            argv=start.argv,
+            environment=environment(settings, account, app, generation, start, address),
+            cwd=home / app.directory,
+            listeners=(held.fileno(),) if held else (),
+            log=log,
+            owner=around.owner,
+        )
+        process = spawn(around.reactor, _Watch(self, generation), launch)
+        running.process = process
+        self.note(generation, pid=process.pid or 0, started=process.started)
+
+    def _listener(
+        self, generation: int, account: Account, app: App, start: Start
+    ) -> tuple[Held | None, str]:
+        held, self.left = self.left, None
+        if start.listen == "socket":
+            folder = self._around.settings.run / "d"
+            held = held or hold(socket_path(folder, account.name, app.name, generation))
+            return held, f"unix:{held.path}"
+        if held is not None:
+            held.close()
+        return None, f"{PORT_HOST}:{free_port(PORT_HOST)}"
+
+    def take_back(self, entry: Entry) -> None:
+        """
+        Take charge of a process of an earlier keeper.
+
+        Raises:
+            ProcessLookupError: it has ended.
+        """
+        kind, _, path = entry.address.partition(":")
+        held = take_back(entry.pid, entry.inode, Path(path)) if kind == "unix" else None
+        running = self._running[entry.generation] = Running(entry, held)
+        watch = _Watch(self, entry.generation)
+        try:
+            running.process = Process.adopt(self._around.reactor, watch, entry.pid, entry.started)
+        except ProcessLookupError:
+            del self._running[entry.generation]
+            if held is not None:
+                held.close()
+            raise
+
+    def said(self, generation: int) -> list[str]:
+        """The last lines of what it has written, without those of others before it."""
+        running = self._running[generation]
+        account, _, app = self._name.partition("/")
+        return read_tail(app_log(self._around.settings.logs, account, app), running.offset)
+
+    def note(self, generation: int, **changes: Any) -> None:
+        """Write down for a next keeper what is new of it."""
+        running = self._running[generation]
+        running.entry = evolve(running.entry, **changes)
+        try:
+            self._around.journal.write(running.entry)
+        except OSError:
+            # the daemon runs; only a next keeper would not know of it
+            self.log.failure("{app}: journal", app=self._name)
+
+    def signal(self, generation: int, name: str) -> None:
+        """To its process group; nothing if that is gone."""
+        running = self.get(generation)
+        if running is None or running.process is None:
+            return
+        try:
+            running.process.signalProcess(name)
+        except ProcessExitedAlready:
+            # its end is on the way
+            return
+
+    def _pid(self, generation: int) -> int:
+        """Its main process; 0 if that has ended."""
+        running = self.get(generation)
+        process = running.lives if running else None
+        return 0 if process is None else process.pid or 0
+
+    def renew(self, generation: int, name: str) -> None:
+        """Signal the process that was launched, and only that: it is up to it what follows."""
+        pid = self._pid(generation)
+        if pid:
+            self._before[generation] = children(pid)
+            # not reaped while its end was not told, so nobody else can have this pid
+            os.kill(pid, getattr(signal, f"SIG{name}"))
+
+    def renewed(self, generation: int) -> bool:
+        """Has it a child that it had not before? Who has none does everything by itself."""
+        pid = self._pid(generation)
+        before = self._before.get(generation, frozenset())
+        return bool(pid) and (not before or not children(pid) <= before)
+
+    def _leaf(self, generation: int) -> Leaf | None:
+        leaves = self._around.leaves
+        account, _, app = self._name.partition("/")
+        return None if leaves is None else leaves.find(account, app, generation)
+
+    def memory(self, generation: int) -> int:
+        """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""
+        leaf = self._leaf(generation)
+        taken = None if leaf is None else leaf.used().memory
+        if taken is not None:
+            return taken
+        pid = self._pid(generation)
+        return memory_of(pid) if pid else 0
+
+    def freeze(self, generation: int) -> None:
+        """Have it stand still: its cgroup, or as far as its process group goes."""
+        leaf = self._leaf(generation)
+        if leaf is not None:
+            try:
+                leaf.freeze()
+            except OSError:
+                self.log.failure("{app}: freezing", app=self._name)
+            else:
+                return
+        self.signal(generation, "STOP")
+
+    def thaw(self, generation: int) -> None:
+        leaf = self._leaf(generation)
+        if leaf is not None:
+            try:
+                leaf.thaw()
+            except OSError:
+                self.log.failure("{app}: thawing", app=self._name)
+        self.signal(generation, "CONT")
+
+    def place(self, generation: int) -> Literal["ours", "nobody", "others"]:
+        """
+        Who listens where this generation should. A port that it was told of was free, until
+        somebody took it.
+        """
+        running = self._running[generation]
+        if running.entry.address.startswith("unix:"):
+            # the socket was ours before anybody could ask for it
+            return "ours"
+        host, _, port = running.entry.address.rpartition(":")
+        found = self._around.listener_at(host, int(port))
+        if found is None:
+            return "nobody"
+        if self._around.settings.accounts.users == "own":
+            return "ours" if found.uid == running.entry.uid else "others"
+        return "ours" if self._is_of_app(generation, found.inode) else "others"
+
+    def _is_of_app(self, generation: int, inode: int) -> bool:
+        """Where all have one user, by the processes that have the listener open."""
+        if any(holds(pid, inode) for pid in descendants(self._pid(generation))):
+            return True
+        # one that left its parents behind
+        return any(environment_of(pid).get("HOSTEDGE_APP") == self._name for pid in holders(inode))
+
+    def bury(self, generation: int, last: bool) -> None:
+        """
+        It is gone. The listener of the `last` one that could answer is left to the next one.
+        """
+        running = self._running.pop(generation)
+        self._before.pop(generation, None)
+        self._around.journal.forget(generation)
+        if running.held is None:
+            # a port, or a socket that could not be taken back from an earlier keeper
+            if running.entry.address.startswith("unix:"):
+                Path(running.entry.address[5:]).unlink(missing_ok=True)
+        elif last and self.left is None:
+            self.left = running.held
+        else:
+            running.held.close()
+
+    def has_waiting(self) -> bool:
+        """Has somebody connected to the listener that is left?"""
+        return self.left is not None and self.left.has_waiting()
+
+    def close_left(self) -> None:
+        """No next one comes: who waits has to learn that."""
+        held, self.left = self.left, None
+        if held is not None:
+            held.close()

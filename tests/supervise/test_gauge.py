@@ -1,0 +1,67 @@
+"""
+Tests for `hostedge.supervise.gauge`, on this very process.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hostedge.supervise.gauge import (
+    children,
+    descendants,
+    environment_of,
+    holders,
+    holds,
+    memory_of,
+    node_pressure,
+)
+
+# one below the one that is started; both say when they are there
+FAMILY = (
+    "import subprocess, sys; hoard = b'x' * 20_000_000;"
+    "child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
+)
+
+
+class GaugeTests(SynchronousTestCase):
+    def test_pressure(self):
+        """
+        This machine has memory, of which some can be had.
+        """
+        pressure = node_pressure()
+        self.assertGreaterEqual(pressure.stalled, 0.0)
+        self.assertTrue(0.0 < pressure.available <= 1.0, pressure)
+
+    def test_family(self):
+        """
+        A process's own and its descendants' memory counts; nothing is left when it is gone.
+        """
+        parent = subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE)
+        child = int(parent.stdout.readline())
+        try:
+            self.assertIn(parent.pid, children(os.getpid()))
+            self.assertEqual(descendants(parent.pid), {parent.pid, child})
+            self.assertGreater(memory_of(parent.pid), 20_000_000)
+            self.assertIn("PATH", environment_of(child))
+        finally:
+            for each in (child, parent.pid):
+                os.kill(each, 9)
+            parent.communicate()
+        self.assertEqual(children(parent.pid), frozenset())
+        self.assertEqual(memory_of(parent.pid), 0)
+        self.assertEqual(environment_of(parent.pid), {})
+        self.assertEqual(descendants(0), set())
+
+    def test_holders(self):
+        """
+        Who has a socket open is found by it.
+        """
+        with socket.socket() as listener:
+            inode = os.fstat(listener.fileno()).st_ino
+            self.assertTrue(holds(os.getpid(), inode))
+            self.assertIn(os.getpid(), holders(inode))
+        self.assertFalse(holds(os.getpid(), inode))
+        self.assertFalse(holds(0, inode))
