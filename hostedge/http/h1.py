@@ -30,7 +30,7 @@ from hostedge.http.entrance import Entrance
 from hostedge.http.exchange import Leaf, Successor
 from hostedge.http.h1_exchange import H1Exchange, H1TurnedAway
 from hostedge.http.h1_reader import END, FEED, Head, RequestReader, check_head, read_target
-from hostedge.http.known_heads import Facts
+from hostedge.http.known_heads import LONGEST, Facts
 from hostedge.http.pace import Pace
 from hostedge.http.wheel import NEVER
 from hostedge.memo import Memo
@@ -93,7 +93,8 @@ class H1(ClientConnection):
     def dataReceived(self, data: bytes) -> None:
         state = self._state
         if state == IDLE:
-            facts = self._known.get(data)
+            # to look for a long one would cost more than it could bring
+            facts = self._known.get(data) if len(data) <= LONGEST else None
             if facts is not None and not self._reader.empty:
                 # the reader need not see what it would only say again
                 self._take_up(facts)

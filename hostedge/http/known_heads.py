@@ -12,9 +12,10 @@ from __future__ import annotations
 from hostedge.http.exchange import Fields
 from hostedge.wire.fields import LastingFields
 
-# so many heads of so many bytes are kept, at most: a megabyte with all that was found in them
+# so many heads of so many bytes are kept, at most: a megabyte with all that was found in them. What
+# browsers send is longer, and seldom the same
 MOST = 256
-LONGEST = 1024
+LONGEST = 512
 # begins of what makes a head one client's alone, which would only crowd out what many send
 _OWN = (b"ookie: ", b"uthorization: ")
 

@@ -105,7 +105,7 @@ def format_line(answered: Answered, moment: float, omitted: int = 0) -> str:
     ]
     return (
         f'{{"time": "{_moments[int(moment * 1000)]}Z", '
-        f'"method": "{_methods[answered.method]}", "path": "{_paths[path]}", '
+        f'"method": "{_methods[answered.method]}", "path": "{quoted(path)}", '
         f'{_query(query) if mark else ""}"status": {answered.status}, "bytes": {answered.sent}, '
         f"{_received(received) if received else ''}"
         f'"seconds": {{"total": {answered.total:.4f}, "first_byte": {answered.first_byte:.4f}'
@@ -157,9 +157,6 @@ def quoted(value: bytes) -> str:
     if '"' in text or "\\" in text or not text.isascii() or not text.isprintable():
         return json.dumps(text)[1:-1]
     return text
-
-
-_paths: Memo[bytes, str] = Memo(quoted)
 
 
 class AccessLog:

@@ -8,6 +8,7 @@ from httptools import HttpParserError, HttpResponseParser
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import BadRequest
+from hostedge.wire import plain_response
 from hostedge.wire.plain_response import Whole, read_whole
 from hostedge.wire.response_head import MAX_FIELDS, Fields, examine
 
@@ -79,19 +80,42 @@ class ReadWholeTests(SynchronousTestCase):
     def test_size(self) -> None:
         """The head is no larger than its limit; the body is not counted."""
         size = PLAIN.index(b"\r\n\r\n") + 4
-        self.assertIsNotNone(read_whole(PLAIN, size))
-        self.assertIsNone(read_whole(PLAIN, size - 1))
+        for _ in range(3):
+            self.assertIsNotNone(read_whole(PLAIN, size))
+            self.assertIsNone(read_whole(PLAIN, size - 1))
+
+    def test_bounded(self) -> None:
+        """However many heads, lines and sizes come, few are remembered."""
+        for number in range(5000):
+            body = bytes(number)
+            head = b"HTTP/1.1 200 OK\r\nX: %d\r\nContent-Length: %d\r\n\r\n" % (number, number)
+            for _ in range(3):
+                fields = [(b"X", b"%d" % number)]
+                self.assertEqual(read_whole(head + body, 1000), (200, fields, body, b""))
+        self.assertLessEqual(len(plain_response._known), 256)
+        self.assertLessEqual(len(plain_response._lines), 2048)
+
+    def test_ofOneClient(self) -> None:
+        """What sets a cookie is not remembered as a whole."""
+        plain_response._known.clear()
+        data = PLAIN.replace(b"X-A", b"Set-Cookie")
+        for _ in range(3):
+            self.assertEqual(read_whole(data, 1000), _by_parser(data))
+        self.assertEqual(plain_response._known, {})
 
     def test_sameAsTheParser(self) -> None:
         """With a byte more, one less, or another one anywhere: what is told, the parser tells."""
         told = 0
-        for data in _nearly(PLAIN):
-            found = read_whole(data, 10_000)
-            if found is not None:
-                told += 1
-                self.assertEqual(found, _by_parser(data), data)
+        # of those that have one size, the last that came is remembered: each once after the whole,
+        # once after itself
+        for nearly in _nearly(PLAIN):
+            for data in (nearly, nearly, PLAIN, PLAIN):
+                found = read_whole(data, 10_000)
+                if found is not None:
+                    told += 1
+                    self.assertEqual(found, _by_parser(data), data)
         # in most places of a head any other letter is as good
-        self.assertGreater(told, 1000)
+        self.assertGreater(told, 10_000)
 
 
 def _nearly(data: bytes) -> Iterator[bytes]:
