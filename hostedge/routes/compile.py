@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -103,7 +103,9 @@ class HostRoutes:
 
 @frozen
 class Refusing:
-    """A leaf that answers every request with one cause."""
+    """A leaf that answers every request with one cause, also one that asks for an upgrade."""
+
+    upgrades: ClassVar[bool] = True
 
     cause: str
     reason: str

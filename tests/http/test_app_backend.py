@@ -360,6 +360,14 @@ class SlowStartTests(AppCase):
         self.wake()
         self.assertEqual(self.backend.places.taken, 16)
 
+    def test_startWasTold(self) -> None:
+        """One whose start was told is new as well, in whichever order the news come."""
+        self.backend.expect(3.0)
+        for _ in range(30):
+            self.ask()
+        self.wake()
+        self.assertEqual(self.backend.places.taken, 4)
+
     def test_swapped(self) -> None:
         """What takes over is as new as what was started."""
         self.backend.moved(1, self.played.address)

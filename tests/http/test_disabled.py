@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.edge import EdgeParts
 from hostedge.mappings.app import AppKind, ToApp
-from hostedge.mappings.static import Static, StaticKind
+from hostedge.mappings.static import Static, StaticKind, StaticLeaf
 from hostedge.model.site import Account, App, Domain, Found
 from hostedge.net.descriptors import Files
 from hostedge.settings import Settings
@@ -54,6 +54,8 @@ class DisabledTests(SynchronousTestCase):
             exchange = KeptExchange(target=b"/nothing-here")
             leaf.answer(exchange)  # type: ignore[arg-type]
             self.assertEqual((exchange.status, exchange.cause), (503, "disabled"))
+            is_files = isinstance(leaf, StaticLeaf)
+            self.assertIs(getattr(leaf, "upgrades", False), not is_files)
             self.assertIn("switched off", " ".join(leaf.explain()))
             self.assertEqual(leaf.app, "demo/hello")  # type: ignore[attr-defined]
 

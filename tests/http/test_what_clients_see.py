@@ -8,10 +8,13 @@ from attrs import evolve, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import CAUSES
+from hostedge.filters.rate import Rated
 from hostedge.http.exchange import Exchange
 from hostedge.http.relay import Relay
+from hostedge.model.site import Rate
 from tests.http.parts import ClientEnd, split_answers
 from tests.http.test_app_backend import OK, Answer, AppCase
+from tests.routes.kinds import Counting
 
 FIELDS = (
     (b"plain", b"", b"text/plain; charset=utf-8"),
@@ -159,6 +162,20 @@ class HeldTests(AppCase):
         self.network.turn()
         self.assertTrue(client.aborted)
         self.assertTrue(client.value().endswith(b"\r\n\r\no"))
+
+    def test_refusedByARule(self) -> None:
+        """What a rule refuses wakes nobody."""
+        rate = Rate(1)
+        rated = Rated(self.relay, rate, Counting("a.test", rate))
+        self.scene.entrance.router = lambda exchange: rated
+        self.ask()
+        self.wake()
+        self.played.accept()
+        self.answer()
+        self.assertTrue(self.backend.quiesce(1))
+        asked = len(self.keeper.asked)
+        self.assertEqual(self.reason(self.ask()), (429, b"rate_limited"))
+        self.assertEqual(len(self.keeper.asked), asked)
 
     def test_ownPage(self) -> None:
         """A site's own page stands for each of them, with the same fields."""
