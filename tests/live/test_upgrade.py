@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,11 +19,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dns.message
+import dns.query
+import dns.rcode
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.sync.client import connect
 
 from hostedge.cli.client import ApiClient
 from hostedge.settings import read_settings
+from tests.http.h2_parts import HELLO as PREFACE
+from tests.http.h2_parts import Heard, asked, block, frame
 from tests.live.node import PATIENCE, ROOT, TWISTD, Answer, Node, load, wait_for
 
 HELLO = """
@@ -94,11 +101,79 @@ def environment(pid: int) -> bytes:
     return Path(f"/proc/{pid}/environ").read_bytes()
 
 
+class Reply:
+    """An answer over HTTP/2."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.text = body.decode()
+
+
+class Multiplexed:
+    """
+    Asks over one HTTP/2 connection, and over another once the node has said goodbye there. What
+    it says it has not looked at is asked again (RFC 9113, section 6.8); all else has to come.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._client: ssl.SSLSocket | None = None
+
+    def ask(self) -> Reply:
+        while True:
+            client = self._client or self._connect()
+            self._stream += 2
+            fields = dict(asked("GET", "/"))
+            fields[b":scheme"], fields[b":authority"] = b"https", b"one.localhost"
+            head = frame("HEADERS", 0x5, self._stream, block(list(fields.items())))
+            reply = self._sent(client, head)
+            if reply is None or self._heard.goodbyes:
+                client.close()
+                self._client = None
+            if reply is not None:
+                return reply
+
+    def _connect(self) -> ssl.SSLSocket:
+        context = self._node.tls_context()
+        context.set_alpn_protocols(["h2"])
+        plain = socket.create_connection(self._node.address("https"), PATIENCE)
+        self._client = client = context.wrap_socket(plain, server_hostname="one.localhost")
+        self._heard, self._rest, self._stream = Heard(), b"", -1
+        client.sendall(PREFACE)
+        return client
+
+    def _sent(self, client: ssl.SSLSocket, head: bytes) -> Reply | None:
+        """The answer to a request; None: it was not looked at."""
+        heard, stream = self._heard, self._stream
+        try:
+            client.sendall(head)
+            while stream not in heard.ended and stream not in heard.reset:
+                self._take(client)
+        except OSError as error:
+            if heard.goodbyes and heard.goodbyes[-1][1] < stream:
+                return None
+            raise ConnectionError(f"{error}, stream {stream}, heard {heard.words()}") from None
+        if stream in heard.reset:
+            return None if heard.reset[stream] == "REFUSED_STREAM" else Reply(0, b"reset")
+        return Reply(heard.statuses[stream][-1], heard.bodies.get(stream, b""))
+
+    def _take(self, client: ssl.SSLSocket) -> None:
+        data = client.recv(65536)
+        if not data:
+            raise ConnectionError("ended")
+        self._rest += data
+        while len(self._rest) >= 9 + (size := int.from_bytes(self._rest[:3], "big")):
+            whole, self._rest = self._rest[: 9 + size], self._rest[9 + size :]
+            for kind, flags, _, payload in self._heard.take(whole):
+                if kind in ("SETTINGS", "PING") and not flags & 1:
+                    client.sendall(frame(kind, 1, 0, payload if kind == "PING" else b""))
+
+
 class CopiedNode(Node):
     """A node that runs a copy of the code, so that there can be other code from one moment on."""
 
     def __init__(self) -> None:
-        super().__init__(edges=2)
+        super().__init__(edges=2, settings='dns = ["127.0.0.1:0"]\n')
         self.code = self.folder / "code"
         skipped = shutil.ignore_patterns("__pycache__", "dropin.cache")
         for name in ("hostedge", "twisted"):
@@ -225,6 +300,13 @@ class UpgradeTests(SynchronousTestCase):
         finally:
             thread.join()
 
+    def resolve(self) -> Reply:
+        """Ask a question over UDP; an answer that is not there in time is asked for no more."""
+        question = dns.message.make_query("one.localhost", "A")
+        port = self.node.address("dns-udp")[1]
+        answer = dns.query.udp(question, "127.0.0.1", port=port, timeout=PATIENCE)
+        return Reply(200 if answer.rcode() == dns.rcode.REFUSED else 0, str(answer).encode())
+
     def change(self) -> Answer:
         """Change something, as an operator does: a call that is not answered has failed."""
         with ApiClient(read_settings(self.node.settings)) as client:
@@ -253,6 +335,8 @@ class UpgradeTests(SynchronousTestCase):
         over = threading.Event()
         with contextlib.ExitStack() as running:
             loads = [
+                running.enter_context(load(self.resolve, clients=1)),
+                running.enter_context(load(Multiplexed(self.node).ask, clients=1)),
                 running.enter_context(load(self.change, clients=1)),
                 running.enter_context(load(self.get, clients=2)),
                 running.enter_context(self.kept_alive(tls=False)),
@@ -260,7 +344,7 @@ class UpgradeTests(SynchronousTestCase):
             ]
             running.enter_context(self.in_thread(self.download, over, wrong))
             running.callback(over.set)
-            socket = running.enter_context(
+            talking = running.enter_context(
                 connect(
                     "ws://one.localhost/echo",
                     sock=self.node.connect(),
@@ -277,8 +361,8 @@ class UpgradeTests(SynchronousTestCase):
                     done = self.node.command("upgrade")
                 self.assertEqual((done.returncode, done.stderr), (0, ""), self.node.log())
                 self.assertIn(version, done.stdout)
-                socket.send(version)
-                self.assertEqual(socket.recv(PATIENCE), version)
+                talking.send(version)
+                self.assertEqual(talking.recv(PATIENCE), version)
                 wait_for("the node is whole", self.node.is_whole)
                 after = self.node.family()
                 self.assertEqual(after["keeper"], before["keeper"])
@@ -312,6 +396,9 @@ class UpgradeTests(SynchronousTestCase):
             wait_for("another serves", lambda: self.get().text != self.daemon)
             self.assertEqual(self.node.command("upgrade").stderr, "")
         self.assertEqual(wrong, [])
+        # daemons are children of the keeper as before: it learns how they end
+        os.kill(self.node.apps()["one/hello"]["pid"], signal.SIGKILL)
+        wait_for("it is known", lambda: "ended by signal 9" in self.node.log())
 
     def test_toldToEndMeanwhile(self) -> None:
         """
