@@ -35,7 +35,9 @@ class Answering(LinkPeer):
         test.peers.append(self)
 
     @Hello.responder
-    def hello(self, pid: int, started: int, role: str, index: int, revision: int) -> dict[str, int]:
+    def hello(
+        self, pid: int, started: int, role: str, index: int, revision: int, version: str
+    ) -> dict[str, int]:
         return {"revision": revision + 1}
 
     @Changed.responder
