@@ -20,6 +20,7 @@ from pathlib import Path
 from hostedge.supervise import launcher
 
 SOURCE = launcher.__file__
+_MFD_NOEXEC_SEAL = 0x8  # read, never executed; some machines refuse all other ones
 _NO_SOURCE = bytes(12)  # flags, time and size of a source that is not looked at
 
 
@@ -30,7 +31,12 @@ def launcher_code() -> int:
         OSError: the source cannot be read, or no descriptor is left.
     """
     code = compile(Path(SOURCE).read_bytes(), SOURCE, "exec", dont_inherit=True)
-    file = os.memfd_create("launcher", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        file = os.memfd_create("launcher", flags | _MFD_NOEXEC_SEAL)
+    except OSError:
+        # before Linux 6.3
+        file = os.memfd_create("launcher", flags)
     with os.fdopen(os.dup(file), "wb") as writing:
         writing.write(MAGIC_NUMBER + _NO_SOURCE + marshal.dumps(code))
     # what runs as the superuser is nobody's to change, not even by a descriptor that got away
