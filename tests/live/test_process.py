@@ -66,6 +66,13 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+def uid_of(process: Path) -> int:
+    try:
+        return process.stat().st_uid
+    except FileNotFoundError:
+        return 0
+
+
 class Unkillable:
     """A cgroup with a process that sits in the kernel."""
 
@@ -311,6 +318,35 @@ class ProcessTests(TestCase):
         if OWNER is not None:
             self.assertEqual(uid, str(OWNER[0]))
             self.assertEqual([int(mask, 16) for mask in rest[4:6]], [0, 0])
+
+    async def test_processes(self) -> None:
+        """
+        Who forks without end comes to one where processes are bounded, and all of it ends.
+        """
+        confinement = Confinement(rlimits=Rlimits(processes=4))
+        script = "ulimit -u; fork() { sleep 60 & fork; }; fork"
+        # of a user whom no other test has, since all his processes count
+        owner = OWNER and (40_000 + os.getpid() % 10_000, 20_011)
+        unit = {UNIT: uuid.uuid4().hex}
+        process, watcher = self.launch(
+            *("bash", "-c", script if owner else "ulimit -u"),
+            owner=owner,
+            confinement=confinement,
+            environment=unit,
+        )
+        if owner is None:
+            # others of the tests' own user count as well: that it could start at all is luck
+            await watcher.ended
+            return
+        while "fork" not in self.output.read_text():
+            await deferLater(reactor, 0.01)
+        self.assertEqual((await self.said())[0], "4")
+        process.signalProcess("KILL")
+        await watcher.ended
+        left = [path for path in Path("/proc").iterdir() if path.name.isdecimal()]
+        self.assertEqual(
+            [each for each in left if is_alive(int(each.name)) and uid_of(each) == owner[0]], []
+        )
 
     def homes(self) -> tuple[Path, Path]:
         """The folder of all homes, and the customer's."""
