@@ -12,8 +12,10 @@ import errno
 import os
 import re
 import resource
+import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from importlib.util import find_spec
 from hostedge.cli.finding import Finding
 from hostedge.net.descriptors import MOST, connections_for
 from hostedge.supervise.cgroup import find_rung
+from hostedge.supervise.confinement import BUBBLEWRAP
 from hostedge.supervise.ladder import Rung
 
 PYTHON = (3, 11)
@@ -56,6 +59,7 @@ def check_kernel() -> Iterator[Finding]:
     yield posix_spawn()
     yield low_water()
     yield cgroup_level(find_rung())
+    yield bubblewrap()
     yield open_files()
     yield gunicorn()
     yield websocket()
@@ -185,6 +189,21 @@ def low_water() -> Finding:
 def cgroup_level(there: Rung) -> Finding:
     """Which rung of the ladder daemons stand on."""
     return Finding("ok" if there.level else "warn", "cgroup", there.text, there.todo)
+
+
+def bubblewrap(command: str = BUBBLEWRAP) -> Finding:
+    """Make the smallest file system of its own for a program."""
+    program = shutil.which(command)
+    if program is None:
+        text = "not here: apps cannot be given a file system of their own"
+        return Finding("warn", "bubblewrap", text, "install the package bubblewrap")
+    words = ["--unshare-user", "--unshare-pid", "--bind", "/", "/", "--proc", "/proc", "/bin/true"]
+    done = subprocess.run([program, *words], capture_output=True, text=True, errors="replace")  # noqa: S603
+    if done.returncode == 0:
+        return Finding("ok", "bubblewrap", "works")
+    todo = "let users make namespaces: sysctl kernel.unprivileged_userns_clone, apparmor, seccomp"
+    why = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    return Finding("warn", "bubblewrap", f"apps cannot be given a file system: {why}", todo)
 
 
 def open_files() -> Finding:

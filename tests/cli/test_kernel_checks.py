@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.cli import kernel_checks
 from hostedge.cli.kernel_checks import (
     FILES,
+    bubblewrap,
     cgroup_level,
     check_kernel,
     clock,
@@ -83,6 +84,18 @@ class CgroupTests(SynchronousTestCase):
         """
         [said] = [each for each in check_kernel() if each.what == "cgroup"]
         self.assertEqual(said.text, find_rung().text)
+
+    def test_bubblewrap(self) -> None:
+        """
+        Bubblewrap is tried; where it is missing or fails it is said why.
+        """
+        missing = bubblewrap("no-such-bwrap")
+        self.assertEqual(missing.level, "warn")
+        self.assertIn("not here", missing.text)
+        failing = bubblewrap("false")
+        self.assertEqual((failing.level, bool(failing.todo)), ("warn", True))
+        self.assertIn("status 1", failing.text)
+        self.assertEqual(bubblewrap("true").level, "ok")
 
 
 class LimitTests(SynchronousTestCase):
