@@ -110,6 +110,9 @@ class GroupWatch:
         watched.numbers.clear()
 
     def close(self) -> None:
+        """Nothing is told any more."""
+        if self._inotify < 0:
+            return
         self._reactor.removeReader(self)
         self._by_number.clear()
         self._by_path.clear()
