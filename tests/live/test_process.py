@@ -28,8 +28,9 @@ from zope.interface.verify import verifyObject
 
 from hostedge.net.identity import process_started
 from hostedge.supervise import process as process_module
-from hostedge.supervise.cgroup import Groups, find_rung
+from hostedge.supervise.cgroup import Events, find_rung
 from hostedge.supervise.confinement import Confinement, Rlimits, View
+from hostedge.supervise.containment import Containment
 from hostedge.supervise.group_limits import AccountLimits, LeafLimits
 from hostedge.supervise.process import Launch, Process, spawn, watches
 from hostedge.supervise.remains import UNIT
@@ -436,12 +437,12 @@ class ProcessTests(TestCase):
         removed before the end is told. Without groups the mark finds whoever kept it.
         """
         here = find_rung()
-        groups = Groups.on(here, uuid.uuid4().hex)
-        self.assertEqual(groups is None, here.level == 0)
-        leaf = None
-        if groups is not None:
-            self.addCleanup(groups.close)
-            leaf = groups.leaf("demo", "hello", 1, AccountLimits(), LeafLimits())
+        contained = Containment.on(reactor, here, uuid.uuid4().hex)
+        self.addCleanup(contained.close)
+        told: list[Events] = []
+        whose = ("demo", "hello", 1)
+        leaf = contained.place(whose, AccountLimits(), LeafLimits(), told.append)
+        self.assertEqual(leaf is None, here.level == 0)
         clear = "env -i" if leaf else ""
         script = f"setsid {clear} sh -c 'setsid sleep 60 & echo $!' & wait; exec sleep 60"
         process, watcher = self.launch(
@@ -453,14 +454,18 @@ class ProcessTests(TestCase):
         )
         [gone] = await self.said()
         if leaf is not None:
-            self.assertTrue({process.pid, int(gone)} <= set(leaf.pids()))
+            self.assertTrue({str(process.pid), gone} <= set(leaf.procs.read_text().split()))
+            while not told:
+                await deferLater(reactor, 0.001)
+            self.assertEqual(told[0], Events(populated=True, frozen=False))
             # a frozen process is thawed to hear that it has to end
             leaf.freeze()
         process.signalProcess("TERM")
         self.assertEqual((await watcher.ended).signal, signal.SIGTERM)
         self.assertFalse(is_alive(int(gone)))
         if leaf is not None:
-            self.assertFalse(leaf.path.exists())
+            self.assertFalse(leaf.procs.parent.exists())
+            self.assertFalse(leaf.events.populated)
 
     async def test_noGroup(self) -> None:
         """
