@@ -98,7 +98,8 @@ class Report:
             os.close(pipe)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor ends before the launch does; there is nobody left to tell."""
+        """The other end was closed, which is how the reactor says so; or the reactor ends."""
+        self.finish()
 
     def logPrefix(self) -> str:
         return "launch"

@@ -298,6 +298,10 @@ class ProcessTests(TestCase):
         """
         When the launcher became the program is known, and a status of its own is its own.
         """
+        process, watcher = self.launch("sleep", "60")
+        while process.executed is None:
+            await deferLater(reactor, 0.001)
+        self.assertFalse(watcher.ended.called)
         process, watcher = self.launch("sh", "-c", "exit 127")
         reason = await watcher.ended
         self.assertNotIsInstance(reason, LaunchFailed)
@@ -386,6 +390,7 @@ class ProcessTests(TestCase):
             self.assertEqual(reason.step, "view")
             return
         mine, left, processes, right, inode = await self.said(5)
+        self.assertIsNotNone(process.executed)
         self.assertEqual(
             (mine, right, inode), ("mine", "right", str(os.fstat(there.fileno()).st_ino))
         )

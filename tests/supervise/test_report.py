@@ -4,8 +4,10 @@ Tests for `hostedge.supervise.report`.
 
 import os
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -60,7 +62,8 @@ class ReportTests(SynchronousTestCase):
         self.report.doRead()
         self.assertIsNone(self.report.executed)
         self.end()
-        self.report.doRead()
+        # of a pipe that is at its end the reactor says only this
+        self.report.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.report.executed, 5)
         self.assertEqual((self.report.fileno(), self.reactor.getReaders()), (-1, []))
         self.assertIsNone(self.report.finish())
