@@ -70,8 +70,9 @@ class View:
     python: str = sys.executable
 
     def words(self) -> list[str]:
-        # an own number for each process: the kernel ends them all with the first
-        arguments = ["--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc"]
+        # An own number for each process: the kernel ends them all with the first. Not with the
+        # parent: that would be with the keeper, and daemons outlive it.
+        arguments = ["--unshare-user", "--unshare-pid", "--unshare-ipc"]
         arguments += ["--bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
         hidden = [folder for folder in (*PRIVATE, str(self.homes)) if os.path.isdir(folder)]
         for folder in hidden:

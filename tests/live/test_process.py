@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -402,6 +403,41 @@ class ProcessTests(TestCase):
         reason = await watcher.ended
         self.assertEqual(reason.exitCode, 7)
         self.assertIn("told", self.output.read_text())
+
+    async def test_viewOutlivesItsKeeper(self) -> None:
+        """
+        Who has a view runs on when what has launched it is killed, and is ended by the next.
+        """
+        if not may_have_a_view():
+            # without one there is nobody to outlive: see test_view
+            return
+        homes, home = self.homes()
+        keeper = f"""
+import os, signal
+from pathlib import Path
+from twisted.internet import reactor
+from twisted.internet.protocol import ProcessProtocol
+from hostedge.supervise.confinement import Confinement, View
+from hostedge.supervise.process import Launch, spawn
+view = View(Path({str(homes)!r}), Path({str(home)!r}), python={python()!r})
+script = "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
+log = Path({str(self.output)!r})
+launch = Launch(("sh", "-c", script), {ENVIRONMENT!r}, owner={OWNER!r},
+    confinement=Confinement(view=view), log=log)
+print(spawn(reactor, ProcessProtocol(), launch).pid, flush=True)
+while not log.read_text():
+    os.sched_yield()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+        done = subprocess.run([sys.executable, "-c", keeper], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, -signal.SIGKILL)
+        pid = int(done.stdout)
+        watcher = Watcher()
+        process = Process.adopt(reactor, watcher, pid, process_started(pid))
+        process.signalProcess("TERM")
+        await watcher.ended
+        self.assertIn("told", self.output.read_text())
+        self.assertFalse(is_alive(pid))
 
     async def test_failsInside(self) -> None:
         """
