@@ -61,15 +61,21 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.net.rates import RateTable
     from hostedge.net.sources import SourceTable
     from hostedge.supervise import handover
+    from hostedge.supervise.cgroup import look
     from hostedge.supervise.chronicle import Chronicle
+    from hostedge.supervise.containment import Containment
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
+    from hostedge.supervise.firewall import Firewall
     from hostedge.supervise.inheritance import note_family
+    from hostedge.supervise.ladder import rung
     from hostedge.supervise.own import OwnProcesses
+    from hostedge.supervise.placement import Placement
     from hostedge.supervise.process import watches
     from hostedge.supervise.roles import for_edges, read_roles
     from hostedge.supervise.upgrade import Upgrade
     from hostedge.supervise.user import app_owner
+    from hostedge.supervise.users import Users
 
     roles = read_roles(settings)
     page = SharedPage.create(settings.run / "connections")
@@ -90,6 +96,16 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     links = KeeperLinks(reactor, store.changed, (leaving, limits.drain_websockets))
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     chronicle = Chronicle(reactor, settings.logs, in_thread, links.in_flight)
+    accounts = settings.accounts
+    own_users = accounts.users == "own"
+    placement = Placement(
+        Containment.on(reactor, rung(look()), str(settings.state)),
+        settings.homes,
+        accounts.ports,
+        app_owner(settings),
+        Users(settings.users, accounts, settings.homes, roles.edge_gid) if own_users else None,
+        in_thread,
+    )
     daemons = Daemons(
         reactor,
         settings,
@@ -97,10 +113,11 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         links,
         RUNTIMES,
         chronicle,
+        placement,
         places=max(2, os.cpu_count() or 1),
-        owner=app_owner(settings),
         always_on=store.always_on,
     )
+    placement.out_of_memory = daemons.oom
     store.subscribe(lambda keys: links.cut(store.suspended(keys, daemons.accounts())))
     store.subscribe(daemons.changed)
     own = OwnProcesses(reactor, settings, roles, links.fork)
@@ -146,6 +163,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         watches,
         store.is_there,
         upgrade,
+        Firewall(accounts.ports, [roles.edge_uid]) if accounts.ports else None,
     )
 
 

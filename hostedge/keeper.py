@@ -34,6 +34,7 @@ from hostedge.settings import Settings
 from hostedge.store.reader import StoreReader
 from hostedge.supervise import handover
 from hostedge.supervise.family import Family
+from hostedge.supervise.firewall import Firewall
 from hostedge.supervise.inheritance import Inheritance, bind_all, replace_file
 
 RECOVERY = 5.0  # seconds for a relative to link and hand the listeners back; it retries each 0.1
@@ -147,6 +148,7 @@ class Keeper(Service):
         is_ours: Callable[[int], bool],
         store_is_there: Callable[[], bool],
         upgrade: Resumed,
+        firewall: Firewall | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -158,6 +160,7 @@ class Keeper(Service):
         self._is_ours = is_ours
         self._store_is_there = store_is_there
         self._upgrade = upgrade
+        self._firewall = firewall
         self._reaping = LoopingCall(self._reap)
         self._reaping.clock = reactor
         self._ending: Deferred[None] | None = None
@@ -180,6 +183,8 @@ class Keeper(Service):
             await self._until(self._store_is_there, RECOVERY)
         # before anybody links: an edge that wakes an app must not have it started beside itself
         self._daemons.adopt()
+        if self._firewall is not None:
+            self._firewall.raise_it()
         self._server.startService()
         if relatives and self._inheritance.link < 0:
             listeners = await self._recover()
@@ -261,6 +266,8 @@ class Keeper(Service):
         # a hung edge would otherwise be waited for
         self._family.signal("edge", signal.SIGTERM)
         await DeferredList([self._daemons.stop(FAST), empty])
+        if self._firewall is not None:
+            self._firewall.lower_it()
         if late.active():
             late.cancel()
 

@@ -32,6 +32,8 @@ class Start:
     listen: Literal["socket", "port"]
     # folders that PATH begins with
     path: tuple[Path, ...] = (NODE_BIN,)
+    # False: it goes on when one of its processes is ended, and starts another
+    whole: bool = True
 
 
 class Runtime(Kind, Protocol):

@@ -77,7 +77,7 @@ class WsgiRuntime:
             *_settings_here(folder),
             value.module,
         )
-        return Start(argv, "socket", (folder, NODE_BIN))
+        return Start(argv, "socket", (folder, NODE_BIN), whole=False)
 
     def capacity(self, value: Wsgi) -> int:
         return value.processes * value.threads

@@ -49,6 +49,10 @@ class Placed:
         self._told(events)
 
     @property
+    def path(self) -> Path:
+        return self._group.path
+
+    @property
     def procs(self) -> Path:
         return self._group.procs
 

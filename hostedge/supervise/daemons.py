@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import random
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
@@ -24,13 +26,15 @@ from hostedge.settings import Settings
 from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.learned import StartTimes
+from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
-from hostedge.supervise.surroundings import Edges, Events, Leaves, Listening, Surroundings
+from hostedge.supervise.surroundings import Edges, Events, Listening, Surroundings
 
 LEAVE = 5.0  # seconds that requests have when their app was deleted or switched off
 LOOK_AGAIN = 1.0  # seconds between two looks whether there is memory for one more start
+NO_USER = 30.0  # seconds after which an account without a user is tried again
 LAST_WORD = 1.0  # seconds between TERM and KILL for a suspended account: all is gone within two
 
 Find = Callable[[str], tuple[Account, App] | None]
@@ -49,11 +53,10 @@ class Daemons:
         edges: Edges,
         runtimes: Iterable[Runtime],
         events: Events,
+        placement: Placement,
         places: int = max(2, os.cpu_count() or 1),
         random: Callable[[], float] = random,
-        owner: tuple[int, int] | None = None,
         always_on: Callable[[], Iterable[str]] = tuple,
-        leaves: Leaves | None = None,
         pressure: Callable[[], Pressure] = node_pressure,
         listener_at: Callable[[str, int], Listening | None] = listener_at,
     ) -> None:
@@ -80,9 +83,8 @@ class Daemons:
             starts=StartTimes(settings.journal / "starts"),
             runtimes={each.word: each for each in runtimes},
             random=random,
-            leaves=leaves,
+            placement=placement,
             listener_at=listener_at,
-            owner=owner,
             ask_token=self._ask_token,
             release_token=self._release_token,
             rested=self._rested,
@@ -110,7 +112,10 @@ class Daemons:
         refusal = _refusal(*found)
         if refusal:
             return succeed(Woken(refusal=refusal))
-        return self._known(app, *found).wake(host)
+        waited = self._around.placement.prepare(found[0].name)
+        if waited is None:
+            return self._known(app, *found).wake(host)
+        return waited.addCallbacks(lambda _: self.wake(app, host), partial(self._no_user, app))
 
     def _known(self, name: str, account: Account, app: App) -> Supervised:
         supervised = self._supervised.get(name)
@@ -175,7 +180,24 @@ class Daemons:
             if keys is None or _is_named(name, keys):
                 found = self._look_up(name)
                 if found is not None and not _refusal(*found):
-                    self._known(name, *found).keep()
+                    self._keep(name, *found)
+
+    def _keep(self, name: str, account: Account, app: App) -> None:
+        waited = self._around.placement.prepare(account.name)
+        if waited is None:
+            self._known(name, account, app).keep()
+        else:
+            again = [f"app/{name}"]
+            waited.addCallbacks(
+                lambda _: self._start_always_on(again), partial(self._no_user, name)
+            )
+
+    def _no_user(self, app: str, failure: Failure) -> Woken:
+        """Its account could be given none: it is tried again with the next request."""
+        self.log.failure("{app}: its account has no user", failure, app=app)
+        reason = f"the account could not be given a user: {failure.getErrorMessage()}"
+        self._around.events.tell("start_failed", app, reason=reason, cause="no_user", pid=0)
+        return Woken(refusal="crash_loop", retry=NO_USER)
 
     def accounts(self) -> set[str]:
         """Whose apps run, or are about to."""
@@ -243,7 +265,13 @@ class Daemons:
         for name, supervised in list(self._supervised.items()):
             self._take_over(name, supervised)
         self._has_adopted = True
+        self._around.placement.clear(self._entries)
         self._start_always_on(None)
+
+    def _entries(self) -> list[Entry]:
+        """All that live, whatever becomes of them."""
+        each = (supervised.processes.entries() for supervised in self._supervised.values())
+        return [entry for entries in each for entry in entries]
 
     def _take_back(self, entry: Entry, serves: bool) -> None:
         found = self._look_up(entry.app)
@@ -263,11 +291,10 @@ class Daemons:
 
     def _clear_up(self, entry: Entry) -> None:
         """End what is left in the cgroup of a generation that is not what it was."""
-        account, _, app = entry.app.partition("/")
-        leaves = self._around.leaves
-        leaf = None if leaves is None else leaves.find(account, app, entry.generation)
+        leaf = self._around.placement.find(entry)
         if leaf is not None:
             leaf.kill()
+            leaf.remove()
 
     def stop(self, grace: float) -> Deferred[None]:
         """End every daemon, by force after `grace`; fires when no process is left."""
@@ -294,6 +321,8 @@ class Daemons:
     def _check_stopped(self) -> None:
         if self._stopping and not any(each.processes for each in self._supervised.values()):
             stopped, self._stopped = self._stopped, []
+            if stopped:
+                self._around.placement.close()
             for waiting in stopped:
                 waiting.callback(None)
 

@@ -36,8 +36,6 @@ class Entry:
     digest: str
     # its listener's inode, if the keeper holds one
     inode: int = 0
-    # its cgroup's inode; 0: it has none
-    group: int = 0
     # 0: not launched yet
     pid: int = 0
     # clock ticks after boot
@@ -66,7 +64,11 @@ class Entry:
             inode = Path(self.leaf).stat().st_ino
         except OSError:
             return False
-        return inode == self.leaf_inode and self.leaf.endswith(_group_of(self.pid))
+        if inode != self.leaf_inode:
+            return False
+        group = _group_of(self.pid)
+        # until it has joined, long before it is ready, it is where we are
+        return self.leaf.endswith(group) or (not self.ready and group == _group_of(os.getpid()))
 
 
 class Journal:

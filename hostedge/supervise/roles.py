@@ -39,6 +39,11 @@ class Roles:
         return frozenset((os.geteuid(), *named))
 
     @property
+    def edge_gid(self) -> int | None:
+        """Whose group may enter homes, to read what is served from there; None: root may."""
+        return None if self.edge is None else self.edge[1]
+
+    @property
     def edge_uid(self) -> int:
         """Who connects to apps."""
         return os.geteuid() if self.edge is None else self.edge[0]
@@ -96,12 +101,12 @@ def make_folders(settings: Settings, roles: Roles) -> None:
         (settings.state, root[0], root[1], 0o711 if apart else 0o750),
         # what is made in there is for the edges to read
         (settings.control, control[0], edge[1], 0o2750 if apart else 0o750),
-        (settings.run, root[0], root[1], 0o711 if apart else 0o750),
+        (settings.run, root[0], control[1], 0o2751 if apart else 0o750),
         # who cannot enter cannot connect to an app
         (settings.run / "d", root[0], edge[1], 0o710 if apart else 0o750),
         # edges begin access.log anew when it was taken away, and cannot take anything away
         (settings.logs, root[0], edge[1], 0o1770 if apart else 0o750),
-        (settings.logs / "apps", root[0], control[1], 0o750),
+        (settings.logs / "apps", root[0], control[1], 0o2750 if apart else 0o750),
         (settings.journal, *root, 0o700 if apart else 0o750),
         (settings.spool, *edge, 0o750),
     ):

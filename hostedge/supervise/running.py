@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
+from hostedge.supervise.containment import Placed
 from hostedge.supervise.gauge import (
     children,
     descendants,
@@ -34,7 +35,7 @@ from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, environment
 from hostedge.supervise.logs import app_log, read_tail, size_of
 from hostedge.supervise.process import Launch, Process, spawn
-from hostedge.supervise.surroundings import Leaf, Surroundings
+from hostedge.supervise.surroundings import Surroundings
 
 PORT_HOST = "127.0.0.1"
 
@@ -48,6 +49,7 @@ class Running:
     process: Process | None = None
     # where the log was when it was launched
     offset: int = 0
+    leaf: Placed | None = None
 
     @property
     def lives(self) -> Process | None:
@@ -66,7 +68,7 @@ class _Watch(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         self._processes.ended(self._generation, reason)
 
-    def process_stuck(self) -> None:
+    def process_stuck(self, reason: Failure) -> None:
         """It has ended; something that it started was killed and will not go."""
         self._processes.stuck(self._generation)
 
@@ -103,6 +105,10 @@ class Processes:
     def __iter__(self) -> Any:
         return iter(list(self._running))
 
+    def entries(self) -> list[Entry]:
+        """What a next keeper would have to know of each."""
+        return [running.entry for running in self._running.values()]
+
     def get(self, generation: int | None) -> Running | None:
         return self._running.get(generation or 0)
 
@@ -131,13 +137,13 @@ class Processes:
             address=address,
             digest=digest_of(app),
             inode=held.inode if held else 0,
-            uid=around.owner[0] if around.owner else os.geteuid(),
+            uid=around.placement.uid(account.name),
         )
-        leaf = self._leaf(generation)
-        if leaf is not None:
-            entry = evolve(entry, leaf=str(leaf.path), leaf_inode=leaf.inode)
         log = app_log(settings.logs, account.name, app.name)
         running = self._running[generation] = Running(entry, held, offset=size_of(log))
+        leaf = running.leaf = around.placement.place(account, app.name, generation, start)
+        if leaf is not None:
+            running.entry = entry = evolve(entry, leaf=str(leaf.path), leaf_inode=leaf.inode)
         around.journal.write(entry)
         launch = Launch(
             argv=start.argv,
@@ -145,7 +151,9 @@ class Processes:
             cwd=home / app.directory,
             listeners=(held.fileno(),) if held else (),
             log=log,
-            owner=around.owner,
+            owner=around.placement.owner(account.name),
+            confinement=around.placement.confinement(account),
+            leaf=leaf,
         )
         process = spawn(around.reactor, _Watch(self, generation), launch)
         running.process = process
@@ -161,7 +169,7 @@ class Processes:
             return held, f"unix:{held.path}"
         if held is not None:
             held.close()
-        return None, f"{PORT_HOST}:{free_port(PORT_HOST)}"
+        return None, f"{PORT_HOST}:{free_port(PORT_HOST, self._around.placement.ports)}"
 
     def take_back(self, entry: Entry) -> None:
         """
@@ -172,10 +180,12 @@ class Processes:
         """
         kind, _, path = entry.address.partition(":")
         held = take_back(entry.pid, entry.inode, Path(path)) if kind == "unix" else None
-        running = self._running[entry.generation] = Running(entry, held)
+        leaf = self._around.placement.find(entry)
+        running = self._running[entry.generation] = Running(entry, held, leaf=leaf)
         watch = _Watch(self, entry.generation)
+        reactor = self._around.reactor
         try:
-            running.process = Process.adopt(self._around.reactor, watch, entry.pid, entry.started)
+            running.process = Process.adopt(reactor, watch, entry.pid, entry.started, leaf)
         except ProcessLookupError:
             del self._running[entry.generation]
             if held is not None:
@@ -229,10 +239,9 @@ class Processes:
         before = self._before.get(generation, frozenset())
         return bool(pid) and (not before or not children(pid) <= before)
 
-    def _leaf(self, generation: int) -> Leaf | None:
-        leaves = self._around.leaves
-        account, _, app = self._name.partition("/")
-        return None if leaves is None else leaves.find(account, app, generation)
+    def _leaf(self, generation: int) -> Placed | None:
+        running = self.get(generation)
+        return None if running is None else running.leaf
 
     def memory(self, generation: int) -> int:
         """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""

@@ -8,7 +8,6 @@ Out: `supervise.supervised` and `supervise.running` read it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
@@ -18,6 +17,7 @@ from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.journal import Journal
 from hostedge.supervise.learned import StartTimes
+from hostedge.supervise.placement import Placement
 
 if TYPE_CHECKING:
     from hostedge.supervise.supervised import Supervised
@@ -51,41 +51,6 @@ class Events(Protocol):
     def tell(self, event: str, app: str, generation: int = 0, **facts: Any) -> None: ...
 
 
-class Used(Protocol):
-    """What a cgroup takes."""
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes; None: nobody counts."""
-
-
-class Leaf(Protocol):
-    """The cgroup of a generation. Everything raises OSError where the kernel refuses."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def inode(self) -> int: ...
-
-    def freeze(self) -> None:
-        """Have everything in it stand still."""
-
-    def thaw(self) -> None: ...
-
-    def kill(self) -> None:
-        """End everything in it."""
-
-    def used(self) -> Used: ...
-
-
-class Leaves(Protocol):
-    """The cgroups of all generations: `supervise.cgroup.Groups`."""
-
-    def find(self, account: str, app: str, generation: int) -> Leaf | None:
-        """The one of this generation, if it was made."""
-
-
 class Listening(Protocol):
     """Whose a listening socket is."""
 
@@ -108,12 +73,9 @@ class Surroundings:
     runtimes: dict[str, Runtime]
     random: Callable[[], float]
     events: Events
-    # None: the kernel has none, or they are not ours
-    leaves: Leaves | None
+    placement: Placement
     # who gets a connection to this host and port: `net.sock_diag.listener_at`
     listener_at: Callable[[str, int], Listening | None]
-    # uid and gid of daemons; None: those of this process
-    owner: tuple[int, int] | None
     ask_token: Callable[[Supervised], None]
     release_token: Callable[[Supervised], None]
     # the app is down and nothing of it is left

@@ -27,10 +27,14 @@ class Users:
 
     log = Logger()
 
-    def __init__(self, file: Path, accounts: Accounts, homes: Path) -> None:
+    def __init__(
+        self, file: Path, accounts: Accounts, homes: Path, group: int | None = None
+    ) -> None:
+        """`group`: who may enter homes beside their owners; None: nobody."""
         self._file = file
         self._range = range(accounts.first, accounts.last + 1)
         self._homes = homes
+        self._group = group
         self._uids = read_users(file)
         self._next = max((uid + 1 for uid in self._uids.values()), default=0)
 
@@ -51,7 +55,7 @@ class Users:
             ConfigError: no number is left.
         """
         uid = self._free()
-        give_home(self._homes / account, uid)
+        give_home(self._homes / account, uid, self._group)
         # noted last: who is noted has a home
         with self._file.open("a") as file:
             file.write(f"{account} {uid}\n")
@@ -102,9 +106,9 @@ def is_known(number: int) -> bool:
     return False
 
 
-def give_home(home: Path, uid: int) -> None:
+def give_home(home: Path, uid: int, group: int | None = None) -> None:
     """
-    Have a home and everything in it belong to this user; others cannot enter.
+    Have a home and everything in it belong to this user; others cannot enter, save this group.
 
     Links are given, never followed, and nothing is given that somebody else has another name of:
     a hard link from here could be to a file outside.
@@ -123,7 +127,7 @@ def give_home(home: Path, uid: int) -> None:
             for name in folders:
                 os.chown(name, uid, uid, dir_fd=folder, follow_symlinks=False)
         # last: from here on its new owner can change what is in it
-        os.fchown(top, uid, uid)
+        os.fchown(top, uid, uid if group is None else group)
         os.fchmod(top, HOME_MODE)
     finally:
         os.close(top)

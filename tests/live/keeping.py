@@ -30,7 +30,11 @@ from hostedge.runtimes.command import Command
 from hostedge.runtimes.known import KINDS
 from hostedge.runtimes.wsgi import Wsgi
 from hostedge.settings import Limits, Settings
+from hostedge.supervise.cgroup import look
+from hostedge.supervise.containment import Containment
 from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.ladder import rung
+from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure
 
 HELLO = """
@@ -185,8 +189,9 @@ class DaemonsCase(TestCase):
             self.find,
             self.edges,
             KINDS,
+            self,
+            Placement(Containment.on(reactor, rung(look()), str(self.folder)), self.settings.homes),
             places=2,
-            events=self,
             pressure=lambda: self.pressure,
             always_on=lambda: [name for name, app in self.apps.items() if app.always_on],
         )
@@ -234,6 +239,7 @@ class DaemonsCase(TestCase):
 
     def lost_keeper(self) -> None:
         """What this keeper knew is gone; its processes and listeners stay as they are."""
+        self.daemons._around.placement.close()
         for supervised in self.daemons._supervised.values():
             supervised.core.alarm.clear()
             for generation in supervised.processes:

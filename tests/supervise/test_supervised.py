@@ -15,7 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
+from hostedge.supervise.containment import Containment
 from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure
 
 
@@ -77,9 +79,10 @@ class Case(SynchronousTestCase):
             self.sites.get,
             NoEdges(),
             [self.runtime],
+            self,
+            Placement(Containment(self.clock, None), folder),
             places=2,
             random=lambda: 0.5,
-            events=self,
             pressure=lambda: self.pressure,
             always_on=lambda: self.always_on,
         )

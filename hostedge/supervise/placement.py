@@ -1,0 +1,144 @@
+"""
+As whom, within what bounds and in which view of the machine an account's daemons run.
+
+In:  `supervise.running` for each launch; `supervise.daemons` before an account's first one.
+Out: an owner, the words for a launcher, groups of the kernel's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock, succeed
+
+from hostedge.model.site import Account
+from hostedge.runtimes.start import Start
+from hostedge.supervise.cgroup import Events
+from hostedge.supervise.confinement import Confinement, Rlimits, View
+from hostedge.supervise.containment import Containment, Placed, Whose
+from hostedge.supervise.group_limits import LEAST_MEMORY, AccountLimits, LeafLimits
+from hostedge.supervise.journal import Entry
+from hostedge.supervise.users import Users
+
+Owner = tuple[int, int]
+
+
+class Placement:
+    """One for each keeper."""
+
+    def __init__(
+        self,
+        containment: Containment,
+        homes: Path,
+        ports: range | None = None,
+        owner: Owner | None = None,
+        users: Users | None = None,
+        in_thread: Callable[..., Deferred[Any]] | None = None,
+    ) -> None:
+        """
+        `owner`: of all daemons, None: as the keeper itself; `users`: of each account its own, which
+        are given `in_thread`. `ports`: for daemons that bind one.
+        """
+        self.ports = ports
+        self._containment = containment
+        self._homes = homes
+        self._owner = owner
+        self._users = users
+        self._in_thread = in_thread
+        self._one_by_one = DeferredLock()
+        # hears of a generation that was killed for memory: app, generation, how many of it
+        self.out_of_memory: Callable[[str, int, int], None] = lambda app, generation, kills: None
+
+    def prepare(self, account: str) -> Deferred[Any] | None:
+        """
+        What has to be waited for before anything of this account can be launched, if anything.
+
+        It fails where the account can have no user.
+        """
+        if self._users is None or self._in_thread is None or self._users.find(account):
+            return None
+        return self._one_by_one.run(self._add, account)
+
+    def _add(self, account: str) -> Deferred[Any]:
+        users, in_thread = self._users, self._in_thread
+        if users is None or in_thread is None or users.find(account):
+            # somebody else has asked for the same one
+            return succeed(None)
+        return in_thread(users.add, account)
+
+    def owner(self, account: str) -> Owner | None:
+        """
+        As whom its daemons run; None: as the keeper.
+
+        Raises:
+            OSError: it has no user yet.
+        """
+        if self._users is None:
+            return self._owner
+        owner = self._users.find(account)
+        if owner is None:
+            raise OSError(f"the account {account} has no user")
+        return owner
+
+    def uid(self, account: str) -> int:
+        owner = self.owner(account)
+        return os.geteuid() if owner is None else owner[0]
+
+    def confinement(self, account: Account) -> Confinement:
+        """What its processes may not."""
+        view = None
+        if account.view == "own":
+            view = View(self._homes, self._homes / account.name)
+        return Confinement(rlimits=Rlimits(file_size=account.file_size or None), view=view)
+
+    def place(self, account: Account, app: str, generation: int, start: Start) -> Placed | None:
+        """
+        A new group for one launch; None: this machine has none.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        plan = AccountLimits(
+            memory=max(account.memory, LEAST_MEMORY) if account.memory else None,
+            pids=account.pids,
+            cpu=account.cpu_percent / 100 or None,
+            cpu_weight=account.weight,
+            io_weight=account.weight,
+        )
+        whose = (account.name, app, generation)
+        own = LeafLimits(whole=start.whole)
+        return self._containment.place(whose, plan, own, self._listener(*whose))
+
+    def find(self, entry: Entry) -> Placed | None:
+        """The group that a generation of an earlier keeper is in."""
+        if not entry.leaf_inode:
+            return None
+        whose = whose_is(entry)
+        return self._containment.find(whose, entry.leaf_inode, self._listener(*whose))
+
+    def _listener(self, account: str, app: str, generation: int) -> Callable[[Events], None]:
+        killed = 0
+
+        def told(events: Events) -> None:
+            nonlocal killed
+            if events.oom_kill > killed:
+                more, killed = events.oom_kill - killed, events.oom_kill
+                self.out_of_memory(f"{account}/{app}", generation, more)
+
+        return told
+
+    def clear(self, entries: Callable[[], list[Entry]]) -> None:
+        """After a while, end what is in a group of ours and belongs to none of these."""
+        self._containment.clear(lambda: [whose_is(entry) for entry in entries()])
+
+    def close(self) -> None:
+        """The keeper ends; what lives on is for the next one."""
+        self._containment.close()
+
+
+def whose_is(entry: Entry) -> Whose:
+    account, _, app = entry.app.partition("/")
+    return account, app, entry.generation
