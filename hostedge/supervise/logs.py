@@ -21,7 +21,7 @@ from pathlib import Path
 TAIL = 64 * 1024  # bytes of a log that are looked through for what a daemon said last
 APPS = "apps"
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 # a FIFO in its place must neither block this nor be written to
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -105,7 +105,7 @@ def make_folders(settings: Settings, roles: Roles) -> None:
         # who cannot enter cannot connect to an app
         (settings.run / "d", root[0], edge[1], 0o710 if apart else 0o750),
         # edges begin access.log anew when it was taken away, and cannot take anything away
-        (settings.logs, root[0], edge[1], 0o1770 if apart else 0o750),
+        (settings.logs, root[0], edge[1], 0o1771 if apart else 0o750),
         (settings.logs / "apps", root[0], control[1], 0o2750 if apart else 0o750),
         (settings.journal, *root, 0o700 if apart else 0o750),
         (settings.spool, *edge, 0o750),

@@ -39,7 +39,7 @@ class Everybody:
     """What is copied lies below `folder`, which is the caller's to remove."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.python = find_python()
         packages = self._reachable(Path(sysconfig.get_path("purelib")), "packages")
         checkout = self._reachable(ROOT, "checkout", "hostedge", "twisted", "tests")
@@ -49,7 +49,7 @@ class Everybody:
     def _reachable(self, place: Path, name: str, *parts: str) -> Path:
         if can_reach(place, ANYBODY, ANYBODY):
             return place
-        copy = self._folder / name
+        copy = self.folder / name
         for part in parts or (".",):
             shutil.copytree(place / part, copy / part, symlinks=True, dirs_exist_ok=True)
         return copy

@@ -88,7 +88,7 @@ class RolesTests(SynchronousTestCase):
             ("control", control, EDGE.pw_gid, 0o2750),
             ("run", 0, CONTROL.pw_gid, 0o2751),
             ("run/d", 0, EDGE.pw_gid, 0o710),
-            ("log", 0, EDGE.pw_gid, 0o1770),
+            ("log", 0, EDGE.pw_gid, 0o1771),
             ("log/apps", 0, CONTROL.pw_gid, 0o2750),
             ("journal", 0, 0, 0o700),
             ("spool", edge, EDGE.pw_gid, 0o750),
