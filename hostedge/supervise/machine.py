@@ -69,7 +69,7 @@ def _build() -> Callable[[DaemonCore], Daemon]:
 
     @queued.upon(Daemon._alarm).loop()
     def still_wanted(daemon: Daemon, core: DaemonCore) -> None:
-        if core.ports.waited_for() or core.ports.in_use():
+        if core.ports.waited_for():
             core.alarm.set(enter.UNWANTED_AFTER, daemon._alarm)
         else:
             core.rest(daemon)

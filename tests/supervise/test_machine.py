@@ -84,9 +84,10 @@ class StartTests(Driver):
 
     def test_nobodyWaitsAnyMore(self):
         """
-        A queued app that nobody waits for leaves the line.
+        A queued app that nobody waits for leaves the line, lately as it was wanted.
         """
         self.wake()
+        self.ports.used = True
         self.ports.waiting = False
         self.after(5)
         self.assertEqual(self.core.state, "COLD")

@@ -1,0 +1,1 @@
+Apps can be always on, stand still instead of being stopped, be replaced one after the other or by a signal, be replaced when they have grown too large or when a file is touched, and be switched off. Nothing starts while memory is short, and a suspension ends everything within two seconds.
