@@ -9,8 +9,10 @@ Spec: proc(5).
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+from hostedge.net.identity import process_started
 from hostedge.supervise.pressure import Pressure, read_pressure
 
 PROC = Path("/proc")
@@ -37,6 +39,24 @@ def children(pid: int) -> frozenset[int]:
     except OSError:
         return frozenset()
     return frozenset(int(each) for each in " ".join(told).split())
+
+
+def main_of(pid: int) -> int:
+    """
+    The daemon itself, of what was launched: bubblewrap stays above it, hears no signal, and takes
+    in what the daemon has left behind.
+    """
+    while _text(PROC / str(pid) / "comm") == "bwrap\n" and (below := children(pid)):
+        pid = min(below, key=_started)
+    return pid
+
+
+def _started(pid: int) -> tuple[int, int]:
+    """Of two that began in the same tick the one with the lower pid was first."""
+    try:
+        return process_started(pid), pid
+    except ProcessLookupError:
+        return sys.maxsize, pid
 
 
 def descendants(pid: int) -> set[int]:

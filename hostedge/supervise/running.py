@@ -28,6 +28,7 @@ from hostedge.supervise.gauge import (
     environment_of,
     holders,
     holds,
+    main_of,
     memory_of,
 )
 from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
@@ -226,18 +227,30 @@ class Processes:
         return 0 if process is None else process.pid or 0
 
     def renew(self, generation: int, name: str) -> None:
-        """Signal the process that was launched, and only that: it is up to it what follows."""
-        pid = self._pid(generation)
-        if pid:
-            self._before[generation] = children(pid)
-            # not reaped while its end was not told, so nobody else can have this pid
-            os.kill(pid, getattr(signal, f"SIG{name}"))
+        """Signal the daemon's main process, and only that: it is up to it what follows."""
+        main = main_of(self._pid(generation))
+        if not main:
+            return
+        try:
+            pidfd = os.pidfd_open(main)
+        except ProcessLookupError:
+            # its end is on the way
+            return
+        try:
+            if main == main_of(self._pid(generation)):
+                # asked after the pidfd was opened: it is this one that is signalled, or nobody
+                self._before[generation] = children(main)
+                signal.pidfd_send_signal(pidfd, getattr(signal, f"SIG{name}"))
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(pidfd)
 
     def renewed(self, generation: int) -> bool:
         """Has it a child that it had not before? Who has none does everything by itself."""
         pid = self._pid(generation)
         before = self._before.get(generation, frozenset())
-        return bool(pid) and (not before or not children(pid) <= before)
+        return bool(pid) and (not before or not children(main_of(pid)) <= before)
 
     def _leaf(self, generation: int) -> Placed | None:
         running = self.get(generation)

@@ -3,11 +3,13 @@ Tests for `hostedge.supervise.gauge`, on this very process.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hostedge.supervise.gauge import (
     children,
@@ -15,6 +17,7 @@ from hostedge.supervise.gauge import (
     environment_of,
     holders,
     holds,
+    main_of,
     memory_of,
     node_pressure,
 )
@@ -45,7 +48,7 @@ class GaugeTests(SynchronousTestCase):
             self.assertIn(parent.pid, children(os.getpid()))
             self.assertEqual(descendants(parent.pid), {parent.pid, child})
             self.assertGreater(memory_of(parent.pid), 20_000_000)
-            self.assertIn("PATH", environment_of(child))
+            self.assertIn("PATH", environment_of(parent.pid))
         finally:
             for each in (child, parent.pid):
                 os.kill(each, 9)
@@ -54,6 +57,31 @@ class GaugeTests(SynchronousTestCase):
         self.assertEqual(memory_of(parent.pid), 0)
         self.assertEqual(environment_of(parent.pid), {})
         self.assertEqual(descendants(0), set())
+
+    def test_main(self):
+        """
+        The daemon inside a view is the one that was first below bubblewrap, not an orphan of it.
+        """
+        bwrap = shutil.which("bwrap")
+        words = "--unshare-user --unshare-pid --bind / / --dev /dev --proc /proc"
+        view = [bwrap or "", *words.split()]
+        if bwrap is None or subprocess.run([*view, "true"], capture_output=True).returncode:
+            raise SkipTest("bubblewrap is not here, or may do nothing")
+        # one that is left to bubblewrap, then the daemon says that it runs
+        command = "(sleep 600 &) ; echo here; exec sleep 601"
+        outer = subprocess.Popen(
+            [*view, "--die-with-parent", "sh", "-c", command], stdout=subprocess.PIPE
+        )
+        try:
+            outer.stdout.readline()
+            main = main_of(outer.pid)
+            self.assertNotIn(main, (outer.pid, *children(outer.pid)))
+            self.assertNotIn(b"600", Path(f"/proc/{main}/cmdline").read_bytes().split(b"\0"))
+        finally:
+            outer.kill()
+            outer.communicate()
+        self.assertEqual(main_of(os.getpid()), os.getpid())
+        self.assertEqual(main_of(0), 0)
 
     def test_holders(self):
         """
