@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -227,7 +227,15 @@ class Keeper(Service):
 
     def _cannot_start(self, failure: Any) -> None:
         self.log.failure("the node cannot start", failure)
-        self._begin_end(0.0)
+        if self._ending is not None:
+            return
+        if not self._inheritance.relatives:
+            self._begin_end(0.0)
+            return
+        # visitors are served on, as when a keeper is killed; one that can start will find them
+        self._ending = succeed(None)
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.callWhenRunning(self._reactor.stop)
 
     def _take_signals(self) -> None:
         def interrupt(*_: object) -> None:

@@ -16,7 +16,7 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
-from hostedge.cli.client import ApiClient
+from hostedge.cli.client import ApiClient, is_held
 from hostedge.cli.running import processes
 from hostedge.cli.table import WIDTH, table
 from hostedge.errors import ConfigError
@@ -24,6 +24,7 @@ from hostedge.settings import read_settings
 
 LOOK = 0.1  # seconds between two looks at how far it has come
 STILL = 120.0  # seconds without a step, longer than any of them may take
+GONE = 5.0  # seconds without a keeper, longer than whoever watches over it needs
 STEP = len("template") + 2  # columns of a step's name; there is no longer one
 
 
@@ -33,7 +34,7 @@ def upgrade(options: Namespace) -> int:
     say: Callable[[str], None] = (lambda line: None) if options.json else _print
     with ApiClient(settings) as client:
         client.call("POST", "/v1/upgrade")
-        record = _follow(client, say)
+        record = _follow(client, settings.run / "keeper.lock", say)
     known = processes(settings)
     if options.json:
         print(json.dumps({**record, "processes": known}, ensure_ascii=False))
@@ -50,7 +51,7 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _follow(client: ApiClient, say: Callable[[str], None]) -> dict[str, Any]:
+def _follow(client: ApiClient, lock: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """
     The record of the upgrade once it is over.
 
@@ -58,6 +59,7 @@ def _follow(client: ApiClient, say: Callable[[str], None]) -> dict[str, Any]:
         ConfigError: the node does not go on with it.
     """
     told, last = 0, monotonic()
+    kept = last
     while True:
         try:
             record: dict[str, Any] = client.call("GET", "/v1/upgrade")["upgrade"]
@@ -69,6 +71,11 @@ def _follow(client: ApiClient, say: Callable[[str], None]) -> dict[str, Any]:
             told, last = told + 1, monotonic()
         if record["state"] != "running":
             return record
+        if is_held(lock):
+            kept = monotonic()
+        elif monotonic() - kept >= GONE:
+            problem = "the keeper has ended as the new code; what runs goes on. Its log says why"
+            raise ConfigError("upgrade", problem)
         if monotonic() - last >= STILL:
             raise ConfigError("upgrade", "does not go on; the logs of the node say why")
         Event().wait(LOOK)

@@ -451,6 +451,29 @@ class UpgradeTests(SynchronousTestCase):
         self.assertLessEqual(len(wrong), 4)
         self.assertFalse(set(self.node.family()["edge"]) & set(before["edge"]))
 
+    def test_brokenKeeper(self) -> None:
+        """
+        New code that cannot be a keeper leaves everything else as it was; repaired it goes on.
+        """
+        before = self.node.family()
+        path, mistake = "hostedge/keeper.py", "        self._family.adopt(relatives)\n"
+        self.node.change(path, lambda text: text.replace(mistake, mistake + "        1 / 0\n"))
+        with load(self.get) as wrong:
+            done = self.node.command("upgrade")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("the keeper has ended as the new code", done.stderr)
+            keeper = self.node.keeper
+            assert keeper is not None
+            self.assertEqual(keeper.wait(PATIENCE), 1)
+            self.assertEqual(self.node.family(), before)
+            text = mistake + "        1 / 0\n"
+            self.node.change(path, lambda broken: broken.replace(text, mistake))
+            self.node.launch()
+            wait_for("the upgrade is over", lambda: self.node.record()["state"] == "done")
+            wait_for("the node is whole", self.node.is_whole)
+        self.assertEqual(wrong, [])
+        self.assertEqual(self.get().text, self.daemon)
+
     def test_keeperKilledMeanwhile(self) -> None:
         """
         A keeper that is killed in the middle takes nothing with it; the next one goes on.
