@@ -398,7 +398,8 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(wrong, [])
         # daemons are children of the keeper as before: it learns how they end
         os.kill(self.node.apps()["one/hello"]["pid"], signal.SIGKILL)
-        wait_for("it is known", lambda: "ended by signal 9" in self.node.log())
+        log = self.node.folder / "keeper.log"
+        wait_for("it is known", lambda: "ended by signal 9" in log.read_text())
 
     def test_toldToEndMeanwhile(self) -> None:
         """
