@@ -89,7 +89,7 @@ class EdgeReactor(EPollReactor):
         others = [(selectables.get(fd), fd, event) for fd, event in ready if event != EPOLLIN]
         written = self.written = []
         try:
-            self._read([fd for fd, event in ready if event == EPOLLIN])
+            self._read(ready)
             for selectable, fd, event in others:
                 if selectable is not None and selectables.get(fd) is selectable:
                     self._doReadOrWrite(selectable, fd, event)
@@ -101,15 +101,15 @@ class EdgeReactor(EPollReactor):
             except Exception as error:  # noqa: BLE001 - costs this connection, not the others
                 self._failed(transport, error, False)
 
-    def _read(self, ready: list[int]) -> None:
+    def _read(self, ready: list[tuple[int, int]]) -> None:
         selectables = self._selectables
         answered = self.answered = []
         received = self.received = []
         try:
-            for fd in ready:
+            for fd, event in ready:
                 selectable: Any = selectables.get(fd)
-                if selectable is None:
-                    # ended by what came before it in this turn
+                if event != EPOLLIN or selectable is None:
+                    # it is one of the others, or ended by what came before it in this turn
                     continue
                 try:
                     why = selectable.doRead()
