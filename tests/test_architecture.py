@@ -39,6 +39,7 @@ PURE = (
     "hostedge.supervise.pressure",
     "hostedge.supervise.daemon_counts",
     "hostedge.supervise.journey",
+    "hostedge.supervise.next_timer",
     "hostedge.supervise.reasons",
     "hostedge.supervise.variables",
     "hostedge.supervise.roster",
