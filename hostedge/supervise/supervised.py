@@ -22,6 +22,7 @@ from hostedge.supervise.generations import DaemonCore
 from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of
 from hostedge.supervise.machine import make_daemon
+from hostedge.supervise.next_timer import next_timer
 from hostedge.supervise.probing import Probing
 from hostedge.supervise.renewal import Renewal
 from hostedge.supervise.running import Processes
@@ -289,7 +290,20 @@ class Supervised:
             "since": now - self.since,
             "in_flight": self.demand.in_flight,
             "idle": now - self.demand.last,
+            "next": self._next(now),
         }
+
+    def _next(self, now: float) -> dict[str, object] | None:
+        core = self.core
+        lasts = core.state in ("READY", "FROZEN")
+        return next_timer(
+            core.state,
+            now,
+            retry_at=core.retry_at,
+            start_ends=core.launched_at + core.start_timeout,
+            idle_left=self.idle_left() if lasts else None,
+            freeze_left=self.freeze_left() if lasts else None,
+        )
 
     # the ports of the machine
 
