@@ -31,6 +31,7 @@ SIZE = 10 * 1024 * 1024  # bytes of one file
 FILES = 5  # the log and older ones
 EVERY = 1.0  # seconds between two looks at a log
 ROOM = 8  # part of a file's size that an older one may have in addition, so that nothing is lost
+LAST_WORDS = 64 * 1024  # bytes at the end of a flood that are kept in any case
 SLICES = 10  # parts of a second in which a part of the logs is looked at
 AGAIN = 0.1  # seconds until the next look at one that is flooded
 
@@ -189,12 +190,28 @@ def _copy(folder: int, name: str, log: int, begin: int, most: int, files: int) -
         os.unlink(f"{name}.1", dir_fd=folder)
     copy = open_file(folder, f"{name}.1", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        return _copy_bytes(log, copy, begin, most)
+        return copy_bytes(log, copy, begin, most)
     finally:
         os.close(copy)
 
 
-def _copy_bytes(source: int, target: int, begin: int, most: int) -> int:
+def copy_bytes(source: int, target: int, begin: int, most: int) -> int:
+    """
+    Copy from there to the end of a file that may grow meanwhile: no more than `most`, and then
+    its last words. Returns how many bytes that were; fewer where the disk is full.
+
+    Raises:
+        OSError: nothing could be copied.
+    """
+    done = _copy_from(source, target, begin, most)
+    if done == most:
+        # more has come than there is room for: what is said last counts more than the rest
+        latest = max(begin + done, os.fstat(source).st_size - LAST_WORDS)
+        done += _copy_from(source, target, latest, LAST_WORDS)
+    return done
+
+
+def _copy_from(source: int, target: int, begin: int, most: int) -> int:
     done = 0
     os.lseek(source, begin, os.SEEK_SET)
     try:

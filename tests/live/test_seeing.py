@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from hostedge.supervise.log_bounds import FILES, ROOM, SIZE
+from hostedge.supervise.log_bounds import FILES, LAST_WORDS, ROOM, SIZE
 from tests.live.node import PATIENCE, ROOT, Answer, Node, UnixConnection, wait_for
 
 SERVER = """
@@ -318,10 +318,11 @@ class SeeingTests(Case):
         self.node.apply(site(app("flood", ["python3", "flood.py"])))
         self.assertEqual(self.node.get("flood.localhost").status, 200)
         folder = self.node.state / "log/apps/demo"
+        most = SIZE + SIZE // ROOM + LAST_WORDS
 
         def bounded() -> bool:
             sizes = [path.stat().st_size for path in folder.glob("flood.log*")]
-            return len(sizes) > 1 and max(sizes) <= SIZE + SIZE // ROOM and len(sizes) <= FILES
+            return len(sizes) > 1 and max(sizes) <= most and len(sizes) <= FILES
 
         wait_for("the log is within its bounds", bounded)
-        self.assertIn("the end", self.told("logs", "demo/flood", "-n", "3"))
+        self.assertIn("the end", self.told("logs", "demo/flood", "-n", "99"))

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise.events import Event
-from hostedge.supervise.log_bounds import AGAIN, EVERY, LogBounds, cut
+from hostedge.supervise.log_bounds import AGAIN, EVERY, LAST_WORDS, LogBounds, copy_bytes, cut
 from hostedge.supervise.logs import app_log, open_log
 
 SIZE = 10_000
@@ -69,6 +69,21 @@ class CutTests(Folder):
         )
         for older, said in ((1, b"7"), (2, b"6"), (3, b"5")):
             self.assertEqual(self.older(older).read_bytes(), said * SIZE)
+
+    def test_lastWords(self):
+        """
+        Of what comes while it is copied, and is too much, the end is kept.
+        """
+        log = self.open()
+        os.write(log, b"a" * 10 * LAST_WORDS + b"the end")
+        reading = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, reading)
+        copy = os.open(self.older(1), os.O_WRONLY | os.O_CREAT)
+        self.addCleanup(os.close, copy)
+        done = copy_bytes(reading, copy, 0, SIZE)
+        self.assertEqual(done, SIZE + LAST_WORDS)
+        copied = self.older(1).read_bytes()
+        self.assertEqual(copied, b"a" * (done - 7) + b"the end")
 
     def test_otherThings(self):
         """
