@@ -319,8 +319,8 @@ class Daemons(Command):
     # JSON: a list of objects with app, state, reason, generation, pid, in_flight, and the seconds
     # `since` the state began and `idle` since the last request. And, where it is known: `next`,
     # what its timer does and in how many seconds: {"what", "seconds"}; of all its processes
-    # `pids`, how many, `memory`, bytes, and `cpu`, seconds; `start`, how the last start went:
-    # `supervise.journey.summary`
+    # `pids`, how many with their threads, `memory`, bytes, and `cpu`, seconds; `start`, how the
+    # last start went: `supervise.journey.summary`
     response = [(b"apps", String())]
 
 

@@ -21,7 +21,7 @@ from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
 LABEL = len("last start") + 2
-RIGHT = ("FOR", "PROCS", "MEMORY", "CPU", "FLIGHT", "START")
+RIGHT = ("FOR", "TASKS", "MEMORY", "CPU", "FLIGHT", "START")
 _SIZES = ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "k"))
 
 
@@ -74,7 +74,7 @@ def app_lines(known: list[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
     if not known:
         yield "No app was asked for yet: each is started by its first request."
         return
-    head = ("APP", "STATE", "FOR", "PROCS", "MEMORY", "CPU", "FLIGHT", "START", "NEXT")
+    head = ("APP", "STATE", "FOR", "TASKS", "MEMORY", "CPU", "FLIGHT", "START", "NEXT")
     rows = [_row(each) for each in known]
     there = [n for n in range(len(head)) if any(row[n] not in (None, "") for row in rows)]
     shown = table([head[n] for n in there], [[row[n] for n in there] for row in rows], RIGHT, width)
@@ -146,7 +146,7 @@ def _facts(app: dict[str, Any]) -> dict[str, str]:
     used = [
         f"generation {app['generation']}" if app.get("generation") else "",
         f"pid {app['pid']}" if app.get("pid") else "",
-        f"{app['pids']} processes" if app.get("pids") else "",
+        f"{app['pids']} tasks" if app.get("pids") else "",
         f"memory {_amount(app['memory'])}" if app.get("memory") else "",
         f"CPU {_seconds(app['cpu'])}" if app.get("cpu") is not None else "",
     ]

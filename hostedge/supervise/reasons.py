@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from hostedge.supervise import launcher
-from hostedge.supervise.launching import reason_of
 
 LOOKED_AT = 200  # lines from the end
 QUOTED = 200  # characters of a line
@@ -103,20 +102,19 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
         code = _ERRORS.get(ended.errno or 0, "")
         return Reason(code, _with(code, f"could not be launched: {ended}"))
     status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)
-    line = getattr(ended, "line", "")
-    if line:
-        # a step before it was the daemon was refused: `supervise.report.LaunchFailed`
-        code = _LAUNCHER.get(status or 0) or _ERRORS.get(getattr(ended, "errno", 0), "")
-        return Reason(code, _with(code, line))
+    refused = getattr(ended, "line", "")
+    if refused:
+        # `supervise.report`: a step between the launch and the daemon was refused
+        return _launcher_said(status, getattr(ended, "errno", 0), refused)
     if oom:
         return Reason("killed_for_memory", CODES["killed_for_memory"])
     if number == signal.SIGXFSZ:
         return Reason("file_too_large", CODES["file_too_large"])
     lines = [line.strip() for line in said[-LOOKED_AT:] if line.strip()]
-    if status in _LAUNCHER:
+    if status in launcher.WHY:
         for line in reversed(lines):
             if line.startswith(_LAUNCHER_SAYS):
-                return _launcher_said(_LAUNCHER[status], line.removeprefix(_LAUNCHER_SAYS))
+                return _launcher_said(status, 0, line.removeprefix(_LAUNCHER_SAYS))
     if status or number:
         for line in reversed(lines):
             code = _code_of(line)
@@ -124,7 +122,7 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
                 return Reason(code, _with(code, line))
     elif status == 0 or _is_clean(ended):
         return Reason("not_in_foreground", CODES["not_in_foreground"])
-    return Reason("", reason_of(ended, lines[-1][:QUOTED] if lines else ""))
+    return Reason("", _plainly(status, number, lines[-1] if lines else ""))
 
 
 def of_silence(
@@ -163,15 +161,30 @@ def _code_of(line: str) -> str:
     return next((code for code, pattern in _SAID if pattern.search(line)), "")
 
 
-def _launcher_said(code: str, line: str) -> Reason:
+def _launcher_said(status: int | None, number: int, line: str) -> Reason:
     """Its line names the command or the folder, and the kernel's reason where there is one."""
-    if code != "command_not_found":
-        # a script on a disk that is full, a folder that others may not enter
-        code = next((c for c in (_code_of(line),) if c == "disk_quota"), code)
+    code = _LAUNCHER.get(status or 0, "")
+    if _ERRORS.get(number) == "disk_quota" or _code_of(line) == "disk_quota":
+        # a script on a disk that is full is no script that cannot be run
+        code = "disk_quota"
+    if not code:
+        return Reason("", f"{launcher.WHY.get(status or 0, 'it could not be started')}: {line}")
     return Reason(code, _with(code, line.removesuffix(": command not found")))
+
+
+def _plainly(status: int | None, number: int | None, said: str) -> str:
+    """How it ended and its last words, where nothing is known of either."""
+    if number is not None:
+        how = f"ended by signal {number}"
+    elif status is None:
+        return "ended; how is not known"
+    else:
+        how = f"exit status {status}"
+    return f"{how}: {said[:QUOTED]}" if said else how
 
 
 def _with(code: str, line: str) -> str:
     quoted = line if len(line) <= QUOTED else f"{line[: QUOTED - 1]}…"
-    said = not code or quoted.startswith(CODES[code])
-    return quoted if said else f"{CODES[code]}: {quoted}"
+    if not code or quoted.startswith(CODES[code]):
+        return quoted
+    return f"{CODES[code]}: {quoted}"

@@ -68,7 +68,7 @@ class AppsTests(SynchronousTestCase):
         head, ready, broken, *why = app_lines([READY, BROKEN])
         self.assertEqual(
             head,
-            "APP          STATE      FOR  PROCS  MEMORY   CPU  FLIGHT  START  NEXT",
+            "APP          STATE      FOR  TASKS  MEMORY   CPU  FLIGHT  START  NEXT",
         )
         self.assertEqual(
             ready,
@@ -112,7 +112,7 @@ class OneAppTests(SynchronousTestCase):
                 "app         demo/hello",
                 "state       READY for 5m 3s",
                 "next        idle in 24m 56s",
-                "runs as     generation 2, pid 77, 3 processes, memory 120M, CPU 1.2s",
+                "runs as     generation 2, pid 77, 3 tasks, memory 120M, CPU 1.2s",
                 "requests    3 in flight, the last 4s ago",
                 "last start  2026-11-18 11:06:40Z, took 820ms: token 2ms, fork 11ms, first",
                 "            response 807ms",

@@ -93,6 +93,23 @@ class EndTests(SynchronousTestCase):
             self.assertEqual(found.code, code)
             self.assertIn("could not be launched: ", found.text)
 
+    def test_refusedSteps(self):
+        """
+        A launcher that reports which step was refused needs no words in the log.
+        """
+
+        def refused(status, number, line):
+            ended = exited(status)
+            ended.step, ended.errno, ended.line = "command", number, line
+            return of_end(ended, ["ImportError: x"])
+
+        found = refused(127, errno.ENOENT, "command not found: nope")
+        self.assertEqual((found.code, found.text), ("command_not_found", "command not found: nope"))
+        self.assertEqual(refused(125, errno.ENOSPC, "/x: so it is").code, "disk_quota")
+        self.assertEqual(refused(125, errno.EACCES, "/x: so it is").code, "no_directory")
+        found = refused(99, errno.EPERM, "view /x: so it is")
+        self.assertEqual((found.code, found.text[-17:]), ("", "view /x: so it is"))
+
     def test_unknown(self):
         """
         How a process ended that was not ours is not known, and not invented.
