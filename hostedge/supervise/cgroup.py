@@ -199,6 +199,16 @@ class Group:
         cpu = self._numbers("cpu.stat").get("usage_usec", 0) / 1e6
         return Used(self._number("memory.current"), cpu, self._number("pids.current"))
 
+    def written(self) -> int | None:
+        """
+        Bytes that could not be had back while it lives: its own and the kernel's for it, not what
+        is cached of files. None: nobody counts.
+        """
+        counts = self._numbers("memory.stat")
+        if "anon" not in counts:
+            return None
+        return counts["anon"] + counts.get("shmem", 0) + counts.get("kernel", 0)
+
     def pids(self) -> list[int]:
         """The processes in it, without those below."""
         return [int(pid) for pid in self._read("cgroup.procs").split()]

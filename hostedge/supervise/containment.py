@@ -19,7 +19,7 @@ from hostedge.supervise.cgroup import Events, Group, Groups, Used
 from hostedge.supervise.group_limits import AccountLimits, LeafLimits
 from hostedge.supervise.group_watch import GroupWatch
 from hostedge.supervise.ladder import Rung
-from hostedge.supervise.usage import used_of
+from hostedge.supervise.usage import used_by, used_of
 
 GRACE = 10.0  # seconds before what nobody has charge of is ended
 PATIENCE = 5.0
@@ -70,6 +70,13 @@ class Placed:
 
     def used(self) -> Used:
         return used_of(self._group)
+
+    def written(self) -> int:
+        """Bytes that it takes without what is cached of files."""
+        counted = self._group.written()
+        if counted is not None:
+            return counted
+        return used_by(self._group.pids()).memory or 0
 
     def remove(self) -> None:
         """Nothing is told of it any more; where somebody is in it yet it stays."""

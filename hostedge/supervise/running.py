@@ -259,9 +259,8 @@ class Processes:
     def memory(self, generation: int) -> int:
         """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""
         leaf = self._leaf(generation)
-        taken = None if leaf is None else leaf.used().memory
-        if taken is not None:
-            return taken
+        if leaf is not None:
+            return leaf.written()
         pid = self._pid(generation)
         return memory_of(pid) if pid else 0
 

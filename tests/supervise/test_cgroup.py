@@ -307,6 +307,9 @@ class FakeTests(SynchronousTestCase):
         (leaf.path / "memory.events").write_text("low 0\nhigh 4\nmax 3\noom 2\noom_kill 1\n")
         self.assertEqual(leaf.used(), Used(4096, 2.5, 3))
         self.assertEqual(leaf.events(), Events(False, False, 2, 1))
+        self.assertIsNone(leaf.written())
+        (leaf.path / "memory.stat").write_text("anon 100\nfile 5000\nkernel 20\nshmem 3\n")
+        self.assertEqual(leaf.written(), 123)
 
     def test_onlySome(self):
         """
