@@ -116,6 +116,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         placement,
         places=max(2, os.cpu_count() or 1),
         always_on=store.always_on,
+        handed=inheritance.held,
     )
     placement.out_of_memory = daemons.oom
     store.subscribe(lambda keys: links.cut(store.suspended(keys, daemons.accounts())))
@@ -135,7 +136,8 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     )
 
     def hand_over() -> None:
-        given = handover.Handover.of(inheritance.lock, server.fileno(), links.listeners)
+        lock, link, held = inheritance.lock, server.fileno(), daemons.listeners()
+        given = handover.Handover.of(lock, link, links.listeners, held)
         handover.become(given, handover.command())
 
     upgrade = Upgrade(

@@ -24,6 +24,7 @@ from hostedge.net.sock_diag import listener_at
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
 from hostedge.supervise.gauge import node_pressure
+from hostedge.supervise.held import Handed
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.learned import StartTimes
 from hostedge.supervise.placement import Placement
@@ -59,6 +60,7 @@ class Daemons:
         always_on: Callable[[], Iterable[str]] = tuple,
         pressure: Callable[[], Pressure] = node_pressure,
         listener_at: Callable[[str, int], Listening | None] = listener_at,
+        handed: Iterable[int] = (),
     ) -> None:
         self._reactor = reactor
         self._find = find
@@ -85,6 +87,7 @@ class Daemons:
             random=random,
             placement=placement,
             listener_at=listener_at,
+            handed=Handed(handed),
             ask_token=self._ask_token,
             release_token=self._release_token,
             rested=self._rested,
@@ -209,6 +212,10 @@ class Daemons:
             return self._supervised[app].expected
         return self._around.starts.expect(app)
 
+    def listeners(self) -> list[int]:
+        """Descriptors of all that is held for daemons, for the code that comes next."""
+        return [each for s in self._supervised.values() for each in s.processes.listeners()]
+
     def is_settled(self) -> bool:
         """Whether no app is being started now, nor followed by its like."""
         return all(each.core.coming is None for each in self._supervised.values())
@@ -264,6 +271,7 @@ class Daemons:
                 self._clear_up(entry)
         for name, supervised in list(self._supervised.items()):
             self._take_over(name, supervised)
+        self._around.handed.close()
         self._has_adopted = True
         self._around.placement.clear(self._entries)
         self._start_always_on(None)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from hostedge.net.listener import Listener
 
@@ -43,13 +43,19 @@ class Handover:
     link: int
     # protocol, what the settings asked for, descriptor
     listeners: tuple[tuple[str, str, int], ...] = ()
+    # descriptors of the daemons' listeners
+    held: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, lock: int, link: int, listeners: Iterable[Listener]) -> Handover:
-        return cls(lock, link, tuple((e.protocol, e.asked, e.socket.fileno()) for e in listeners))
+    def of(
+        cls, lock: int, link: int, listeners: Iterable[Listener], held: Iterable[int] = ()
+    ) -> Handover:
+        public = tuple((each.protocol, each.asked, each.socket.fileno()) for each in listeners)
+        return cls(lock, link, public, tuple(held))
 
     def descriptors(self) -> list[int]:
-        return [self.lock, self.link, *(descriptor for _, _, descriptor in self.listeners)]
+        public = [descriptor for _, _, descriptor in self.listeners]
+        return [self.lock, self.link, *public, *self.held]
 
     def open_listeners(self) -> tuple[Listener, ...]:
         """The public listeners again; to be called once."""
@@ -61,8 +67,11 @@ class Handover:
         return tuple(taken)
 
     def written(self) -> str:
-        """For the environment; of no use to any other process that may inherit it."""
-        return json.dumps([os.getpid(), self.lock, self.link, self.listeners])
+        """
+        For the environment; of no use to any other process that may inherit it. Who reads it is of
+        another version: names may be added, none may change what it means.
+        """
+        return json.dumps({"pid": os.getpid(), **asdict(self)})
 
 
 def received() -> Handover | None:
@@ -74,10 +83,11 @@ def received() -> Handover | None:
     text = os.environ.pop(VARIABLE, "")
     if not text:
         return None
-    pid, lock, link, listeners = json.loads(text)
-    if pid != os.getpid():
+    told = json.loads(text)
+    if told["pid"] != os.getpid():
         return None
-    handover = Handover(lock, link, tuple(map(tuple, listeners)))
+    public = tuple((protocol, asked, number) for protocol, asked, number in told["listeners"])
+    handover = Handover(told["lock"], told["link"], public, tuple(told["held"]))
     for descriptor in handover.descriptors():
         os.set_inheritable(descriptor, False)
     return handover

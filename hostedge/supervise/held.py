@@ -13,6 +13,7 @@ import errno
 import os
 import select
 import socket
+from collections.abc import Iterable
 from hashlib import blake2s
 from pathlib import Path
 from random import randrange
@@ -43,6 +44,23 @@ class Held:
         """Who waits is sent away; whoever inherited the socket still has it."""
         self._listener.close()
         self.path.unlink(missing_ok=True)
+
+
+class Handed:
+    """Listeners that the code before has handed over, until they are asked for or let go."""
+
+    def __init__(self, descriptors: Iterable[int]) -> None:
+        self._descriptors = {os.fstat(each).st_ino: each for each in descriptors}
+
+    def take(self, inode: int, path: Path) -> Held | None:
+        """The one with this inode, whose name in the file system is known; None: it is not here."""
+        descriptor = self._descriptors.pop(inode, None)
+        return None if descriptor is None else Held(socket.socket(fileno=descriptor), path)
+
+    def close(self) -> None:
+        """Nobody wants the others."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
 
 
 def socket_path(folder: Path, account: str, app: str, generation: int) -> Path:

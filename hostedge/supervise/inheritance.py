@@ -60,6 +60,8 @@ class Inheritance:
     listeners: tuple[Listener, ...]
     relatives: tuple[Relative, ...]
     link: int = -1
+    # descriptors of the daemons' listeners
+    held: tuple[int, ...] = ()
 
 
 def take_over(settings: Settings, handover: Handover | None = None) -> Inheritance:
@@ -74,7 +76,7 @@ def take_over(settings: Settings, handover: Handover | None = None) -> Inheritan
     _sign(lock)
     relatives = tuple(r for r in read_family(settings) if r.lives())
     if handover is not None:
-        return Inheritance(lock, handover.open_listeners(), relatives, handover.link)
+        return Inheritance(lock, handover.open_listeners(), relatives, handover.link, handover.held)
     if relatives:
         return Inheritance(lock, (), relatives)
     return Inheritance(lock, bind_all(settings), ())

@@ -53,10 +53,14 @@ class _Checked(_Ended):
         self._log = log
 
     def processExited(self, reason: Failure) -> None:
-        if getattr(reason.value, "exitCode", None) == handover.FINE:
+        status = getattr(reason.value, "exitCode", None)
+        if status == handover.FINE:
             self.answer.callback("")
-        else:
-            self.answer.callback(reason_of(reason.value, last_line(self._log)))
+            return
+        said = last_line(self._log)
+        # the last line of a traceback, or a sentence; one that was killed may have said anything
+        told = said if said and status is not None else reason_of(reason.value, said)
+        self.answer.callback(told)
 
 
 class OwnProcess:

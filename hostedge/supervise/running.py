@@ -180,7 +180,11 @@ class Processes:
             ProcessLookupError: it has ended.
         """
         kind, _, path = entry.address.partition(":")
-        held = take_back(entry.pid, entry.inode, Path(path)) if kind == "unix" else None
+        held = None
+        if kind == "unix":
+            # out of the daemon only where it was not handed over: the kernel may forbid it
+            held = self._around.handed.take(entry.inode, Path(path))
+            held = held or take_back(entry.pid, entry.inode, Path(path))
         leaf = self._around.placement.find(entry)
         running = self._running[entry.generation] = Running(entry, held, leaf=leaf)
         watch = _Watch(self, entry.generation)
@@ -192,6 +196,10 @@ class Processes:
             if held is not None:
                 held.close()
             raise
+
+    def listeners(self) -> list[int]:
+        """Descriptors of those that are held for them."""
+        return [each.held.fileno() for each in self._running.values() if each.held is not None]
 
     def said(self, generation: int) -> list[str]:
         """The last lines of what it has written, without those of others before it."""

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from hostedge.runtimes.start import Runtime
 from hostedge.settings import Settings
+from hostedge.supervise.held import Handed
 from hostedge.supervise.journal import Journal
 from hostedge.supervise.learned import StartTimes
 from hostedge.supervise.placement import Placement
@@ -76,6 +77,8 @@ class Surroundings:
     placement: Placement
     # who gets a connection to this host and port: `net.sock_diag.listener_at`
     listener_at: Callable[[str, int], Listening | None]
+    # listeners of daemons that were open in the code before
+    handed: Handed
     ask_token: Callable[[Supervised], None]
     release_token: Callable[[Supervised], None]
     # the app is down and nothing of it is left

@@ -204,7 +204,8 @@ class Upgrade:
         self._write(record)
         problem = await self._check()
         if problem:
-            raise Stopped(f"the new code cannot run this node: {problem}")
+            where = "all of it is in run/upgrade.log"
+            raise Stopped(f"the new code cannot run this node: {problem}; {where}")
         self._begin("keeper")
         # an app that is being started would be started once more
         await self._until(self._is_settled, SETTLE)

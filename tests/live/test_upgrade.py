@@ -424,6 +424,12 @@ class UpgradeTests(SynchronousTestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("stopped at check: the new code cannot run this node", done.stderr)
         self.assertIn("SyntaxError", done.stderr)
+        self.node.change("hostedge/edge.py", lambda text: text.removesuffix("\nwith\n"))
+        self.node.change(
+            "hostedge/store/reader.py", lambda text: text.replace("SCHEMA = ", 'SCHEMA = "9" ')
+        )
+        done = self.node.command("upgrade")
+        self.assertRegex(done.stderr, r"this node: \S+: has tables of version \w+, want 9")
         self.assertEqual(self.node.family(), before)
         self.assertEqual(self.get().text, self.daemon)
 

@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.handover`: a process that becomes another program,
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -21,26 +22,29 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # becomes AFTER; a child is its child before and after
 BEFORE = """
-import os, socket, subprocess, sys
+import os, pathlib, socket, subprocess, sys
 from hostedge.net.listener import bind
 from hostedge.supervise import handover
+from hostedge.supervise.held import hold
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
 link = socket.socket(socket.AF_UNIX)
 link.bind(sys.argv[1] + ".sock")
 link.listen()
 listeners = [bind("http", "127.0.0.1:0", "test")]
+held = hold(pathlib.Path(sys.argv[1] + ".held"))
 child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
-given = handover.Handover.of(lock, link.fileno(), listeners)
+given = handover.Handover.of(lock, link.fileno(), listeners, [held.fileno()])
 os.chdir("/")
 os.kill(os.getpid(), 0)
 print(os.getpid(), child.pid, listeners[0].address, flush=True)
-arguments = [sys.executable, "-c", open(sys.argv[2]).read(), str(child.pid)]
+arguments = [sys.executable, "-c", open(sys.argv[2]).read(), str(child.pid), str(held.inode)]
 with handover.quiet():
     handover.become(given, arguments)
 """
 AFTER = """
-import os, signal, sys
+import os, pathlib, signal, sys
 from hostedge.supervise import handover
+from hostedge.supervise.held import Handed
 given = handover.received()
 blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 (http,) = given.open_listeners()
@@ -50,6 +54,7 @@ print(os.getpid(), os.waitstatus_to_exitcode(ended), http.address, os.getcwd())
 print(http.protocol, http.asked, any(inheritable), signal.SIGTERM in blocked)
 print(handover.received(), handover.VARIABLE in os.environ)
 handover.unblock()
+print(Handed(given.held).take(int(sys.argv[2]), pathlib.Path("x")).has_waiting())
 print(signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 """
 
@@ -78,7 +83,7 @@ class BecomeTests(SynchronousTestCase):
                 *(pid, "7", address, str(ROOT)),
                 *("http", "127.0.0.1:0", "False", "True"),
                 *("None", "False"),
-                "False",
+                *("False", "False"),
             ],
         )
 
@@ -107,8 +112,8 @@ class BecomeTests(SynchronousTestCase):
         listener = bind("http", "127.0.0.1:0", "test")
         self.addCleanup(listener.socket.close)
         with socket.socket() as other:
-            written = Handover.of(other.fileno(), 0, [listener]).written()
-        os.environ[VARIABLE] = written.replace(str(os.getpid()), "1", 1)
+            written = json.loads(Handover.of(other.fileno(), 0, [listener]).written())
+        os.environ[VARIABLE] = json.dumps({**written, "pid": 1})
         self.assertIsNone(received())
         self.assertNotIn(VARIABLE, os.environ)
         self.assertIsNone(received())

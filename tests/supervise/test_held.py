@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.settings import MAX_STATE
-from hostedge.supervise.held import MAX_PATH, free_port, hold, socket_path, take_back
+from hostedge.supervise.held import MAX_PATH, Handed, free_port, hold, socket_path, take_back
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 
@@ -54,6 +54,23 @@ class PathTests(SynchronousTestCase):
         folder = Path("/" + "f" * 70)
         paths = {socket_path(folder, "a" * 32, app * 32, 1) for app in "abc"}
         self.assertEqual(len(paths), 3)
+
+
+class HandedTests(SynchronousTestCase):
+    def test_byInode(self):
+        """
+        A listener is given once to whoever knows its inode; what nobody asked for is closed.
+        """
+        with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+            descriptors = [os.dup(one.fileno()), os.dup(other.fileno())]
+            inode = os.fstat(one.fileno()).st_ino
+            handed = Handed(descriptors)
+            held = handed.take(inode, Path("x"))
+            self.assertEqual((held.fileno(), held.inode), (descriptors[0], inode))
+            self.assertIsNone(handed.take(inode, Path("x")))
+            handed.close()
+            self.assertRaises(OSError, os.fstat, descriptors[1])
+            held.close()
 
 
 class HeldTests(SynchronousTestCase):
