@@ -313,7 +313,7 @@ class Replace(Command):
 
 
 class Daemons(Command):
-    """The apps the keeper knows of, in order of name, after `after`; at most 100 an answer."""
+    """The apps the keeper knows of, in order of name, after `after`; at most 25 an answer."""
 
     arguments = [(b"after", Unicode())]
     # JSON: a list of objects with app, state, reason, generation, pid, in_flight, and the seconds

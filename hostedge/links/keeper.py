@@ -68,7 +68,7 @@ from hostedge.supervise.family import Family
 from hostedge.supervise.inheritance import Relative
 
 QUIESCE_PATIENCE = 1.0  # seconds; an edge that says nothing is busy
-DAEMONS_PIECE = 100
+DAEMONS_PIECE = 25  # half a millisecond each: what it takes is looked for
 
 
 class AppDaemons(Protocol):

@@ -21,6 +21,8 @@ from twisted.python.failure import Failure
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
+from hostedge.supervise.bound import family_of
+from hostedge.supervise.cgroup import Used
 from hostedge.supervise.containment import Placed
 from hostedge.supervise.gauge import (
     children,
@@ -37,6 +39,7 @@ from hostedge.supervise.launching import digest_of, environment
 from hostedge.supervise.logs import app_log, read_tail, size_of
 from hostedge.supervise.process import Launch, Process, spawn
 from hostedge.supervise.surroundings import Surroundings
+from hostedge.supervise.usage import used_by
 
 PORT_HOST = "127.0.0.1"
 
@@ -271,6 +274,14 @@ class Processes:
             return leaf.written()
         pid = self._pid(generation)
         return memory_of(pid) if pid else 0
+
+    def used(self, generation: int) -> Used | None:
+        """What it takes now; None where nothing of it runs."""
+        leaf = self._leaf(generation)
+        if leaf is not None:
+            return leaf.used()
+        pid = self._pid(generation)
+        return used_by(family_of(pid)) if pid else None
 
     def freeze(self, generation: int) -> None:
         """Have it stand still: its cgroup, or as far as its process group goes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from attrs import asdict
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -281,7 +282,10 @@ class Supervised:
         generation = self.core.serving or self.core.coming or 0
         running = self.processes.get(generation)
         reason = f"the old one serves on: {self.why}" if self.core.degraded else self.why
+        used = None if running is None else self.processes.used(generation)
+        takes = {} if used is None else asdict(used)
         return {
+            **takes,
             "app": self.name,
             "state": self.core.state,
             "reason": reason,
