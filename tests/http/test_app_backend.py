@@ -49,7 +49,7 @@ class AppCase(SynchronousTestCase):
         means, self.last = self.means, LastRequests(monotonic)
         name = self.backend.name
         self.relay = Relay(
-            self.backend, "spool", means.limits, means.counters, means.disk, name, self.last
+            self.backend, "spool", means.limits, means.counters, means.disk, name, last=self.last
         )
         self.scene = Scene(lambda exchange: self.relay)
         self.scene.entrance.wheel = self.means.wheel

@@ -106,8 +106,8 @@ class BackendsTests(SynchronousTestCase):
     def test_wishes(self) -> None:
         """What writes their heads is decided with the leaf, which tells what is unusual of it."""
         pool = Pool("p", (Server("127.0.0.1:1"),), host="b.test")
-        plain = self.backends.relay_to_app("demo", HELLO, Limits())
-        odd = self.backends.relay_to_app("demo", evolve(HELLO, keep=("x_a",)), Limits())
+        plain = self.backends.relay_to_app(Account("demo"), HELLO, Limits())
+        odd = self.backends.relay_to_app(Account("demo"), evolve(HELLO, keep=("x_a",)), Limits())
         other = self.backends.relay_to_pool("demo", pool, Limits())
         self.assertIs(plain.make_head, make_head)
         self.assertIs(plain.backend, odd.backend)
