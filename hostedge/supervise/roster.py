@@ -56,13 +56,6 @@ class Roster:
     def _forget_line(self, account: str) -> None:
         del self._lines[account], self._most[account]
 
-    def grant(self) -> list[str]:
-        """Give out all tokens that are free."""
-        granted: list[str] = []
-        while app := self.next():
-            granted.append(app)
-        return granted
-
     def next(self) -> str:
         """Give out one token; the app that has it now, empty if none is free or nobody waits."""
         if self._held >= self._places:
