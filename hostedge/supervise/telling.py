@@ -39,6 +39,9 @@ class Telling:
         self.tell("queued", waiters=waiters, by="request" if waiters else self._by)
 
     def token(self) -> None:
+        if [name for name, _ in self._steps] != ["queued"]:
+            # a start beside one that serves begins here; what is left is of one that has failed
+            self._steps.clear()
         self._step("token")
         self.tell("token")
 
