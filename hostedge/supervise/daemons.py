@@ -327,7 +327,7 @@ class Daemons:
             supervised.kill()
 
     def _check_stopped(self) -> None:
-        if self._stopping and not any(each.processes for each in self._supervised.values()):
+        if self._stopping and not any(each.remains for each in self._supervised.values()):
             stopped, self._stopped = self._stopped, []
             if stopped:
                 self._around.placement.close()
@@ -337,8 +337,8 @@ class Daemons:
     # from the apps
 
     def _rested(self, supervised: Supervised) -> None:
-        # its failures are kept as long as they count
-        if supervised.gone or not supervised.core.failures:
+        # its failures are kept as long as they count, and itself while something is stuck
+        if not supervised.processes and (supervised.gone or not supervised.core.failures):
             self._supervised.pop(supervised.name, None)
         self._check_stopped()
 

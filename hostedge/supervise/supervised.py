@@ -216,8 +216,15 @@ class Supervised:
 
     def kill(self) -> None:
         """No more patience."""
+        self.core.hurry(0.0, 0.0)
         for generation in self.processes:
-            self.signal(generation, "KILL")
+            if generation not in self.core.endings:
+                self.signal(generation, "KILL")
+
+    @property
+    def remains(self) -> bool:
+        """Does anything of it live that can be ended?"""
+        return any(generation not in self.core.stuck for generation in self.processes)
 
     def take_back(self, entry: Entry, serves: bool, finishes: bool = False) -> None:
         """
@@ -272,6 +279,7 @@ class Supervised:
             why=self.why,
         )
         self._daemon.stuck(generation)
+        self._around.rested(self)
 
     def _rest_if_over(self) -> None:
         if self.core.state == "COLD" and not self.processes and not self._waiting:

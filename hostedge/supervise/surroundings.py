@@ -81,5 +81,5 @@ class Surroundings:
     handed: Handed
     ask_token: Callable[[Supervised], None]
     release_token: Callable[[Supervised], None]
-    # the app is down and nothing of it is left
+    # the app is down, and nothing of it is left that could be ended
     rested: Callable[[Supervised], None]

@@ -20,7 +20,7 @@ from hostedge.ipc import Use
 from hostedge.model.names import Size
 from hostedge.model.site import Account
 from hostedge.runtimes.wsgi import Wsgi
-from hostedge.supervise import renewal
+from hostedge.supervise import ending, renewal
 from hostedge.supervise.gauge import children
 from hostedge.supervise.pressure import Pressure
 from tests.live.keeping import HELLO, DaemonsCase, get
@@ -190,6 +190,27 @@ class SwitchTests(DaemonsCase):
         self.apps[name] = evolve(self.apps[name], always_on=True)
         self.daemons.changed(["account/demo"])
         await self.until(name, "READY")
+
+
+class StuckTests(DaemonsCase):
+    async def test_keeperEnds(self) -> None:
+        """
+        What sits in the kernel and cannot be killed does not keep the keeper from its end.
+        """
+        self.patch(ending, "KILL_AGAIN", 0.2)
+        name = self.command("python", "server.py")
+        await self.wake(name)
+        running = self.daemons._supervised[name].processes.get(self.row(name)["generation"])
+        assert running is not None and running.process is not None
+        process = running.process
+        # as if the kernel did not come round to it
+        self.patch(process, "signalProcess", lambda name: None)
+        await self.daemons.stop(0.1)
+        self.assertEqual(self.row(name)["state"], "STUCK")
+        self.assertIn("stuck", [event for event, _, _ in self.events])
+        os.kill(running.entry.pid, signal.SIGKILL)
+        while self.daemons.describe("", 9):
+            await deferLater(reactor, 0.01)
 
 
 class FreezeTests(DaemonsCase):
