@@ -28,8 +28,13 @@ class Unlaunchable:
     value = object
     launched = 0
 
+    def __init__(self):
+        # whose apps were launched, in order
+        self.homes = []
+
     def launch(self, value, app, home):
         self.launched += 1
+        self.homes.append(home.name)
         raise OSError(28, "No space left on device")
 
     def capacity(self, value):
@@ -242,6 +247,24 @@ class DaemonsTests(Case):
         states = [self.state(name) for name in ("a/x", "a/y", "b/x", "b/gone")]
         self.assertEqual(states, ["STARTING", "QUEUED", "STARTING", "gone"])
         self.assertEqual(self.told[0][2]["by"], "always_on")
+
+    def test_allAtOnce(self):
+        """
+        When everything wakes together accounts take turns, whatever the number of their apps.
+        """
+        for number in range(20):
+            for name in "abcdefghij" if number else "a":
+                app = f"c{number}/{name}"
+                self.sites[app] = Account(f"c{number}"), App(name, "none", None)
+        for app in sorted(self.sites):
+            self.wake(app)
+        busy = [name for name in self.sites if self.state(name) == "STARTING"]
+        self.assertEqual(len(busy), 2)
+        self.clock.pump([0.0] * 200)
+        accounts = {name.partition("/")[0] for name in self.sites}
+        # two had their first turn before anybody else had asked
+        self.assertEqual(set(self.runtime.homes[: len(accounts) + 2]), accounts)
+        self.assertEqual(len(self.runtime.homes), len(self.sites))
 
     def test_startsOfAnAccount(self):
         """
