@@ -59,6 +59,9 @@ class Options(usage.Options):
                     self._go_on_as(self.parent)
                 self.inheritance = take_over(self.settings, before)
         except ConfigError as error:
+            if role == "check":
+                # in its own words, and with a status that says so
+                raise SystemExit(str(error)) from None
             raise usage.UsageError(str(error)) from None
 
     def _go_on_as(self, twistd: Any) -> None:

@@ -426,7 +426,7 @@ class UpgradeTests(SynchronousTestCase):
         self.assertIn("SyntaxError", done.stderr)
         self.node.change("hostedge/edge.py", lambda text: text.removesuffix("\nwith\n"))
         self.node.change(
-            "hostedge/store/reader.py", lambda text: text.replace("SCHEMA = ", 'SCHEMA = "9" ')
+            "hostedge/store/reader.py", lambda text: text.replace("\nSCHEMA = ", '\nSCHEMA = "9" ')
         )
         done = self.node.command("upgrade")
         self.assertRegex(done.stderr, r"this node: \S+: has tables of version \w+, want 9")
