@@ -332,7 +332,14 @@ class Family:
 
     def _spawn(self, place: Place) -> None:
         role, index = place
-        pid, process = self._processes.spawn(role, lambda: self._ended(place, pid))
+        try:
+            pid, process = self._processes.spawn(role, lambda: self._ended(place, pid))
+        except OSError as error:
+            if self._members[place].standing != REGULAR:
+                raise
+            self.log.error("{role} could not be started: {error}", role=role, error=error)
+            self._missing(place, 0.0)
+            return
         self._held(place, Relative(role, index, pid, process_started(pid)), process)
 
     def _forked(self, place: Place, pid: int) -> None:

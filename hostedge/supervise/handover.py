@@ -30,8 +30,17 @@ VARIABLE = "HOSTEDGE_HANDOVER"
 FINE = 99
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
+
+def here() -> Path:
+    """The working directory; the root where that has been removed meanwhile."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
+
+
 # where the process began: what is relative on its command line is so to this folder
-BEGAN_IN = Path.cwd()
+BEGAN_IN = here()
 
 
 @frozen
@@ -120,7 +129,7 @@ def become(handover: Handover, arguments: Sequence[str]) -> None:
     Raises:
         OSError: it could not be executed; everything is as it was.
     """
-    here = Path.cwd()
+    now_in = here()
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -133,7 +142,7 @@ def become(handover: Handover, arguments: Sequence[str]) -> None:
         # only where that has failed
         for descriptor in handover.descriptors():
             os.set_inheritable(descriptor, False)
-        os.chdir(here)
+        os.chdir(now_in)
 
 
 def unblock() -> None:

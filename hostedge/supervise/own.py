@@ -99,7 +99,7 @@ class OwnProcesses:
         launch = Launch(
             argv=(sys.executable, *arguments),
             environment=dict(os.environ),
-            cwd=Path.cwd(),
+            cwd=handover.here(),
             log=self._settings.logs / ("control.log" if role == "control" else "edge.log"),
             umask=0o027,
             owner=self._roles.control if role == "control" else self._roles.edge,

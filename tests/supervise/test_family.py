@@ -30,8 +30,11 @@ class Machine:
         self.spawned: list[str] = []
         self.forks: list[tuple[int, Deferred[int]]] = []
         self.signals: list[tuple[str, int]] = []
+        self.refuses = False
 
     def spawn(self, role: str, ended: Callable[[], None]) -> tuple[int, Signalled]:
+        if self.refuses:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
         self.spawned.append(role)
         self.running[role] = ended
         return ME, Signalled(self, role)
@@ -143,6 +146,19 @@ class FamilyTests(SynchronousTestCase):
             self.clock.advance(PAUSE_MAX)
             self.assertEqual(len(self.machine.spawned), before + 1)
         self.assertEqual([pause(n) for n in (0, 1, 2, 100)], [0.0, 0.1, 0.2, PAUSE_MAX])
+
+    def test_cannotBeStarted(self) -> None:
+        """
+        What the kernel refuses to start is tried again; a successor is given up.
+        """
+        self.machine.refuses = True
+        self.family.start()
+        self.clock.advance(CONTROL_LATEST)
+        self.assertRaises(OSError, self.family.add, "template")
+        self.assertFalse(self.family.is_there(("template", 1)))
+        self.machine.refuses = False
+        self.clock.advance(PAUSE_MAX)
+        self.assertEqual(sorted(self.machine.spawned), ["control", "template"])
 
     def test_noStoreNoEdge(self) -> None:
         """
