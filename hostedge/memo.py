@@ -44,3 +44,24 @@ class Memo(dict[Question, Answer]):
             self.clear()
         self[question] = answer
         return answer
+
+
+class Seen:
+    """
+    What has come before, lately and probably: a filter that never grows and keeps nothing.
+
+    What comes once would fill a memo, and with it the processor's caches.
+    """
+
+    def __init__(self) -> None:
+        self._tags = bytearray(4096)
+
+    def again(self, question: Question) -> bool:
+        """Whether it has come before; from now on it has. One of 250 new ones is mistaken."""
+        mixed = hash(question)
+        # a place without a tag is empty
+        place, tag = mixed & 0xFFF, mixed >> 12 & 0xFF or 1
+        if self._tags[place] == tag:
+            return True
+        self._tags[place] = tag
+        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.memo import Memo
+from hostedge.memo import Memo, Seen
 
 
 class MemoTests(SynchronousTestCase):
@@ -38,3 +38,16 @@ class MemoTests(SynchronousTestCase):
         memo = Memo(len, longest=3)
         self.assertEqual([memo["abc"], memo["abcd"], memo[b"abcd"]], [3, 4, 4])
         self.assertEqual([*memo], ["abc"])
+
+
+class SeenTests(SynchronousTestCase):
+    """What has come before."""
+
+    def test_again(self) -> None:
+        """Each is new once, and again when others have taken its place."""
+        seen = Seen()
+        # whole numbers are their own hashes: of these each has a place, or one with its like
+        some, others = range(0x1000, 0x1800), range(0x2000, 0x2800)
+        for news in (some, others, some):
+            self.assertFalse(any([seen.again(each) for each in news]))
+            self.assertTrue(all([seen.again(each) for each in news]))

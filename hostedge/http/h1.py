@@ -46,6 +46,9 @@ FIRST = 2.0
 IDLE, HEAD, BUSY, LINGERING, ENDED, SWITCHED = range(6)
 _STAGES = ("idle", "reading", "active", "closing", "closing", "websocket")
 
+# after so many heads in a row that nobody knew, those of a connection are looked for no more
+HOPE = 8
+
 _hosts: Memo[bytes, str] = Memo(lambda authority: request_host([authority]))
 
 
@@ -64,7 +67,7 @@ class H1(ClientConnection):
 
     __slots__ = (
         *("_state", "_exchange", "_successor", "_known", "_reader", "_events", "_held"),
-        *("_advancing", "_half_closed", "_asked", "_head_since", "_coming", "_late"),
+        *("_advancing", "_half_closed", "_asked", "_head_since", "_coming", "_late", "_hope"),
     )
 
     def __init__(self, entrance: Entrance) -> None:
@@ -79,6 +82,8 @@ class H1(ClientConnection):
         self._advancing = False
         self._half_closed = False
         self._asked = 0
+        # how many heads are still looked for among those that have come before
+        self._hope = HOPE
         # when the head began to come that is not whole yet
         self._head_since = 0.0
         self._coming: Pace | None = None
@@ -94,11 +99,14 @@ class H1(ClientConnection):
         state = self._state
         if state == IDLE:
             # to look for a long one would cost more than it could bring
-            facts = self._known.get(data) if len(data) <= LONGEST else None
-            if facts is not None and not self._reader.empty:
-                # the reader need not see what it would only say again
-                self._take_up(facts)
-                return
+            if self._hope and len(data) <= LONGEST and not self._reader.empty:
+                facts = self._known.get(data)
+                if facts is not None:
+                    # the reader need not see what it would only say again
+                    self._hope = HOPE
+                    self._take_up(facts)
+                    return
+                self._hope -= 1
         elif state >= LINGERING:
             if state == LINGERING:
                 self._linger_on(len(data))
@@ -112,7 +120,7 @@ class H1(ClientConnection):
             if self._exchange is None and len(events) == 2 and not self._held:
                 # nearly always: one request without a body, and nothing else
                 alone = state == IDLE and events[1] is END and self._reader.is_between
-                self._begin(events.pop(0), data if alone else b"")
+                self._begin(events.pop(0), data if alone and self._hope else b"")
                 if not events:
                     return
             self._advance()

@@ -10,6 +10,7 @@ It holds for one entrance: limits and scheme are parts of what a head is judged 
 from __future__ import annotations
 
 from hostedge.http.exchange import Fields
+from hostedge.memo import Seen
 from hostedge.wire.fields import LastingFields
 
 # so many heads of so many bytes are kept, at most: a megabyte with all that was found in them. What
@@ -24,10 +25,19 @@ Facts = tuple[bytes, bytes, bytes, bytes | None, Fields, int | None, str, bytes]
 
 
 class KnownHeads(dict[bytes, Facts]):
-    """Facts by the bytes of a head that is a whole request; when it is full it starts anew."""
+    """
+    Facts by the bytes of a head that is a whole request and has come twice; most do not. When it is
+    full it starts anew.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen = Seen()
 
     def learn(self, data: bytes, facts: Facts) -> None:
-        if len(data) > LONGEST or _OWN[0] in data or _OWN[1] in data:
+        if len(data) > LONGEST or not self._seen.again(data):
+            return
+        if _OWN[0] in data or _OWN[1] in data:
             return
         if len(self) >= MOST:
             self.clear()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from hostedge.memo import LONGEST, Memo
+from hostedge.memo import LONGEST, Memo, Seen
 from hostedge.wire.fields import LastingFields
 from hostedge.wire.response_head import MAX_FIELDS, Fields, stays
 
@@ -67,7 +67,9 @@ _names: Memo[bytes, int] = Memo(_by_name)
 _codes: Memo[bytes, int] = Memo(_code)
 # whether something may stand where a date was
 _is_date: Memo[bytes, bool] = Memo(lambda text: not text.translate(None, b" " + _VISIBLE), 4)
+# lines that have come twice
 _lines: dict[bytes, Line] = {}
+_seen = Seen()
 _MOST_LINES = 2048
 
 
@@ -83,7 +85,7 @@ def _read_line(line: bytes) -> Line:
     if kind == _UNCLEAR and name.lower() == b"connection" and value.lower() == b"keep-alive":
         kind = _LEFT
     found = kind, (name, value)
-    if len(line) <= LONGEST:
+    if len(line) <= LONGEST and _seen.again(line):
         if len(_lines) >= _MOST_LINES:
             _lines.clear()
         _lines[line] = found
@@ -110,7 +112,7 @@ class _Known:
         self.keep_alive = keep_alive
 
 
-# by the size of the whole response; None: one of that size has come once
+# by the size of the whole response; None: the last of that size was another one
 _known: dict[int, _Known | None] = {}
 _MOST_KNOWN = 256
 _LONGEST_HEAD = 1024
@@ -143,7 +145,12 @@ def read_whole(data: bytes, most: int) -> Whole | None:
     keep_alive = b""
     lasts = end <= _LONGEST_HEAD
     for line in lines:
-        kind, item = _lines.get(line) or _read_line(line)
+        found = _lines.get(line)
+        if found is None:
+            found = _read_line(line)
+            # so this head is a new one
+            lasts = lasts and line.startswith(b"Date:")
+        kind, item = found
         if not kind:
             kept.append(item)
         elif kind == _LEFT:
@@ -161,7 +168,7 @@ def read_whole(data: bytes, most: int) -> Whole | None:
     if length != size - end:
         return None
     if lasts:
-        if size in _known:
+        if known is None and size in _known:
             _known[size] = _Known(data[:end], status, kept, keep_alive)
         else:
             if len(_known) >= _MOST_KNOWN:
