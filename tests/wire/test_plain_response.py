@@ -103,6 +103,16 @@ class ReadWholeTests(SynchronousTestCase):
             self.assertEqual(read_whole(data, 1000), _by_parser(data))
         self.assertEqual(plain_response._known, {})
 
+    def test_statuses(self) -> None:
+        """Each of them is the parser's as well, with the same body."""
+        for status in range(200, 600):
+            data = PLAIN.replace(b"200 OK", b"%d x" % status)
+            found = read_whole(data, 1000)
+            if status in (204, 304):
+                self.assertIsNone(found)
+            else:
+                self.assertEqual(found, _by_parser(data))
+
     def test_sameAsTheParser(self) -> None:
         """With a byte more, one less, or another one anywhere: what is told, the parser tells."""
         told = 0
