@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETTINGS := etc/hostedge.toml
 
-.PHONY: run test lint types unit live deep fuzz clean
+.PHONY: run test test-apps lint types unit live deep fuzz clean
 
 run: $(VENV)/installed
 	@exec $(BIN)/hostedge demo --settings $(SETTINGS) etc/demo.yaml
@@ -24,6 +24,9 @@ unit: $(VENV)/test-installed
 
 live: $(VENV)/test-installed
 	$(BIN)/python tests/run.py live
+
+test-apps: $(VENV)/test-installed
+	$(BIN)/python tests/run.py apps
 
 deep: $(VENV)/test-installed
 	HYPOTHESIS_PROFILE=deep $(BIN)/python tests/run.py unit

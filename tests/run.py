@@ -1,8 +1,9 @@
 """
 Run one part of the tests under trial and say in one line how it went.
 
-`python tests/run.py unit` runs all but `tests/live`, two processes side by side;
-`python tests/run.py live` runs `tests/live`. In CI a test that skips has failed.
+`python tests/run.py unit` runs all but `tests/live`, two processes side by side; `live` runs
+those that need real clients and servers, `apps` those of daemons and of whole nodes that are
+upgraded or have many users. In CI a test that skips has failed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,19 @@ COUNT = re.compile(
 )
 
 
+# of tests/live: what daemons do takes its time
+APPS = (
+    *("accounts", "bound", "daemon_life", "daemons", "lifecycle", "process", "seeing"),
+    *("upgrade", "waking"),
+)
+
+
 def names(part: str) -> list[str]:
     """What trial is to load."""
-    if part == "live":
-        return ["tests.live"]
+    if part in ("live", "apps"):
+        files = sorted((ROOT / "tests/live").glob("test_*.py"))
+        named = [each.stem for each in files if (each.stem[5:] in APPS) == (part == "apps")]
+        return [f"tests.live.{name}" for name in named]
     found = []
     for entry in sorted((ROOT / "tests").iterdir()):
         if entry.is_dir() and (entry / "__init__.py").exists() and entry.name != "live":
