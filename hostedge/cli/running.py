@@ -22,6 +22,7 @@ from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.cli.times import clock, moment
 from hostedge.net.identity import process_started
 from hostedge.settings import Settings, read_settings
+from hostedge.version import VERSION
 
 STEP = len("certificate") + 2  # columns of the word for a step; there is no longer one
 
@@ -47,6 +48,7 @@ def status(options: Namespace) -> int:
         report = client.call("GET", "/v1/status")
     report["processes"] = processes(settings)
     report["listeners"] = listeners(settings)
+    report["installed"] = VERSION
     return _print(options, report, status_lines(report))
 
 
@@ -92,6 +94,10 @@ def status_lines(report: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     yield f"Node {report['name']}, store at revision {report['revision']}."
     if not report.get("keeper"):
         yield "The keeper does not answer: apps run on, but none can be started."
+    known = {each.get("version") for each in report.get("processes", [])}
+    installed = report.get("installed", "")
+    if installed and known - {installed, "", None}:
+        yield f"Version {installed} is installed: `hostedge upgrade` has the node go on as that."
     yield ""
     edges = report.get("edges", [])
     others = [each for each in report.get("processes", []) if each["role"] != "edge"]

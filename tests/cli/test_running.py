@@ -61,6 +61,18 @@ class StatusTests(SynchronousTestCase):
             ],
         )
 
+    def test_otherVersion(self) -> None:
+        """
+        That other code is installed than runs is said, with what to do about it.
+        """
+        report: dict[str, Any] = {"name": "n", "revision": 0, "keeper": True, "installed": "1.1"}
+        report["processes"] = [{"role": "keeper", "pid": 7, "uptime": 1.0, "version": "1.1"}]
+        report["processes"] += [{"role": "edge", "pid": 8, "uptime": 1.0, "version": ""}]
+        said = "Version 1.1 is installed: `hostedge upgrade` has the node go on as that."
+        self.assertNotIn(said, list(status_lines(report)))
+        report["processes"][1]["version"] = "1.0"
+        self.assertIn(said, list(status_lines(report)))
+
     def test_partsAreAway(self) -> None:
         """
         A keeper that is away is said, and an edge that is not linked yet.
