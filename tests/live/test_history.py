@@ -140,8 +140,11 @@ class HistoryTests(SynchronousTestCase):
             "the app has been swapped",
             lambda: "generation 2" in self.steps("http://b.test/")["answer"]["reason"],
         )
+        wait_for(
+            "it has had its slow start",
+            lambda: "of 3 places taken" in self.steps("http://b.test/")["answer"]["reason"],
+        )
         before = self.steps("http://b.test/")["answer"], self.node.apps()["demo/hello"]["pid"]
-        self.assertIn("of 3 places taken", before[0]["reason"])
         now, then = self.steps("http://a.test/"), self.steps("http://a.test/", "--at", "1")
         self.assertIn("of account other, store revision 2", now["host"]["reason"])
         self.assertEqual(now["host"]["changed"]["revision"], 2)
