@@ -453,7 +453,9 @@ class AppBackend(Waiting):
         lane = self.lane
         if lane is None:
             return [f"app {self.name} is not known to run; the request would wake it"]
-        state = f"{lane.in_flight} of {self.places.capacity} places taken, {len(self.places)} wait"
+        # one that is new may have come further since the last request
+        room = self.places.capacity if self._breath is not None else self._capacity()
+        state = f"{lane.in_flight} of {room} places taken, {len(self.places)} wait"
         if lane.sockets:
             state += f", {lane.sockets} WebSockets open"
             if lane.silent:
