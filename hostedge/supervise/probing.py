@@ -1,14 +1,46 @@
 """
-Which edge finds out whether a generation answers.
+Which edge finds out whether a generation answers, and when that is worth a try.
 
 In:  `supervise.supervised`, for one that was launched or has renewed itself.
-Out: `Edges.probe`; the edge's answer comes to `supervise.daemons`.
+Out: `Edges.probe`, whose answer comes to `supervise.daemons`; the moment at which a daemon that
+     finds a port by itself listens there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from hostedge.supervise.ending import Alarm, Clock
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Edges
+
+LOOK_FIRST, LOOK_LATER = 0.025, 0.25  # seconds between two looks at a port
+
+
+class Binding:
+    """Looks at the port of a generation that is starting, until somebody listens there."""
+
+    def __init__(self, clock: Clock, processes: Processes, bound: Callable[[int], object]) -> None:
+        self._processes = processes
+        # called with the generation once, whoever it is that listens
+        self._bound = bound
+        self._alarm = Alarm(clock)
+
+    def begin(self, generation: int) -> None:
+        running = self._processes.get(generation)
+        if running is not None and not running.entry.address.startswith("unix:"):
+            self._look(generation, LOOK_FIRST)
+
+    def _look(self, generation: int, pause: float) -> None:
+        if self._processes.place(generation) == "nobody":
+            longer = min(pause * 1.5, LOOK_LATER)
+            self._alarm.set(pause, lambda: self._look(generation, longer))
+        else:
+            self._bound(generation)
+
+    def over(self) -> None:
+        """It has answered, or has to end."""
+        self._alarm.clear()
 
 
 class Probing:

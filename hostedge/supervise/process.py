@@ -3,7 +3,8 @@ Processes that are started without a fork and watched without SIGCHLD.
 
 In:  `spawn` and `Process.adopt`, with a Twisted `ProcessProtocol` each.
 Out: `processExited` when the process ends, `processEnded` when nothing that it started is left;
-     `process_stuck` in between, to a protocol that has it, when that takes too long.
+     `process_stuck` in between, to a protocol that has it, when that takes too long, and
+     `process_executed` when the launcher has become the daemon.
 
 Twisted's own spawn walks every open descriptor and forks where a directory or user is given: a
 stall of 6 to 20 ms in a keeper of some size. Here posix_spawn starts `supervise.launcher`; all
@@ -196,6 +197,8 @@ class Process:
         self._pid = pid
         self._remains = remains
         self._report = report
+        if report is not None:
+            report.told = self._executed
         self._leaf = leaf
         self._pidfd = pidfd
         self._group = group
@@ -326,9 +329,13 @@ class Process:
         if hasattr(self._protocol, "process_stuck"):
             self._tell("process_stuck", reason)
 
-    def _tell(self, name: str, reason: Failure) -> None:
+    def _executed(self) -> None:
+        if hasattr(self._protocol, "process_executed"):
+            self._tell("process_executed")
+
+    def _tell(self, name: str, *told: Failure) -> None:
         try:
-            getattr(self._protocol, name)(reason)
+            getattr(self._protocol, name)(*told)
         except Exception:  # noqa: BLE001
             self.log.failure("{name} of process {pid}", name=name, pid=self._pid)
 

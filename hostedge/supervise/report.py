@@ -10,6 +10,7 @@ The pipe closes by the exec that makes the launcher the daemon: that is how succ
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ProcessTerminated
@@ -60,6 +61,8 @@ class Report:
         self._said = b""
         # by the reactor's clock; None: not the daemon yet
         self.executed: float | None = None
+        # called at that moment
+        self.told: Callable[[], object] | None = None
         os.set_blocking(pipe, False)
         reactor.addReader(self)
 
@@ -76,6 +79,8 @@ class Report:
             if self.failed is None:
                 self.executed = self._reactor.seconds()
             self.close()
+            if self.executed is not None and self.told is not None:
+                self.told()
 
     @property
     def failed(self) -> tuple[str, int, str] | None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import define, evolve
 from twisted.internet.error import ProcessExitedAlready
@@ -70,11 +69,28 @@ class _Watch(ProcessProtocol):
         self._generation = generation
 
     def processEnded(self, reason: Failure) -> None:
-        self._processes.ended(self._generation, reason)
+        self._processes.told.ended(self._generation, reason)
+
+    def process_executed(self) -> None:
+        """What was to be run runs."""
+        self._processes.told.executed(self._generation)
 
     def process_stuck(self, reason: Failure) -> None:
         """It has ended; something that it started was killed and will not go."""
-        self._processes.stuck(self._generation)
+        self._processes.told.stuck(self._generation)
+
+
+class Told(Protocol):
+    """Who hears what becomes of a generation: `supervise.supervised.Supervised`."""
+
+    def executed(self, generation: int) -> None:
+        """What was to be run runs."""
+
+    def ended(self, generation: int, how: Failure) -> None:
+        """The process and its group are gone."""
+
+    def stuck(self, generation: int) -> None:
+        """It was killed, and something of it will not go."""
 
 
 class Processes:
@@ -91,13 +107,11 @@ class Processes:
         self,
         around: Surroundings,
         name: str,
-        ended: Callable[[int, Failure], None],
-        stuck: Callable[[int], None],
+        told: Told,
     ) -> None:
         self._around = around
         self._name = name
-        self.ended = ended
-        self.stuck = stuck
+        self.told = told
         # what the leader had below itself when it was told to renew itself
         self._before: dict[int, frozenset[int]] = {}
         self._running: dict[int, Running] = {}
@@ -127,7 +141,7 @@ class Processes:
                 entry = Entry(self._around.journal.boot, self._name, generation, "", "")
                 self._running[generation] = Running(entry, None)
             # later, as every other end: the machine is told of a launch before of its end
-            self._around.reactor.callLater(0, self.ended, generation, Failure(error))
+            self._around.reactor.callLater(0, self.told.ended, generation, Failure(error))
 
     def _launch(self, generation: int, account: Account, app: App) -> None:
         around, settings = self._around, self._around.settings

@@ -24,7 +24,7 @@ from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of
 from hostedge.supervise.machine import make_daemon
 from hostedge.supervise.next_timer import next_timer
-from hostedge.supervise.probing import Probing
+from hostedge.supervise.probing import Binding, Probing
 from hostedge.supervise.renewal import Renewal
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Surroundings
@@ -46,7 +46,7 @@ class Supervised:
         self.app = app
         self.why = ""
         self.since = around.reactor.seconds()
-        self.processes = Processes(around, self.name, self.ended, self.stuck)
+        self.processes = Processes(around, self.name, self)
         self.demand = Demand(self.since)
         # it was taken out of service; only a wake brings it back
         self.gone = False
@@ -67,6 +67,7 @@ class Supervised:
         self.has_served = self.demand.has_served
         self.forgiven = self._rest_if_over
         self._renewal = Renewal(self, self.processes.memory)
+        self._binding = Binding(self, self.processes, self._bound)
         self.core = DaemonCore(self)
         self._daemon = make_daemon(self.core)
         self._configure(account, app)
@@ -246,8 +247,21 @@ class Supervised:
         if entry.digest != digest_of(self.app):
             self._daemon.changed()
 
+    def executed(self, generation: int) -> None:
+        """What was to be run runs."""
+        if generation == self.core.coming:
+            self._telling.executed(generation)
+            self._binding.begin(generation)
+
+    def _bound(self, generation: int) -> None:
+        # whoever it is: an edge that asks would be answered by a stranger
+        if generation == self.core.coming and self._stands(generation):
+            self._telling.bound(generation)
+
     def ended(self, generation: int, how: Failure) -> None:
         """The process and its group are gone."""
+        if generation == self.core.coming:
+            self._binding.over()
         expected = generation in self.core.endings
         found = reasons.of_end(how.value, [] if expected else self.processes.said(generation))
         if not expected:
@@ -357,6 +371,7 @@ class Supervised:
             return
         if generation != self._announced:
             self._announced = generation
+            self._binding.over()
             self.why = ""
             self.processes.note(generation, ready=True)
             self._telling.ready(generation)

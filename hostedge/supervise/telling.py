@@ -49,6 +49,14 @@ class Telling:
         self._step("launched")
         self.tell("launched", generation, pid=pid)
 
+    def executed(self, generation: int) -> None:
+        self._step("exec")
+        self.tell("exec", generation)
+
+    def bound(self, generation: int) -> None:
+        self._step("bound")
+        self.tell("bound", generation)
+
     def ready(self, generation: int) -> None:
         """With milliseconds since the first step and for each one after it."""
         self._step("ready")

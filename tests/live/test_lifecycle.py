@@ -75,14 +75,22 @@ class WakeTests(DaemonsCase):
         os.kill(pid, signal.SIGKILL)
         await self.until(name, "BACKOFF")
         told = [event for event, _, _ in self.events]
-        start = ["queued", "token", "launched", "ready"]
+        start = ["queued", "token", "launched", "exec", "ready"]
         self.assertEqual(told, [*start, "oom", "exited", "crashed", "backoff"])
-        facts = self.events[3][2]
-        steps = ("token_ms", "launched_ms", "ready_ms")
+        facts = self.events[4][2]
+        steps = ("token_ms", "launched_ms", "exec_ms", "ready_ms")
         self.assertEqual(sorted(facts), sorted(("ms", *steps)))
         self.assertTrue(all(facts[step] <= facts["ms"] for step in steps), facts)
         crash = self.events[-2][2]
         self.assertEqual((crash["pid"], crash["signal"]), (pid, signal.SIGKILL))
+
+    async def test_bound(self) -> None:
+        """
+        Of a daemon that finds a port by itself it is told when it listens.
+        """
+        await self.wake(self.command("python", "server.py"))
+        told = [event for event, _, _ in self.events]
+        self.assertEqual(told, ["queued", "token", "launched", "exec", "bound", "ready"])
 
     def wake_later(self, name: str) -> Deferred[Any]:
         return deferLater(reactor, 0.05, self.daemons.wake, name, "demo.localhost")

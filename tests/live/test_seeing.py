@@ -255,7 +255,8 @@ class SeeingTests(Case):
         self.assertRegex(line, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ demo/good#\d+ ready")
         self.assertIn("asked for /one", self.told("logs", "demo/good", "-n", "5"))
         shown = self.told("apps", "demo/good")
-        self.assertRegex(shown, r"last start  .*, took .*: token .*, fork .*, first\s+response ")
+        steps = r"token .*,\s+fork .*,\s+exec .*,\s+bind .*,\s+first\s+response "
+        self.assertRegex(shown, rf"last start  .*, took .*:\s+{steps}")
         self.assertIn("demo/good  READY", self.told("apps", "demo"))
         assert self.node.keeper is not None
         os.kill(self.node.keeper.pid, 9)
@@ -271,7 +272,8 @@ class SeeingTests(Case):
         self.assertEqual([each["event"] for each in told], ["adopted"])
         written = (self.node.state / "log/apps/demo/good.events").read_text().splitlines()
         kept = [json.loads(line)["event"] for line in written]
-        self.assertEqual(kept, ["queued", "token", "launched", "ready", "adopted"])
+        start = ["queued", "token", "launched", "exec", "bound", "ready"]
+        self.assertEqual(kept, [*start, "adopted"])
 
     def test_diedUnderRequest(self) -> None:
         """

@@ -58,13 +58,15 @@ class ReportTests(SynchronousTestCase):
         """
         The end of the pipe is the moment at which the daemon began; nothing stays open.
         """
+        told = []
+        self.report.told = lambda: told.append(self.report.executed)
         self.reactor.advance(5)
         self.report.doRead()
         self.assertIsNone(self.report.executed)
         self.end()
         # of a pipe that is at its end the reactor says only this
         self.report.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.report.executed, 5)
+        self.assertEqual((self.report.executed, told), (5, [5]))
         self.assertEqual((self.report.fileno(), self.reactor.getReaders()), (-1, []))
         self.assertIsNone(self.report.finish())
 
