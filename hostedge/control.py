@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -142,7 +142,9 @@ class ApiListener(Service):
             # who has connected before may not have been accepted yet
             await deferLater(self._reactor, LOOK)
             if not self._site.is_busy or self._reactor.seconds() >= deadline:
-                return
+                break
+        self._site.end()
+        await maybeDeferred(self.stopService)
 
 
 class Control(MultiService):

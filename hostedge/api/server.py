@@ -129,6 +129,11 @@ class ApiSite(Site):
         """Whether a call is being read or answered."""
         return any(channel.requests for channel in self.channels)
 
+    def end(self) -> None:
+        """From here on nothing is read: who sends a call learns that it was not looked at."""
+        for channel in list(self.channels):
+            channel.loseConnection()
+
     def buildProtocol(self, addr: Any) -> Any:
         channel = super().buildProtocol(addr)
         channel.uids = self._uids

@@ -17,7 +17,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -179,20 +179,23 @@ class ApiClient:
             # nothing is being answered, so this is its end: the node waits only so long
             self._connection.close()
             used = False
+        whole = True
         try:
             self._connection.request(method, path, data, headers)
         except BrokenPipeError:
             # refused before the end of the request: the answer lies in the socket
-            pass
+            whole = False
 
         def answer() -> HTTPResponse:
             try:
                 return self._connection.getresponse()
-            except ConnectionError:
+            except ConnectionError as error:
                 self._connection.close()
-                if not used or method == "POST":
+                # a UNIX socket is reset when its other end has left something unread
+                was_read = whole and isinstance(error, RemoteDisconnected)
+                if was_read and (not used or method == "POST"):
                     raise
-            # an idle connection that the node has closed meanwhile
+            # nobody has looked at it, or an idle connection was closed meanwhile
             self._connection.request(method, path, data, headers)
             return self._connection.getresponse()
 

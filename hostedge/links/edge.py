@@ -61,7 +61,7 @@ from hostedge.net.listener import Listener
 from hostedge.settings import Settings
 
 ACTIVITY_EVERY = 1.0  # seconds; idle times are minutes
-CERTIFY = 3.0  # seconds in which control comes back; a handshake has 10
+CERTIFY = 8.0  # seconds in which control comes back; a handshake has 10
 ACTIVITY_PIECE = 200  # apps a message: far below AMP's 64 KiB a value
 
 

@@ -117,6 +117,26 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(self.client.call("GET", "/b"), 1)
         self.assertIn("broke the call off", self.refused(lambda: self.client.call("POST", "/c")))
 
+    def test_notLookedAt(self) -> None:
+        """
+        A call of which nothing was read is made again, also one that changes something, and on a
+        new connection; one that was read is not.
+        """
+
+        def unread(peer: socket.socket) -> None:
+            select([peer], [], [], 5.0)
+
+        def read(peer: socket.socket) -> None:
+            call = read_request(peer)
+            while not call.endswith(b"{}"):
+                call += peer.recv(65536)
+
+        self.serve(unread, answering(answer("200 OK", b"1")), read)
+        self.assertEqual(self.client.call("POST", "/v1/x", {}), 1)
+        self.client.__exit__()
+        error = self.assertRaises(ConfigError, self.client.call, "POST", "/v1/x", {})
+        self.assertIn("broke the call off", str(error))
+
     def test_answerLater(self) -> None:
         """
         A call can be sent first and its answer waited for later.
