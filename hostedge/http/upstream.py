@@ -29,13 +29,13 @@ from twisted.python.failure import Failure
 from hostedge.errors import BadRequest
 from hostedge.http.calling import Caller, Reply, Switching
 from hostedge.http.exchange import Continuing, Exchange, Fields
+from hostedge.http.known_responses import KnownResponses, Whole
 from hostedge.http.unmade import NO_SOCKET, cause_of
 from hostedge.http.wheel import HORIZON, NEVER, Wheel
 from hostedge.net.eager import ClientProtocol, EagerClient, is_local, is_numeric
 from hostedge.observe.traffic import Traffic
 from hostedge.settings import Limits
 from hostedge.wire.keep_alive import idle_life_told
-from hostedge.wire.plain_response import Whole, read_whole
 from hostedge.wire.response_head import MAX_FIELDS, check_size, examine
 from hostedge.wire.upgrade import Opening, opens
 
@@ -44,8 +44,15 @@ FRESH = 1.0
 LOCAL_CONNECT = 1.0  # to this machine: no packet gets lost on the way
 SWITCHING = 101
 EARLY_HINTS = 103
+
+# one of so many responses of a connection is remembered, if it is one that may come again
+SAMPLED = 4
+
 _USUAL = b"HTTP/1.1 "
 _is_bad_reason = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+
+
+_known = KnownResponses()
 
 
 class UpstreamConnection(ClientProtocol):
@@ -209,7 +216,7 @@ class UpstreamConnection(ClientProtocol):
             return
         if not self._begun:
             if self._is_simple:
-                whole = read_whole(data, self._limits.response_head_size)
+                whole = _known.recall(data, self._limits.response_head_size)
                 if whole is not None:
                     self._take_whole(reply, whole)
                     return
@@ -240,7 +247,7 @@ class UpstreamConnection(ClientProtocol):
             self._deliver(reply)
         elif self._head:
             self._fed += len(data)
-            self._deliver_head(reply)
+            self._deliver_head(reply, data)
         else:
             self._fed += len(data)
             if self._fed > self._limits.response_head_size or len(self._fields) > MAX_FIELDS:
@@ -313,7 +320,7 @@ class UpstreamConnection(ClientProtocol):
         assert reply is not None  # noqa: S101
         self.deadline = NEVER
         try:
-            fields, _, _ = self._examine()
+            fields, _, _, _ = self._examine()
         except BadRequest:
             self._end(True)
             self.upstream.traffic.errors += 1
@@ -335,9 +342,10 @@ class UpstreamConnection(ClientProtocol):
             reply.informed(kept)
         return self._reply is reply
 
-    def _deliver_head(self, reply: Reply) -> None:
+    def _deliver_head(self, reply: Reply, last: bytes) -> None:
+        """The head is whole; `last` are the bytes with which it came to be."""
         try:
-            fields, length, framed = self._examine()
+            fields, length, framed, keep_alive = self._examine()
         except BadRequest:
             self._fail("bad_response")
             return
@@ -348,14 +356,21 @@ class UpstreamConnection(ClientProtocol):
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         status, whole = self._status, self._whole
         if whole:
+            if self.served % SAMPLED == 0 and self._is_plain(last) and length == len(data):
+                _known.learn(last, status, fields, length, keep_alive)
             self._finish()
         else:
             pieces.clear()
         reply.response_begins(status, fields, length, data, whole)
 
-    def _examine(self) -> tuple[Fields, int | None, bool]:
+    def _is_plain(self, data: bytes) -> bool:
+        """Whether these bytes are a whole response, the only one, that leaves nothing open."""
+        alone = self._is_simple and self._usual and self._fed == len(data)
+        return alone and self._keep_alive and not self._dirty
+
+    def _examine(self) -> tuple[Fields, int | None, bool, bytes]:
         """
-        As `wire.response_head` says, and learn how long the app keeps a connection.
+        Read as `wire.response_head` says, and learn how long the app keeps a connection.
 
         Raises:
             BadRequest: the head is not valid.
@@ -367,7 +382,7 @@ class UpstreamConnection(ClientProtocol):
         kept, length, framed, keep_alive = examine(self._fields, version)
         if keep_alive:
             self.upstream.learn(keep_alive)
-        return kept, length, framed
+        return kept, length, framed, keep_alive
 
     def _deliver(self, reply: Reply) -> None:
         pieces, whole = self._pieces, self._whole

@@ -35,11 +35,6 @@ def _kind(name: bytes) -> int:
 _watched: Memo[bytes, int] = Memo(_kind)
 
 
-def stays(name: bytes) -> bool:
-    """Whether a field does not travel back, whatever it says."""
-    return _watched[name] != 0
-
-
 def check_size(fields: Fields, most: int) -> None:
     """
     Check a head that came at once.
