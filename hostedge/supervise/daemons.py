@@ -14,7 +14,7 @@ from functools import partial
 from random import random
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -195,8 +195,11 @@ class Daemons:
                 lambda _: self._start_always_on(again), partial(self._no_user, name)
             )
 
-    def _no_user(self, app: str, failure: Failure) -> Woken:
+    def _no_user(self, app: str, failure: Failure) -> Woken | Failure:
         """Its account could be given none: it is tried again with the next request."""
+        if failure.check(CancelledError):
+            # who has waited has left
+            return failure
         self.log.failure("{app}: its account has no user", failure, app=app)
         reason = f"the account could not be given a user: {failure.getErrorMessage()}"
         self._around.events.tell("start_failed", app, reason=reason, cause="no_user", pid=0)

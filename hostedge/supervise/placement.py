@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, DeferredLock
 
 from hostedge.model.site import Account
 from hostedge.runtimes.start import Start
@@ -49,6 +49,8 @@ class Placement:
         self._users = users
         self._in_thread = in_thread
         self._one_by_one = DeferredLock()
+        # who waits for the user of an account
+        self._waiting: dict[str, list[Deferred[Any]]] = {}
         # hears of a generation that was killed for memory: app, generation, how many of it
         self.out_of_memory: Callable[[str, int, int], None] = lambda app, generation, kills: None
 
@@ -56,18 +58,24 @@ class Placement:
         """
         What has to be waited for before anything of this account can be launched, if anything.
 
-        It fails where the account can have no user.
+        It fails where the account can have no user. Who cancels it waits no longer; the account
+        gets its user all the same, since a thread that gives one cannot be called back.
         """
         if self._users is None or self._in_thread is None or self._users.find(account):
             return None
-        return self._one_by_one.run(self._add, account)
+        waiting: Deferred[Any] = Deferred(lambda _: None)
+        if account in self._waiting:
+            self._waiting[account].append(waiting)
+        else:
+            self._waiting[account] = [waiting]
+            adding = self._one_by_one.run(self._in_thread, self._users.add, account)
+            adding.addBoth(self._added, account)
+        return waiting
 
-    def _add(self, account: str) -> Deferred[Any]:
-        users, in_thread = self._users, self._in_thread
-        if users is None or in_thread is None or users.find(account):
-            # somebody else has asked for the same one
-            return succeed(None)
-        return in_thread(users.add, account)
+    def _added(self, result: Any, account: str) -> None:
+        for waiting in self._waiting.pop(account):
+            if not waiting.called:
+                waiting.callback(result)
 
     def owner(self, account: str) -> Owner | None:
         """

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -136,6 +136,37 @@ class PlacementTests(SynchronousTestCase):
         self.assertEqual(len(waiting), 1)
         self.assertEqual(placement.owner("one"), (first, first))
         self.assertIsNone(placement.prepare("one"))
+
+    def test_leftMeanwhile(self) -> None:
+        """
+        Who leaves while an account is given its user does not have another one given beside it:
+        neither to this account nor to the next.
+        """
+        users = Users(self.folder / "users", Accounts("own", 1, 9), self.homes)
+        threads: list[tuple[Deferred[Any], str]] = []
+
+        def in_thread(call: Any, account: str) -> Deferred[Any]:
+            done: Deferred[Any] = Deferred()
+            threads.append((done, account))
+            return done
+
+        placement = Placement(self.containment, self.homes, users=users, in_thread=in_thread)
+        left = placement.prepare("one")
+        assert left is not None
+        left.cancel()
+        self.failureResultOf(left, CancelledError)
+        again, other = placement.prepare("one"), placement.prepare("two")
+        assert again is not None
+        assert other is not None
+        self.assertEqual([account for _, account in threads], ["one"])
+        threads[0][0].callback((7, 7))
+        self.successResultOf(again)
+        self.assertEqual([account for _, account in threads], ["one", "two"])
+        threads[1][0].errback(OSError("no room"))
+        self.failureResultOf(other, OSError)
+        # what has failed is tried again
+        placement.prepare("two")
+        self.assertEqual(len(threads), 3)
 
     def test_noGroup(self) -> None:
         """
