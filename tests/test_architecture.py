@@ -35,6 +35,7 @@ PURE = (
     "hostedge.supervise.ladder",
     "hostedge.supervise.demand",
     "hostedge.supervise.entering",
+    "hostedge.supervise.event",
     "hostedge.supervise.machine",
     "hostedge.supervise.pressure",
     "hostedge.supervise.daemon_counts",
@@ -60,6 +61,7 @@ WITHOUT_TEST = (
 
 # modules that are two ends of one wire, or whose work is a whole node: tested where it shows
 TESTED_IN = {
+    "hostedge.supervise.event": "tests/supervise/test_events.py",
     "hostedge.cli.manhole": "tests/live/test_manhole.py",
     "hostedge.compose": "tests/live/test_node.py",
     "hostedge.console.sessions": "tests/live/test_manhole.py",

@@ -16,6 +16,7 @@ from http import HTTPStatus
 
 from hostedge.errors import CAUSES
 from hostedge.http.exchange import Fields
+from hostedge.http.look import TOP
 from hostedge.http.waiting_page import REFRESH, waiting_page
 from hostedge.wire.accept import preferred_form
 
@@ -28,20 +29,9 @@ _TYPES = {
 # what any mapping may answer; the answers to CONNECT and TRACE say so
 ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-_HTML = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{status} {phrase}</title>
-<style>
-:root{{color-scheme:light dark;--ink:#1b1f24;--soft:#5c6570;--line:#d9dee4;--page:#fbfbfa}}
-@media(prefers-color-scheme:dark){{:root{{--ink:#e8eaed;--soft:#9aa3ad;--line:#363c44;--page:#16191d}}}}
-*{{margin:0}}
-body{{min-height:100vh;display:grid;place-items:center;background:var(--page);color:var(--ink);
-font:1.0625rem/1.6 system-ui,sans-serif}}
-main{{width:min(30rem,100vw - 3rem);padding:3rem 0}}
-b{{font:300 4.5rem/1 system-ui,sans-serif;letter-spacing:-.04em}}
+_HTML = (
+    TOP
+    + """b{{font:300 4.5rem/1 system-ui,sans-serif;letter-spacing:-.04em}}
 h1{{font-size:1.375rem;line-height:1.3;margin:.75rem 0 1rem}}
 p{{color:var(--soft)}}
 small{{display:block;margin-top:2rem;padding-top:1rem;border-top:1px solid var(--line);
@@ -56,6 +46,7 @@ code{{font-family:ui-monospace,monospace;user-select:all;overflow-wrap:anywhere}
 </main>
 </html>
 """
+)
 
 # what a visitor can do, by status or its class; 0: it passes by itself
 _ADVICE = {
@@ -134,6 +125,7 @@ def make_refusal(
         text = waiting_page(refusal.reason, request_id, known)
     elif form == "html":
         text = _HTML.format(
+            title=f"{status} {phrase(status)}",
             status=status,
             phrase=phrase(status),
             reason=refusal.reason,

@@ -15,25 +15,16 @@ from __future__ import annotations
 
 import math
 
+from hostedge.http.look import TOP
+
 # seconds for which a browser is held, for it may be all that is needed
 HELD = 3.0
 # seconds after which it comes again
 REFRESH = 2
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{title}</title>
-<style>
-:root{{color-scheme:light dark;--ink:#1b1f24;--soft:#5c6570;--line:#d9dee4;--page:#fbfbfa}}
-@media(prefers-color-scheme:dark){{:root{{--ink:#e8eaed;--soft:#9aa3ad;--line:#363c44;--page:#16191d}}}}
-*{{margin:0}}
-body{{min-height:100vh;display:grid;place-items:center;background:var(--page);color:var(--ink);
-font:1.0625rem/1.6 system-ui,sans-serif}}
-main{{width:min(30rem,100vw - 3rem);padding:3rem 0}}
-i{{display:block;height:3px;border-radius:3px;background:var(--line);overflow:hidden}}
+_PAGE = (
+    TOP
+    + """i{{display:block;height:3px;border-radius:3px;background:var(--line);overflow:hidden}}
 i:before{{content:"";display:block;width:30%;height:100%;border-radius:3px;background:var(--ink);
 animation:go 2s ease-in-out infinite alternate}}
 @keyframes go{{from{{margin-left:0}}to{{margin-left:70%}}}}
@@ -51,6 +42,7 @@ code{{font-family:ui-monospace,monospace;user-select:all;overflow-wrap:anywhere}
 </main>
 </html>
 """
+)
 
 
 def waiting_page(title: str, request_id: str, left: float | None) -> str:

@@ -3,7 +3,7 @@ Where a daemon's processes listen: asked once, when one has not answered in time
 
 In:  `supervise.supervised` with the pid that was launched, before it is ended.
 Out: addresses as the daemon would write them, `127.0.0.1:8000`, `[::]:80`.
-Spec: proc(5): /proc/PID/fd, /proc/PID/net/tcp and tcp6, /proc/PID/task/TID/children.
+Spec: proc(5): /proc/PID/fd, /proc/PID/net/tcp and tcp6.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from hostedge.supervise.gauge import descendants
 
 MOST = 100  # processes of one daemon that are looked at
 
@@ -25,30 +27,12 @@ def listens(pid: int) -> list[str] | None:
     Where this process or one that it has started listens over TCP; None: that cannot be seen.
     """
     try:
-        inodes = {inode for each in family_of(pid) for inode in _sockets(each)}
+        inodes = {inode for each in list(descendants(pid))[:MOST] for inode in _sockets(each)}
         tables = [(_PROC / f"{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
     except OSError:
         return None
     found = {where for table in tables for where, inode in _listening(table) if inode in inodes}
     return sorted(found)
-
-
-def family_of(pid: int) -> list[int]:
-    """The process and what it and its children have started, as long as their parents live."""
-    found = [pid]
-    for each in found:
-        if len(found) >= MOST:
-            break
-        found += _children(each)
-    return found[:MOST]
-
-
-def _children(pid: int) -> Iterator[int]:
-    try:
-        for task in (_PROC / f"{pid}/task").iterdir():
-            yield from map(int, (task / "children").read_text().split())
-    except OSError:
-        return
 
 
 def _sockets(pid: int) -> Iterator[str]:

@@ -20,8 +20,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.supervise.daemon_counts import DaemonCounts
+from hostedge.supervise.event import Event
 from hostedge.supervise.event_log import EventLog
-from hostedge.supervise.events import Event, Events
+from hostedge.supervise.events import Events
 from hostedge.supervise.journey import Journeys
 from hostedge.supervise.log_bounds import InThread, LogBounds
 from hostedge.supervise.logs import app_log, read_tail, size_of

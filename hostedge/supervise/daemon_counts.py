@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from typing import Any, Protocol
+from typing import Any
 
+from hostedge.supervise.event import Event
 from hostedge.supervise.journey import PHASES, Start
 
 # seconds: from an exec to a framework that takes its time
@@ -30,19 +31,6 @@ _COUNTED = {
 _RELOADS = {"reload_ok": "ok", "reload_kept_old": "kept_old"}
 _BEGINS = ("launched", "adopted")
 _ENDS = ("exited", "crashed", "start_failed")
-
-
-class Happened(Protocol):
-    """`supervise.events.Event`."""
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def event(self) -> str: ...
-
-    @property
-    def facts(self) -> dict[str, Any]: ...
 
 
 class Durations:
@@ -68,7 +56,7 @@ class DaemonCounts:
         self._phases = {name: Durations() for name in (*PHASES.values(), WHOLE)}
         self._living: set[int] = set()
 
-    def hear(self, happened: Happened) -> None:
+    def hear(self, happened: Event) -> None:
         """Something has happened to an app."""
         event, generation = happened.event, happened.generation
         if event in _COUNTED:

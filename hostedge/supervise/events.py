@@ -22,7 +22,6 @@ What is told is one word and what is known beside it; nothing of that is needed,
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -32,55 +31,14 @@ from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from hostedge.supervise.event import Event
+
 KEPT = 10_000  # events
 KEPT_BYTES = 8 * 1024 * 1024  # of their lines
 PAGE = 60_000  # bytes of an answer: a value of AMP has 64 KiB
-LINE = 16_384  # bytes of one event
-TEXT = 500  # characters of one fact: a reason may end with what a daemon said
 WINDOW = 60.0  # seconds within which the same thing is told so many times
 BURST = 10
 PATIENCE = 20.0  # seconds that who asks waits for something to happen
-
-
-@frozen
-class Event:
-    """One thing that happened; `count`: how many of its kind it stands for."""
-
-    time: float
-    # `account/name`
-    app: str
-    # 0: of none
-    generation: int
-    event: str
-    facts: dict[str, Any]
-    number: int = 0
-    count: int = 1
-
-    def tell(self) -> dict[str, Any]:
-        """As values for JSON, without what is not known."""
-        told: dict[str, Any] = {"number": self.number, "time": round(self.time, 3), "app": self.app}
-        if self.generation:
-            told["generation"] = self.generation
-        told["event"] = self.event
-        told |= {name: fact for name, fact in self.facts.items() if fact not in (None, "")}
-        if self.count > 1:
-            told["count"] = self.count
-        return told
-
-    def line(self) -> bytes:
-        """Its JSON, of bounded length whatever it was told with."""
-        told = {name: _shortened(fact) for name, fact in self.tell().items()}
-        while len(line := _json(told)) > LINE:
-            told.pop(max(self.facts.keys() & told.keys(), key=lambda name: len(_json(told[name]))))
-        return line
-
-
-def _shortened(fact: Any) -> Any:
-    return fact[:TEXT] if isinstance(fact, str) else fact
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), default=str).encode()
 
 
 class Clock(Protocol):

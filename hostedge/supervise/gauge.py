@@ -16,7 +16,6 @@ from hostedge.net.identity import process_started
 from hostedge.supervise.pressure import Pressure, read_pressure
 
 PROC = Path("/proc")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _text(path: Path) -> str:
@@ -95,17 +94,3 @@ def environment_of(pid: int) -> dict[str, str]:
     """What a process was started with; empty if it may not be looked at."""
     pairs = (each.partition("=") for each in _text(PROC / str(pid) / "environ").split("\0"))
     return {name: value for name, _, value in pairs if name}
-
-
-def memory_of(pid: int) -> int:
-    """
-    Bytes that a process and all below it have of their own; files that are mapped do not count,
-    what a parent shares with its children counts for each.
-    """
-    total = 0
-    for each in descendants(pid):
-        # size, resident, of these from files
-        pages = _text(PROC / str(each) / "statm").split()
-        if len(pages) > 2:
-            total += (int(pages[1]) - int(pages[2])) * PAGE
-    return total

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import Factory, define
 
+from hostedge.supervise.event import Event
 from hostedge.supervise.reasons import CODES
 
 LINES = 20  # of what a daemon said last
@@ -41,25 +42,6 @@ PHASES = {
     "bound": "bind",
     "ready": "first_response",
 }
-
-
-class Happened(Protocol):
-    """`supervise.events.Event`."""
-
-    @property
-    def time(self) -> float: ...
-
-    @property
-    def app(self) -> str: ...
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def event(self) -> str: ...
-
-    @property
-    def facts(self) -> dict[str, Any]: ...
 
 
 @define
@@ -112,7 +94,7 @@ class Journeys:
         self._failed: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._last: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
-    def hear(self, happened: Happened) -> None:
+    def hear(self, happened: Event) -> None:
         """Something has happened to an app."""
         app, event = happened.app, happened.event
         start = self._under_way.get(app)
@@ -135,13 +117,13 @@ class Journeys:
             # it left the line
             del self._under_way[app]
 
-    def _concerns(self, start: Start, happened: Happened) -> bool:
+    def _concerns(self, start: Start, happened: Event) -> bool:
         """Not what happens to the generation that still serves, or is being ended."""
         if happened.event == "launched" or not happened.generation or _never_was(happened):
             return True
         return happened.generation == start.generation
 
-    def _step(self, start: Start, happened: Happened, name: str = "") -> None:
+    def _step(self, start: Start, happened: Event, name: str = "") -> None:
         if happened.event == "queued" and start.steps:
             # it is in line already, or in it again
             return
@@ -171,7 +153,7 @@ class Journeys:
         self._note(self._last, start.app, summary(start, True), 100 * KEPT)
         self._ended(start, True)
 
-    def _fail(self, start: Start, happened: Happened) -> None:
+    def _fail(self, start: Start, happened: Event) -> None:
         del self._under_way[start.app]
         if happened.facts.get("expected") and not start.given_up:
             # it was not wanted any more before it was up
@@ -198,7 +180,7 @@ class Journeys:
         return self._failed.get(app)
 
 
-def _never_was(happened: Happened) -> bool:
+def _never_was(happened: Event) -> bool:
     """The end of one that could not be launched at all."""
     if happened.event == "start_failed":
         return True

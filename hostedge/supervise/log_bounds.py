@@ -18,13 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hostedge.supervise.event import Event
 from hostedge.supervise.logs import app_log, folder_of, open_file, size_of
 
 SIZE = 10 * 1024 * 1024  # bytes of one file
@@ -40,19 +41,6 @@ _ENDS = ("exited", "crashed", "start_failed")
 
 # Runs a function in a thread; fires with what it returns.
 InThread = Callable[..., Deferred[Any]]
-
-
-class Happened(Protocol):
-    """`supervise.events.Event`."""
-
-    @property
-    def app(self) -> str: ...
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def event(self) -> str: ...
 
 
 class LogBounds:
@@ -81,7 +69,7 @@ class LogBounds:
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
-    def hear(self, happened: Happened) -> None:
+    def hear(self, happened: Event) -> None:
         """A process has come or gone."""
         app = happened.app
         if happened.event in _BEGINS:

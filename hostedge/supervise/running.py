@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
-from hostedge.supervise.bound import family_of
 from hostedge.supervise.cgroup import Used
 from hostedge.supervise.containment import Placed
 from hostedge.supervise.gauge import (
@@ -30,7 +29,6 @@ from hostedge.supervise.gauge import (
     holders,
     holds,
     main_of,
-    memory_of,
 )
 from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
 from hostedge.supervise.journal import Entry
@@ -287,7 +285,7 @@ class Processes:
         if leaf is not None:
             return leaf.written()
         pid = self._pid(generation)
-        return memory_of(pid) if pid else 0
+        return used_by(descendants(pid)).memory or 0
 
     def used(self, generation: int) -> Used | None:
         """What it takes now; None where nothing of it runs."""
@@ -295,7 +293,7 @@ class Processes:
         if leaf is not None:
             return leaf.used()
         pid = self._pid(generation)
-        return used_by(family_of(pid)) if pid else None
+        return used_by(descendants(pid)) if pid else None
 
     def freeze(self, generation: int) -> None:
         """Have it stand still: its cgroup, or as far as its process group goes."""

@@ -9,7 +9,8 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.bound import address_of, family_of, listens
+from hostedge.supervise.bound import address_of, listens
+from hostedge.supervise.gauge import descendants
 
 SERVER = """
 import socket, subprocess, sys
@@ -42,7 +43,7 @@ class BoundTests(SynchronousTestCase):
         process = self.start(SERVER)
         ports = [int(process.stdout.readline()) for _ in range(2)]
         self.assertEqual(listens(process.pid), sorted(f"127.0.0.1:{port}" for port in ports))
-        self.assertEqual(len(family_of(process.pid)), 2)
+        self.assertEqual(len(descendants(process.pid)), 2)
         self.assertIn(f"127.0.0.1:{other.getsockname()[1]}", listens(os.getpid()))
 
     def test_gone(self):

@@ -5,7 +5,7 @@ Tests for `hostedge.supervise.daemon_counts`.
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise.daemon_counts import BOUNDS, WHOLE, DaemonCounts, Durations
-from hostedge.supervise.events import Event
+from hostedge.supervise.event import Event
 from hostedge.supervise.journey import Start
 
 

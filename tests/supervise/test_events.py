@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise import events
-from hostedge.supervise.events import BURST, KEPT, KEPT_BYTES, LINE, PATIENCE, WINDOW, Events
+from hostedge.supervise.event import LINE, TEXT
+from hostedge.supervise.events import BURST, KEPT, KEPT_BYTES, PATIENCE, WINDOW, Events
 
 
 class EventsTests(SynchronousTestCase):
@@ -121,7 +122,7 @@ class EventsTests(SynchronousTestCase):
         """
         self.events.tell("oom", "a/x", 1, reason="x" * 1000, in_flight=["y" * LINE], pid=5)
         told = self.page()[0]
-        self.assertEqual((len(told["reason"]), told["pid"]), (events.TEXT, 5))
+        self.assertEqual((len(told["reason"]), told["pid"]), (TEXT, 5))
         self.assertNotIn("in_flight", told)
 
     def test_deafHearer(self):

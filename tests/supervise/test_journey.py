@@ -7,7 +7,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise import journey
-from hostedge.supervise.events import Event
+from hostedge.supervise.event import Event
 from hostedge.supervise.journey import Journeys
 
 

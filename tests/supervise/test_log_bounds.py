@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.events import Event
+from hostedge.supervise.event import Event
 from hostedge.supervise.log_bounds import AGAIN, EVERY, LAST_WORDS, LogBounds, copy_bytes, cut
 from hostedge.supervise.logs import app_log, open_log
 
