@@ -25,10 +25,12 @@ class Binding:
         # called with the generation once, whoever it is that listens
         self._bound = bound
         self._alarm = Alarm(clock)
+        self._generation = 0
 
     def begin(self, generation: int) -> None:
         running = self._processes.get(generation)
         if running is not None and not running.entry.address.startswith("unix:"):
+            self._generation = generation
             self._look(generation, LOOK_FIRST)
 
     def _look(self, generation: int, pause: float) -> None:
@@ -38,9 +40,16 @@ class Binding:
         else:
             self._bound(generation)
 
-    def over(self) -> None:
-        """It has answered, or has to end."""
-        self._alarm.clear()
+    def answered(self, generation: int) -> None:
+        """It has answered an edge, so it listens, seen here or not."""
+        if self._alarm.is_set and generation == self._generation:
+            self._alarm.clear()
+            self._bound(generation)
+
+    def over(self, generation: int) -> None:
+        """It has ended."""
+        if generation == self._generation:
+            self._alarm.clear()
 
 
 class Probing:

@@ -103,6 +103,8 @@ class Supervised:
         self._probing.over(generation)
         # the answer may have come from somebody else
         if self._stands(generation):
+            if generation == self.core.coming:
+                self._binding.answered(generation)
             self._daemon.ready(generation)
 
     def _stands(self, generation: int | None) -> bool:
@@ -260,8 +262,7 @@ class Supervised:
 
     def ended(self, generation: int, how: Failure) -> None:
         """The process and its group are gone."""
-        if generation == self.core.coming:
-            self._binding.over()
+        self._binding.over(generation)
         expected = generation in self.core.endings
         found = reasons.of_end(how.value, [] if expected else self.processes.said(generation))
         if not expected:
@@ -371,7 +372,6 @@ class Supervised:
             return
         if generation != self._announced:
             self._announced = generation
-            self._binding.over()
             self.why = ""
             self.processes.note(generation, ready=True)
             self._telling.ready(generation)
