@@ -16,7 +16,7 @@ import os
 import select
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from pathlib import Path
 from threading import Event
@@ -196,7 +196,8 @@ class ApiClient:
                 if was_read and (not used or method == "POST"):
                     raise
             # nobody has looked at it, or an idle connection was closed meanwhile
-            self._connection.request(method, path, data, headers)
+            with suppress(BrokenPipeError):
+                self._connection.request(method, path, data, headers)
             return self._connection.getresponse()
 
         return answer

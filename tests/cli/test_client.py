@@ -131,7 +131,11 @@ class ClientTests(SynchronousTestCase):
             while not call.endswith(b"{}"):
                 call += peer.recv(65536)
 
-        self.serve(unread, answering(answer("200 OK", b"1")), read)
+        def answered(peer: socket.socket) -> None:
+            read(peer)
+            peer.sendall(answer("200 OK", b"1"))
+
+        self.serve(unread, answered, read)
         self.assertEqual(self.client.call("POST", "/v1/x", {}), 1)
         self.client.__exit__()
         error = self.assertRaises(ConfigError, self.client.call, "POST", "/v1/x", {})
