@@ -193,15 +193,18 @@ class Keeper(Service):
         if relatives:
             self.log.info("took over {count} processes of the last keeper", count=len(relatives))
         self._links.listen(listeners)
-        replace_file(
-            self._settings.run / "listeners.json",
-            json.dumps(
-                [{"protocol": each.protocol, "address": each.address} for each in listeners]
-            ),
-        )
+        self._note(listeners)
         self._family.start()
         if self._ending is None:
             self._upgrade.resume()
+
+    def _note(self, listeners: tuple[Listener, ...]) -> None:
+        told = [{"protocol": each.protocol, "address": each.address} for each in listeners]
+        try:
+            replace_file(self._settings.run / "listeners.json", json.dumps(told))
+        except OSError as error:
+            # only the command line reads it, and of a keeper before there is one already
+            self.log.error("the note of the listeners is old: {error}", error=error)
 
     async def _recover(self) -> tuple[Listener, ...]:
         """The listeners from whoever still holds them; newly bound when nobody hands them over."""

@@ -385,13 +385,16 @@ class Family:
             process.signal(signal.SIGTERM)
 
     def _tell(self) -> None:
-        self._note(
-            [
-                evolve(member.relative, leaving=member.standing == LEAVING)
-                for member in self._members.values()
-                if member.relative is not None
-            ]
-        )
+        relatives = [
+            evolve(member.relative, leaving=member.standing == LEAVING)
+            for member in self._members.values()
+            if member.relative is not None
+        ]
+        try:
+            self._note(relatives)
+        except OSError as error:
+            # they serve; only a next keeper would not know of all of them
+            self.log.error("the note of the node's processes is old: {error}", error=error)
 
     def _ended(self, place: Place, pid: int) -> None:
         member = self._members.get(place)

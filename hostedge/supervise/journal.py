@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -81,11 +82,17 @@ class Journal:
 
     def number(self) -> int:
         """A generation that never was before, not in an earlier keeper's life either."""
-        if self._next >= self._reserved:
-            self._reserved = self._next + BLOCK
-            replace_file(self._folder / "numbers", f"{self._reserved}\n")
         self._next += 1
+        # on a disk that is full nothing is launched with it: `write` tries again, and fails
+        with suppress(OSError):
+            self._reserve()
         return self._next
+
+    def _reserve(self) -> None:
+        if self._next > self._reserved:
+            reserved = self._next + BLOCK - 1
+            replace_file(self._folder / "numbers", f"{reserved}\n")
+            self._reserved = reserved
 
     def _last(self) -> int:
         numbers = [int(path.stem) for path in self._files()]
@@ -99,6 +106,13 @@ class Journal:
         return [path for path in self._folder.glob("*.json") if path.stem.isdecimal()]
 
     def write(self, entry: Entry) -> None:
+        """
+        Before it is launched, and whenever more of it is known.
+
+        Raises:
+            OSError: it cannot be noted, or the numbers that were given out cannot.
+        """
+        self._reserve()
         replace_file(self._folder / f"{entry.generation}.json", json.dumps(asdict(entry)))
 
     def forget(self, generation: int) -> None:

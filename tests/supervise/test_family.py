@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.family`.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -192,6 +193,18 @@ class FamilyTests(SynchronousTestCase):
         self.link_template()
         self.assertEqual(self.machine.forks, [])
         self.assertEqual({r.role for r in self.noted[-1]}, {"control", "edge", "template"})
+
+    def test_cannotBeNoted(self) -> None:
+        """
+        A disk without room for the note costs the note: processes are watched and replaced.
+        """
+        self.patch(self.family, "_note", self._no_room)
+        self.family.adopt((relative("control", 0, ME),))
+        self.family.start()
+        self.assertTrue(self.family.living("control"))
+
+    def _no_room(self, relatives: list[Relative]) -> None:
+        raise OSError(errno.ENOSPC, "no room")
 
     def test_endedWithoutKeeper(self) -> None:
         """

@@ -108,3 +108,19 @@ class JournalTests(SynchronousTestCase):
         """
         numbers = [self.journal.number() for _ in range(BLOCK + 1)]
         self.assertGreater(Journal(self.folder).number(), numbers[-1])
+
+    def test_noRoomForNumbers(self):
+        """
+        Where numbers cannot be noted they are given out all the same, but nothing is written, so
+        that nothing is launched with them; and none comes again when there is room.
+        """
+        note = self.folder / "numbers"
+        note.mkdir()
+        first = self.journal.number()
+        entry = evolve(self.mine, generation=first)
+        self.assertRaises(OSError, self.journal.write, entry)
+        self.assertEqual(self.files(), [])
+        note.rmdir()
+        self.journal.write(entry)
+        self.journal.forget(first)
+        self.assertGreater(Journal(self.folder).number(), first)
