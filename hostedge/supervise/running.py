@@ -138,6 +138,10 @@ class Processes:
             if generation not in self._running:
                 entry = Entry(self._around.journal.boot, self._name, generation, "", "")
                 self._running[generation] = Running(entry, None)
+            leaf = self._leaf(generation)
+            if leaf is not None:
+                # nobody has come into it
+                leaf.remove()
             # later, as every other end: the machine is told of a launch before of its end
             self._around.reactor.callLater(0, self.told.ended, generation, Failure(error))
 

@@ -14,6 +14,7 @@ from attrs import evolve
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import SkipTest
 
 from hostedge.ipc import Use
 from hostedge.model.site import Account
@@ -89,6 +90,23 @@ class DaemonsTests(DaemonsCase):
         self.apps[name] = evolve(self.apps[name], run=Command(("python", "server.py")))
         # the mended app is started without waiting for the pause
         self.daemons.changed([f"app/{name}"])
+        self.assertEqual((await woken).refusal, "")
+
+    async def test_cannotBeNoted(self) -> None:
+        """
+        What cannot be written down is not launched, and leaves no group behind; the next try does.
+        """
+        groups = self.daemons._around.placement._containment._groups
+        if groups is None:
+            raise SkipTest("needs control groups")
+        name = self.command("python", "server.py")
+        note = self.settings.journal / "numbers"
+        note.mkdir()
+        woken = self.daemons.wake(name, "demo.localhost")
+        row = await self.until(name, "BACKOFF")
+        self.assertIn("could not be launched", row["reason"])
+        self.assertEqual(groups.strangers(()), [])
+        note.rmdir()
         self.assertEqual((await woken).refusal, "")
 
     async def test_startTimeout(self) -> None:
