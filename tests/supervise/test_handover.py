@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -66,8 +68,9 @@ class BecomeTests(SynchronousTestCase):
         """
         The pid, children with their exit status, and what was handed over are there; signals wait.
         """
-        folder = Path(self.mktemp()).resolve()
-        folder.mkdir()
+        # a UNIX address has 107 bytes
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
         (folder / "after.py").write_text(AFTER)
         done = subprocess.run(
             [sys.executable, "-c", BEFORE, str(folder / "lock"), str(folder / "after.py")],
