@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
 
 from hostedge.model.site import Account
 from hostedge.runtimes.start import Start
@@ -28,6 +29,8 @@ Owner = tuple[int, int]
 
 class Placement:
     """One for each keeper."""
+
+    log = Logger()
 
     def __init__(
         self,
@@ -109,16 +112,17 @@ class Placement:
         Raises:
             OSError: the kernel refuses.
         """
-        plan = AccountLimits(
-            memory=max(account.memory, LEAST_MEMORY) if account.memory else None,
-            pids=account.pids,
-            cpu=account.cpu_percent / 100 or None,
-            cpu_weight=account.weight,
-            io_weight=account.weight,
-        )
         whose = (account.name, app, generation)
         own = LeafLimits(whole=start.whole)
-        return self._containment.place(whose, plan, own, self._listener(*whose))
+        return self._containment.place(whose, plan_of(account), own, self._listener(*whose))
+
+    def limit(self, account: Account) -> None:
+        """What this account may take has changed, also for what runs already."""
+        try:
+            self._containment.limit(account.name, plan_of(account))
+        except OSError:
+            # from the next launch on, or its owner is told then
+            self.log.failure("{account}: its plan", account=account.name)
 
     def find(self, entry: Entry) -> Placed | None:
         """The group that a generation of an earlier keeper is in."""
@@ -145,6 +149,17 @@ class Placement:
     def close(self) -> None:
         """The keeper ends; what lives on is for the next one."""
         self._containment.close()
+
+
+def plan_of(account: Account) -> AccountLimits:
+    """In the kernel's measures."""
+    return AccountLimits(
+        memory=max(account.memory, LEAST_MEMORY) if account.memory else None,
+        pids=account.pids,
+        cpu=account.cpu_percent / 100 or None,
+        cpu_weight=account.weight,
+        io_weight=account.weight,
+    )
 
 
 def whose_is(entry: Entry) -> Whose:

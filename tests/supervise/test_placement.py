@@ -36,6 +36,11 @@ class NotingContainment(Containment):
     def place(self, *asked: Any) -> None:
         self.asked.append(asked)
 
+    def limit(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if asked[1].pids == 13:
+            raise OSError(22, "Invalid argument")
+
 
 class PlacementTests(SynchronousTestCase):
     """Who, where, and with what bounds."""
@@ -77,6 +82,17 @@ class PlacementTests(SynchronousTestCase):
         (_, plan, own, _), (_, least, _, _) = self.containment.asked
         self.assertEqual((plan.memory, plan.cpu, own.whole), (None, None, False))
         self.assertEqual(least.memory, 1 << 20)
+
+    def test_anotherPlan(self) -> None:
+        """
+        A plan that changes holds for what runs already; one that the kernel refuses costs nothing
+        else.
+        """
+        placement = Placement(self.containment, self.homes)
+        placement.limit(Account("one", pids=50))
+        self.assertEqual(self.containment.asked, [("one", AccountLimits(pids=50))])
+        placement.limit(Account("one", pids=13))
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
     def test_view(self) -> None:
         """
