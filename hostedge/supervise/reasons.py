@@ -122,7 +122,9 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
                 return Reason(code, _with(code, line))
     elif status == 0 or _is_clean(ended):
         return Reason("not_in_foreground", CODES["not_in_foreground"])
-    return Reason("", _plainly(status, number, lines[-1] if lines else ""))
+    # rules around a message say nothing
+    words = [line for line in lines if any(map(str.isalnum, line))]
+    return Reason("", _plainly(status, number, words[-1] if words else ""))
 
 
 def of_silence(

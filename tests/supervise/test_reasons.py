@@ -116,6 +116,14 @@ class EndTests(SynchronousTestCase):
         """
         self.assertEqual(of_end(ProcessTerminated(), ["x"]).text, "ended; how is not known")
 
+    def test_ruledOff(self):
+        """
+        A line without a word is no last word.
+        """
+        found = of_end(exited(9), ["it is over", "-" * 40, "", "===="])
+        self.assertEqual(found.text, "exit status 9: it is over")
+        self.assertEqual(of_end(exited(9), ["-" * 40]).text, "exit status 9")
+
     def test_long(self):
         """
         No line is longer than one can read.
