@@ -25,7 +25,8 @@ GRACE = 10.0  # seconds before what nobody has charge of is ended
 PATIENCE = 5.0
 LOOK_EVERY = 0.1
 
-Told = Callable[[Events], None]
+# Hears how many more processes of a group were killed because its memory was full.
+Told = Callable[[int], object]
 # account, app, generation
 Whose = tuple[str, str, int]
 
@@ -42,11 +43,14 @@ class Placed:
         self._watch = watch
         self._told = told
         self.inode = group.inode
+        # of an earlier keeper's launch: what has happened by now was told by that one
         self.events = watch.watch(group, self._changed)
 
     def _changed(self, events: Events) -> None:
+        more = events.oom_kill - self.events.oom_kill
         self.events = events
-        self._told(events)
+        if more > 0:
+            self._told(more)
 
     @property
     def path(self) -> Path:
@@ -81,7 +85,8 @@ class Placed:
     def remove(self) -> None:
         """Nothing is told of it any more; where somebody is in it yet it stays."""
         if self._group.path.exists():
-            self.events = self._group.events()
+            # what has ended it may not have come to the watch yet
+            self._changed(self._group.events())
         self._watch.forget(self._group)
         self._group.remove()
 
@@ -119,7 +124,7 @@ class Containment:
         self, whose: Whose, plan: AccountLimits, own: LeafLimits, told: Told
     ) -> Placed | None:
         """
-        A new group for one launch; `told` hears what changes in it until it is removed.
+        A new group for one launch; `told` hears of who is killed in it until it is removed.
 
         Raises:
             FileExistsError: somebody is in it.

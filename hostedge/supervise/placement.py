@@ -17,7 +17,6 @@ from twisted.logger import Logger
 
 from hostedge.model.site import Account
 from hostedge.runtimes.start import Start
-from hostedge.supervise.cgroup import Events
 from hostedge.supervise.confinement import Confinement, Rlimits, View
 from hostedge.supervise.containment import Containment, Placed, Whose
 from hostedge.supervise.group_limits import LEAST_MEMORY, AccountLimits, LeafLimits
@@ -131,16 +130,8 @@ class Placement:
         whose = whose_is(entry)
         return self._containment.find(whose, entry.leaf_inode, self._listener(*whose))
 
-    def _listener(self, account: str, app: str, generation: int) -> Callable[[Events], None]:
-        killed = 0
-
-        def told(events: Events) -> None:
-            nonlocal killed
-            if events.oom_kill > killed:
-                more, killed = events.oom_kill - killed, events.oom_kill
-                self.out_of_memory(f"{account}/{app}", generation, more)
-
-        return told
+    def _listener(self, account: str, app: str, generation: int) -> Callable[[int], None]:
+        return lambda kills: self.out_of_memory(f"{account}/{app}", generation, kills)
 
     def clear(self, entries: Callable[[], list[Entry]]) -> None:
         """After a while, end what is in a group of ours and belongs to none of these."""

@@ -96,7 +96,7 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
     Why a process is gone.
 
     `ended` is how, as Twisted tells it, or the OSError with which it could not be launched; `said`
-    are the last lines of its output; `oom`: the kernel has killed it for memory.
+    are the last lines of its output; `oom`: the kernel has killed something of it for memory.
     """
     if isinstance(ended, OSError):
         code = _ERRORS.get(ended.errno or 0, "")
@@ -106,7 +106,7 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
     if refused:
         # `supervise.report`: a step between the launch and the daemon was refused
         return _launcher_said(status, getattr(ended, "errno", 0), refused)
-    if oom:
+    if oom and number == signal.SIGKILL:
         return Reason("killed_for_memory", CODES["killed_for_memory"])
     if number == signal.SIGXFSZ:
         return Reason("file_too_large", CODES["file_too_large"])

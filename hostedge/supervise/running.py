@@ -58,6 +58,11 @@ class Running:
         process = self.process
         return None if process is None or process.has_ended() else process
 
+    @property
+    def ran_out(self) -> bool:
+        """Was something of it killed because its memory was full?"""
+        return self.leaf is not None and self.leaf.events.oom_kill > 0
+
 
 class _Watch(ProcessProtocol):
     """The end of one generation's process."""

@@ -264,7 +264,9 @@ class Supervised:
         """The process and its group are gone."""
         self._binding.over(generation)
         expected = generation in self.core.endings
-        found = reasons.of_end(how.value, [] if expected else self.processes.said(generation))
+        running = self.processes.get(generation)
+        oom = running is not None and running.ran_out
+        found = reasons.of_end(how.value, [] if expected else self.processes.said(generation), oom)
         if not expected:
             self.why = found.text
             self.log.warn(
@@ -273,10 +275,9 @@ class Supervised:
                 generation=generation,
                 why=self.why,
             )
-        running = self.processes.get(generation)
         pid = running.entry.pid if running else 0
         served = generation == self.core.serving
-        self._telling.ended(generation, pid, how, found, expected, served)
+        self._telling.ended(generation, pid, how, found, oom, expected, served)
         self._probing.stop(generation)
         last = {self.core.serving, self.core.coming} - {None} == {generation}
         self.processes.bury(generation, last)

@@ -69,13 +69,21 @@ class Telling:
         self._steps.append((name, self._around.reactor.seconds()))
 
     def ended(
-        self, generation: int, pid: int, how: Failure, why: Reason, expected: bool, served: bool
+        self,
+        generation: int,
+        pid: int,
+        how: Failure,
+        why: Reason,
+        oom: bool,
+        expected: bool,
+        served: bool,
     ) -> None:
         """Once for each generation that was launched."""
         facts = {
             "pid": pid,
             "exit": getattr(how.value, "exitCode", None),
             "signal": getattr(how.value, "signal", None),
+            "oom": oom or None,
             "reason": why.text,
             "cause": why.code,
         }

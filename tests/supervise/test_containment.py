@@ -58,7 +58,7 @@ class ContainmentTests(Contained, SynchronousTestCase):
         self.assertEqual(self.contained.controllers, {"memory", "pids"})
         self.kernel.write(placed.procs, "10")
         self.reactor.getReaders()[0].doRead()
-        self.assertEqual((self.told, placed.events), ([Events(True, False)], Events(True, False)))
+        self.assertEqual((self.told, placed.events), ([], Events(True, False)))
         placed.freeze()
         placed.thaw()
         group = placed.procs.parent
@@ -71,7 +71,8 @@ class ContainmentTests(Contained, SynchronousTestCase):
         placed.remove()
         placed.remove()
         self.assertFalse(group.exists())
-        self.assertEqual(placed.events, Events(False, False, 1, 2))
+        # the watch had no turn in between: it is told of nevertheless, and once
+        self.assertEqual((self.told, placed.events), ([2], Events(False, False, 1, 2)))
         self.contained.forget("demo")
         self.assertFalse(group.parent.exists())
 
@@ -93,6 +94,19 @@ class ContainmentTests(Contained, SynchronousTestCase):
         self.assertEqual(found.inode, inode)
         self.assertIsNone(following.find(WHOSE, inode + 1, self.told.append))
         self.assertIsNone(following.find(("demo", "hello", 8), inode, self.told.append))
+
+    def test_killedBeforeIt(self):
+        """
+        The next keeper tells of who is killed from then on, not again of those before.
+        """
+        placed = self.place()
+        group = placed.procs.parent
+        (group / "memory.events").write_text("oom 1\noom_kill 2\n")
+        heard = []
+        found = self.make().find(WHOSE, placed.inode, heard.append)
+        (group / "memory.events").write_text("oom 2\noom_kill 3\n")
+        found.remove()
+        self.assertEqual(heard, [1])
 
     def test_strangers(self):
         """

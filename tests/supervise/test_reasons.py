@@ -67,6 +67,8 @@ class EndTests(SynchronousTestCase):
         said = ["ImportError: x"]
         killed = ProcessTerminated(signal=9, status=9)
         self.assertEqual(of_end(killed, said, oom=True).code, "killed_for_memory")
+        # a worker was killed at some time; how it ends now is another matter
+        self.assertEqual(of_end(exited(1), said, oom=True).code, "module_not_importable")
         self.assertEqual(
             of_end(ProcessTerminated(signal=25, status=25), said).code, "file_too_large"
         )
