@@ -242,8 +242,7 @@ class Groups:
     """
     All groups of the node's customers.
 
-    The limits of an account are set with each of its leaves, so that a change counts from the next
-    launch on at the latest.
+    The limits of an account are set with each of its leaves, and when they are changed.
     """
 
     def __init__(
@@ -294,6 +293,16 @@ class Groups:
         group.limit(limits.files(), self._enable(group.path, self.controllers))
         return group
 
+    def limit(self, name: str, limits: AccountLimits) -> None:
+        """
+        Other limits for an account that has a group.
+
+        Raises:
+            OSError: the kernel does not let us, or does not take a value.
+        """
+        if (self.path / f"account-{escape(name)}").is_dir():
+            self.account(name, limits)
+
     def leaf(
         self, account: str, app: str, generation: int, limits: AccountLimits, own: LeafLimits
     ) -> Group:
@@ -338,7 +347,7 @@ class Groups:
         return [leaf for *whose, leaf in self.leaves() if tuple(whose) not in known]
 
     def forget(self, account: str) -> None:
-        """The account has nothing running; a group that is not empty stays."""
+        """The account may have nothing running; a group that is not empty stays."""
         self._group(self.path / f"account-{escape(account)}").remove()
 
     def _folders(self, path: Path, prefix: str) -> list[Path]:

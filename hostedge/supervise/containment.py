@@ -154,16 +154,16 @@ class Containment:
 
     def limit(self, account: str, plan: AccountLimits) -> None:
         """
-        Another plan for what runs already.
+        Another plan for what runs already, if anything does.
 
         Raises:
             OSError: the kernel does not take it.
         """
         if self._groups is not None:
-            self._groups.account(account, plan)
+            self._groups.limit(account, plan)
 
     def forget(self, account: str) -> None:
-        """Nothing of it runs any more."""
+        """Its group is not needed if nothing of it runs."""
         if self._groups is not None:
             self._groups.forget(account)
 

@@ -27,7 +27,7 @@ from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.held import Handed
 from hostedge.supervise.journal import Entry, Journal
 from hostedge.supervise.learned import StartTimes
-from hostedge.supervise.placement import Placement, plan_of
+from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure, longest_idle
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
@@ -171,8 +171,6 @@ class Daemons:
         elif not found[1].enabled:
             supervised.dismiss("disabled", LEAVE, stay=True)
         elif supervised.gone or (supervised.account, supervised.app) != found:
-            if plan_of(supervised.account) != plan_of(found[0]):
-                self._around.placement.limit(found[0])
             supervised.change(*found)
 
     def _start_always_on(self, keys: list[str] | None) -> None:
@@ -345,6 +343,7 @@ class Daemons:
         # its failures are kept as long as they count, and itself while something is stuck
         if not supervised.processes and (supervised.gone or not supervised.core.failures):
             self._supervised.pop(supervised.name, None)
+            self._around.placement.rested(supervised.account.name)
         self._check_stopped()
 
     def _ask_token(self, supervised: Supervised) -> None:

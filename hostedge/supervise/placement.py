@@ -116,12 +116,19 @@ class Placement:
         return self._containment.place(whose, plan_of(account), own, self._listener(*whose))
 
     def limit(self, account: Account) -> None:
-        """What this account may take has changed, also for what runs already."""
+        """What runs of it may take what it may take now."""
         try:
             self._containment.limit(account.name, plan_of(account))
         except OSError:
-            # from the next launch on, or its owner is told then
-            self.log.failure("{account}: its plan", account=account.name)
+            # tried again with the next launch, which fails if it fails
+            self.log.failure("{account}: its limits stay as they were", account=account.name)
+
+    def rested(self, account: str) -> None:
+        """One app of it is down; with the last one the account's group goes."""
+        try:
+            self._containment.forget(account)
+        except OSError:
+            self.log.failure("{account}: its group stays", account=account)
 
     def find(self, entry: Entry) -> Placed | None:
         """The group that a generation of an earlier keeper is in."""
@@ -143,7 +150,7 @@ class Placement:
 
 
 def plan_of(account: Account) -> AccountLimits:
-    """In the kernel's measures."""
+    """What all of an account may take, as the kernel has it."""
     return AccountLimits(
         memory=max(account.memory, LEAST_MEMORY) if account.memory else None,
         pids=account.pids,

@@ -158,6 +158,8 @@ class Supervised:
         """Take over another configuration; only what concerns the launch replaces the daemon."""
         same = digest_of(app) == digest_of(self.app)
         self.gone = False
+        if account != self.account:
+            self._around.placement.limit(account)
         self._configure(account, app)
         self._daemon.allow()
         if same:

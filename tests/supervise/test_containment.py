@@ -82,6 +82,8 @@ class ContainmentTests(Contained, SynchronousTestCase):
         """
         account = self.place().procs.parent.parent
         self.contained.limit("demo", AccountLimits(pids=5))
+        self.contained.limit("other", AccountLimits(pids=5))
+        self.assertFalse((account.parent / "account-other").exists())
         self.assertEqual((account / "pids.max").read_text(), "5\n")
 
     def test_takenOver(self):

@@ -37,8 +37,9 @@ class NotingContainment(Containment):
 
     def limit(self, *asked: Any) -> None:
         self.asked.append(asked)
-        if asked[1].pids == 13:
-            raise OSError(22, "Invalid argument")
+        raise OSError("not now")
+
+    forget = limit
 
 
 class PlacementTests(SynchronousTestCase):
@@ -82,16 +83,16 @@ class PlacementTests(SynchronousTestCase):
         self.assertEqual((plan.memory, plan.cpu, own.whole), (None, None, False))
         self.assertEqual(least.memory, 1 << 20)
 
-    def test_anotherPlan(self) -> None:
+    def test_changed(self) -> None:
         """
-        A plan that changes holds for what runs already; one that the kernel refuses costs nothing
-        else.
+        Other bounds are told at once, and that nothing runs any more; where the kernel takes
+        neither, nothing else is lost.
         """
         placement = Placement(self.containment, self.homes)
-        placement.limit(Account("one", pids=50))
-        self.assertEqual(self.containment.asked, [("one", AccountLimits(pids=50))])
-        placement.limit(Account("one", pids=13))
-        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        placement.limit(Account("one", pids=5))
+        placement.rested("one")
+        self.assertEqual(self.containment.asked, [("one", AccountLimits(pids=5)), ("one",)])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 2)
 
     def test_view(self) -> None:
         """
