@@ -14,6 +14,7 @@ import os
 import select
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import blake2s
 from pathlib import Path
 from random import randrange
@@ -43,7 +44,13 @@ class Held:
     def close(self) -> None:
         """Who waits is sent away; whoever inherited the socket still has it."""
         self._listener.close()
-        self.path.unlink(missing_ok=True)
+        remove_name(self.path)
+
+
+def remove_name(path: Path) -> None:
+    """Nobody listens there any more. A name that stays refuses who connects, as if it were gone."""
+    with suppress(OSError):
+        path.unlink()
 
 
 class Handed:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from attrs import asdict, frozen
+from twisted.logger import Logger
 
 from hostedge.net.identity import is_running
 from hostedge.supervise.inheritance import replace_file
@@ -75,6 +76,8 @@ class Entry:
 class Journal:
     """The folder; numbers of generations that it gives out never repeat."""
 
+    log = Logger()
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.boot = BOOT_ID.read_text().strip()
@@ -116,7 +119,11 @@ class Journal:
         replace_file(self._folder / f"{entry.generation}.json", json.dumps(asdict(entry)))
 
     def forget(self, generation: int) -> None:
-        (self._folder / f"{generation}.json").unlink(missing_ok=True)
+        """It is gone. Where its file stays, a next keeper finds that out by itself."""
+        try:
+            (self._folder / f"{generation}.json").unlink(missing_ok=True)
+        except OSError as error:
+            self.log.error("journal: {number} stays: {error}", number=generation, error=error)
 
     def living(self) -> tuple[list[Entry], list[Entry]]:
         """

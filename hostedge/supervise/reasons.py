@@ -95,11 +95,11 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
     """
     Why a process is gone.
 
-    `ended` is how, as Twisted tells it, or the OSError with which it could not be launched; `said`
+    `ended` is how, as Twisted tells it, or the error with which it could not be launched; `said`
     are the last lines of its output; `oom`: the kernel has killed something of it for memory.
     """
-    if isinstance(ended, OSError):
-        code = _ERRORS.get(ended.errno or 0, "")
+    if isinstance(ended, (OSError, ValueError)):
+        code = _ERRORS.get(getattr(ended, "errno", None) or 0, "")
         return Reason(code, _with(code, f"could not be launched: {ended}"))
     status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)
     refused = getattr(ended, "line", "")

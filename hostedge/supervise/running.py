@@ -30,7 +30,14 @@ from hostedge.supervise.gauge import (
     holds,
     main_of,
 )
-from hostedge.supervise.held import Held, free_port, hold, socket_path, take_back
+from hostedge.supervise.held import (
+    Held,
+    free_port,
+    hold,
+    remove_name,
+    socket_path,
+    take_back,
+)
 from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of, environment
 from hostedge.supervise.logs import app_log, read_tail, size_of
@@ -139,7 +146,8 @@ class Processes:
         """
         try:
             self._launch(generation, account, app)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a word that no program can be given, a name that no group can have
             if generation not in self._running:
                 entry = Entry(self._around.journal.boot, self._name, generation, "", "")
                 self._running[generation] = Running(entry, None)
@@ -359,7 +367,7 @@ class Processes:
         if running.held is None:
             # a port, or a socket that could not be taken back from an earlier keeper
             if running.entry.address.startswith("unix:"):
-                Path(running.entry.address[5:]).unlink(missing_ok=True)
+                remove_name(Path(running.entry.address[5:]))
         elif last and self.left is None:
             self.left = running.held
         else:

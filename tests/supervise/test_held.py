@@ -105,6 +105,16 @@ class HeldTests(SynchronousTestCase):
         self.addCleanup(hold(self.path).close)
         self.assertRaises(OSError, hold, self.path)
 
+    def test_nameStays(self):
+        """
+        A name that cannot be removed keeps nothing open.
+        """
+        held = hold(self.path)
+        self.path.unlink()
+        self.path.mkdir()
+        held.close()
+        self.assertEqual(held.fileno(), -1)
+
     def test_takeBack(self):
         """
         The listener is had back from the process that inherited it, with who waits in it.

@@ -49,6 +49,14 @@ class JournalTests(SynchronousTestCase):
         self.journal.forget(3)
         self.assertEqual(self.files(), ["20.json"])
 
+    def test_cannotForget(self):
+        """
+        A file that cannot be removed disturbs nobody: the end of a daemon is told in any case.
+        """
+        (self.folder / "3.json").mkdir()
+        self.journal.forget(3)
+        self.assertEqual(self.files(), ["3.json"])
+
     def test_noProof(self):
         """
         Another boot, another start time, a pid that is gone or was never known: dropped.

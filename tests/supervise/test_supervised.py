@@ -31,11 +31,12 @@ class Unlaunchable:
     def __init__(self):
         # whose apps were launched, in order
         self.homes = []
+        self.error = OSError(28, "No space left on device")
 
     def launch(self, value, app, home):
         self.launched += 1
         self.homes.append(home.name)
-        raise OSError(28, "No space left on device")
+        raise self.error
 
     def capacity(self, value):
         return 1
@@ -134,6 +135,19 @@ class SupervisedTests(Case):
         answer = self.successResultOf(woken)
         self.assertEqual(answer.refusal, "crash_loop")
         self.assertTrue(40 < answer.retry < 60, answer)
+
+    def test_noSuchWord(self):
+        """
+        What no program can be given is a launch that failed, as any other.
+        """
+        self.runtime.error = ValueError("embedded null byte")
+        self.wake()
+        self.after(0.25)
+        (row,) = self.daemons.describe("", 9)
+        self.assertEqual(
+            (row["state"], row["reason"]),
+            ("BACKOFF", "could not be launched: embedded null byte"),
+        )
 
     def test_why(self):
         """
