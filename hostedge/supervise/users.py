@@ -8,6 +8,7 @@ Out: uids, and gids of the same numbers; homes that belong to them. A number is 
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -35,13 +36,22 @@ class Users:
         self._range = range(accounts.first, accounts.last + 1)
         self._homes = homes
         self._group = group
-        self._uids = read_users(file)
-        self._next = max((uid + 1 for uid in self._uids.values()), default=0)
+        # whose number is known, and whose home is known to be theirs
+        self._noted = read_users(file)
+        self._given: set[str] = set()
+        self._next = max((uid + 1 for uid in self._noted.values()), default=0)
 
     def find(self, account: str) -> tuple[int, int] | None:
-        """Uid and gid of an account; None: it has none yet."""
-        uid = self._uids.get(account)
-        return None if uid is None else (uid, uid)
+        """Uid and gid of an account; None: it has none yet, or its home not yet."""
+        uid = self._noted.get(account)
+        if uid is None:
+            return None
+        if account not in self._given:
+            if owner_of(self._homes / account) != uid:
+                # a keeper has ended in between
+                return None
+            self._given.add(account)
+        return uid, uid
 
     def add(self, account: str) -> tuple[int, int]:
         """
@@ -54,16 +64,32 @@ class Users:
             OSError: the list or the home cannot be written.
             ConfigError: no number is left.
         """
-        uid = self._free()
+        uid = self._noted.get(account)
+        if uid is None:
+            uid = self._free()
+            # first: what belongs to a number that is not noted would be the next account's
+            self._note(account, uid)
+            self._noted[account] = uid
         give_home(self._homes / account, uid, self._group)
-        # noted last: who is noted has a home
-        with self._file.open("a") as file:
-            file.write(f"{account} {uid}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._uids[account] = uid
+        self._given.add(account)
         self.log.info("{account} is uid {uid}", account=account, uid=uid)
         return uid, uid
+
+    def _note(self, account: str, uid: int) -> None:
+        line = f"{account} {uid}\n".encode()
+        with self._file.open("a+b", buffering=0) as file:
+            file.seek(0)
+            # what the machine has cut short, when it stopped, is not read either
+            end = file.read().rfind(b"\n") + 1
+            file.truncate(end)
+            try:
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file))
+                os.fsync(file.fileno())
+            except OSError:
+                # half a line would be another number
+                file.truncate(end)
+                raise
 
     def _free(self) -> int:
         for uid in range(max(self._next, self._range.start), self._range.stop):
@@ -75,13 +101,14 @@ class Users:
 
 def read_users(file: Path) -> dict[str, int]:
     """
-    Uids by account.
+    Uids by account. A last line without an end was being written when the machine stopped: nothing
+    belongs to that number yet.
 
     Raises:
         ConfigError: a line is none; to go on would give numbers out twice.
     """
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text().split("\n")[:-1]
     except FileNotFoundError:
         return {}
     uids = {}
@@ -93,6 +120,14 @@ def read_users(file: Path) -> dict[str, int]:
             )
         uids[account] = int(uid)
     return uids
+
+
+def owner_of(home: Path) -> int:
+    """Whose a home is; -1: there is none. Its owner is the last that `give_home` changes."""
+    try:
+        return home.lstat().st_uid
+    except OSError:
+        return -1
 
 
 def is_known(number: int) -> bool:

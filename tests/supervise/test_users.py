@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.users`.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import stat
@@ -47,6 +48,44 @@ class UsersTests(SynchronousTestCase):
             two = self.users().add("two")
             self.assertEqual((one, two), ((30_000, 30_000), (30_001, 30_001)))
             self.assertEqual(self.file.read_text(), "one 30000\ntwo 30001\n")
+
+    def test_halfGiven(self) -> None:
+        """
+        A keeper that ended before the home was given leaves the number to its account, which
+        gets the home when it is asked for again.
+        """
+        uid = 30_000 if ROOT else os.geteuid()
+        self.file.write_text(f"one {uid}\n")
+        users = self.users()
+        self.assertIsNone(users.find("one"))
+        self.assertEqual(users.add("one"), (uid, uid))
+        self.assertEqual(users.find("one"), (uid, uid))
+        self.assertEqual(self.file.read_text(), f"one {uid}\n")
+
+    def test_cutShort(self) -> None:
+        """
+        A line that has no end is none, and is not what the next one begins with.
+        """
+        self.file.write_text("one 30000\ntwo 3")
+        self.assertEqual(read_users(self.file), {"one": 30_000})
+        users = self.users()
+        _, uid = users.add("three")
+        self.assertEqual(read_users(self.file), {"one": 30_000, "three": uid})
+
+    def test_noRoom(self) -> None:
+        """
+        On a disk that is full nobody gets a number, and the list stays as it was.
+        """
+        self.file.write_text("one 30000\n")
+        users = self.users()
+
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        self.patch(os, "fsync", full)
+        self.assertRaises(OSError, users.add, "two")
+        self.assertEqual(self.file.read_text(), "one 30000\n")
+        self.assertFalse((self.homes / "two").exists())
 
     def test_noneLeft(self) -> None:
         """
