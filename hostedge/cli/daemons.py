@@ -15,12 +15,13 @@ from typing import Any
 from urllib.parse import quote
 
 from hostedge.cli.client import ApiClient
-from hostedge.cli.table import WIDTH, paragraph, printable, span, table
+from hostedge.cli.table import GAP, WIDTH, cut, paragraph, printable, span, table
 from hostedge.cli.times import clock
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
 LABEL = len("last start") + 2
+UNCUT = 1000  # columns in which every row has room
 RIGHT = ("FOR", "TASKS", "MEMORY", "CPU", "FLIGHT", "START")
 _SIZES = ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "k"))
 
@@ -77,9 +78,18 @@ def app_lines(known: list[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
     head = ("APP", "STATE", "FOR", "TASKS", "MEMORY", "CPU", "FLIGHT", "START", "NEXT")
     rows = [_row(each) for each in known]
     there = [n for n in range(len(head)) if any(row[n] not in (None, "") for row in rows)]
-    shown = table([head[n] for n in there], [[row[n] for n in there] for row in rows], RIGHT, width)
+    columns, cells = [head[n] for n in there], [[row[n] for n in there] for row in rows]
+    beside = table(columns[1:], [row[1:] for row in cells], RIGHT, UNCUT)
+    room = width - GAP - max(map(len, beside))
+    for row in cells:
+        if len(str(row[0])) > room:
+            # if it were cut, two apps of one account would look the same
+            row[0] = ""
+    shown = table(columns, cells, RIGHT, width)
     yield next(shown)
-    for each, line in zip(known, shown, strict=True):
+    for each, row, line in zip(known, cells, shown, strict=True):
+        if not row[0]:
+            yield cut(each["app"], width)
         yield line
         if each.get("reason"):
             yield from paragraph("", each["reason"], 2, width)
@@ -108,6 +118,10 @@ def _next(app: dict[str, Any]) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _tasks(number: int) -> str:
+    return "1 task" if number == 1 else f"{number} tasks"
 
 
 def _amount(size: float | None) -> str | None:
@@ -146,7 +160,7 @@ def _facts(app: dict[str, Any]) -> dict[str, str]:
     used = [
         f"generation {app['generation']}" if app.get("generation") else "",
         f"pid {app['pid']}" if app.get("pid") else "",
-        f"{app['pids']} tasks" if app.get("pids") else "",
+        _tasks(app["pids"]) if app.get("pids") else "",
         f"memory {_amount(app['memory'])}" if app.get("memory") else "",
         f"CPU {_seconds(app['cpu'])}" if app.get("cpu") is not None else "",
     ]

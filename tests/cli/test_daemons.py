@@ -89,6 +89,20 @@ class AppsTests(SynchronousTestCase):
         self.assertEqual(head, "APP          STATE    FOR  FLIGHT")
         self.assertEqual(line, "demo/broken  BACKOFF   1s       0")
 
+    def test_longNames(self) -> None:
+        """
+        Who an app is, is never cut: a name without room beside its row stands above it.
+        """
+        name = f"{'a' * 32}/{'b' * 31}"
+        known = [{**READY, "app": f"{name}1"}, {**READY, "app": f"{name}2"}, READY]
+        _, *lines = app_lines(known)
+        self.assertEqual([lines[0], lines[2]], [f"{name}1", f"{name}2"])
+        self.assertIn("READY  5m 3s", lines[1])
+        self.assertTrue(lines[4].startswith("demo/hello"))
+        for line in lines:
+            self.assertLessEqual(len(line), 80)
+            self.assertNotIn("…", line)
+
     def test_none(self) -> None:
         """
         A fresh node has no app that runs; why that is so is said.
