@@ -59,13 +59,20 @@ _ERROR_STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
 MAX_PAGE = 65_536
 
 
+# of a pair that UTF-16 writes one character with
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def plain_text(value: object) -> str:
-    """Any text without zero bytes."""
+    """Any text without zero bytes, of whole characters."""
     if not isinstance(value, str):
         hint = " (put it in quotes)" if isinstance(value, int | float) else ""
         raise ValueError(f"want a text, not {shown(value)}{hint}")
     if "\0" in value or len(value) > MAX_TEXT:
         raise ValueError(f"want a text of at most {MAX_TEXT} characters without zero bytes")
+    if not value.isascii() and _HALF.search(value):
+        # JSON and YAML can escape one; no file and no process takes it
+        raise ValueError(f"want a text of whole characters, not {shown(value)}")
     return value
 
 

@@ -34,6 +34,13 @@ class NamesTests(SynchronousTestCase):
         bad = ["", "-a", "A", "a_b", "a.b", "a/b", "a" * 33, "ä", "a\n", 1, None, ["a"]]
         self.check(names.object_name, good, bad)
 
+    def test_plainText(self) -> None:
+        """
+        Any characters, but whole ones: half of a pair can be neither stored nor handed over.
+        """
+        good: dict[object, object] = {text: text for text in ("", "a\nb", "é", "\U0001f600")}
+        self.check(names.plain_text, good, [7, None, "a\0b", "x" * 65_537, "a\ud800b", "\udc80"])
+
     def test_siteName(self) -> None:
         """
         A domain is a host name or a wildcard of one label.
