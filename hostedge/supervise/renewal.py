@@ -34,6 +34,9 @@ class Renewal:
         # the generations that last were within the bounds, and beyond them
         self._fitted = 0
         self._outgrown = 0
+        # the one that is looked at, and when next
+        self._watched = 0
+        self._due = 0.0
         self._alarm = Alarm(clock)
 
     def configure(self, most: int, file: Path | None) -> None:
@@ -69,20 +72,24 @@ class Renewal:
     def watch(self, generation: int, outgrown: Callable[[int, bool], None]) -> None:
         """
         From now on look at this one's memory; `outgrown` is called with its size, and whether it
-        has grown to it.
+        has grown to it. Pauses count: who never serves for long at a time is looked at as well.
         """
 
         def look() -> None:
             size = self._memory(generation)
             if size <= self._most:
                 self._fitted = generation
+                self._due = self._clock.seconds() + LOOK_EVERY
                 self._alarm.set(LOOK_EVERY, look)
                 return
             self._outgrown = generation
             outgrown(size, self._fitted == generation)
 
+        now = self._clock.seconds()
+        if generation != self._watched:
+            self._watched, self._due = generation, now + LOOK_EVERY
         if self._most and generation != self._outgrown:
-            self._alarm.set(LOOK_EVERY, look)
+            self._alarm.set(max(self._due - now, 0.0), look)
         else:
             self._alarm.clear()
 

@@ -53,6 +53,23 @@ class RenewalTests(SynchronousTestCase):
         self.after(10)
         self.assertEqual(self.outgrown, [(101, True), (101, False)])
 
+    def test_paused(self):
+        """
+        Who stands still before ten seconds are over, again and again, is looked at all the same.
+        """
+        self.renewal.configure(100, None)
+        for _ in range(4):
+            self.renewal.watch(7, self.outgrow)
+            self.after(3)
+            self.renewal.pause()
+            self.after(3)
+        self.size = 101
+        self.after(10)
+        self.assertEqual(self.outgrown, [])
+        self.renewal.watch(7, self.outgrow)
+        self.after(1)
+        self.assertEqual(self.outgrown, [(101, True)])
+
     def test_notWatched(self):
         """
         Who has no bounds, or does not serve, is not looked at.
