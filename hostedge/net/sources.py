@@ -236,22 +236,31 @@ class Requests:
         self._places = places
         self._limit = limit
         self._exempt = exempt
-        # by client
+        # by source, and by client
         self.askings: dict[str, Asking] = {}
+        # at so many of these it is looked for some to forget
+        self._look_at = REMEMBERED
 
     def add(self, client: str) -> Asking:
         """A client that is not among them asks for something."""
         askings = self.askings
         source = "" if client in self._exempt else source_of(client)
+        if len(askings) >= self._look_at:
+            self._forget()
         # the addresses of a /64 share one
         asking = askings.get(source)
         if asking is None:
-            if len(askings) >= REMEMBERED:
-                for name in [name for name, each in askings.items() if not each.count]:
-                    del askings[name]
             asking = askings[source] = Asking(self, source)
         askings[client] = asking
         return asking
+
+    def _forget(self) -> None:
+        """Keep those with something in flight, under one name each: by that the others find it."""
+        askings = self.askings
+        for name in [n for n, each in askings.items() if not each.count or n != each.source]:
+            del askings[name]
+        # if all that many have something in flight, the next one is not looked at for nothing
+        self._look_at = max(REMEMBERED, 2 * len(askings))
 
     def most(self, asking: Asking) -> int:
         """How many of this source may be in flight here."""

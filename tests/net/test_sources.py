@@ -190,6 +190,25 @@ class RequestsTests(SynchronousTestCase):
         self.assertLessEqual(len(self.edges[0].askings), REMEMBERED + 1)
         self.assertIs(self.edges[0].askings[A], kept)
 
+    def test_addressesOfOne(self) -> None:
+        """Who has a /64 and something in flight does not fill the memory with its addresses."""
+        edge = self.edges[0]
+        kept = self.begin(edge, "2001:db8::")
+        for number in range(2 * REMEMBERED):
+            asking = self.begin(edge, f"2001:db8::{number >> 8:x}:{number & 255:x}")
+            self.assertIs(asking, kept)
+            kept.end()  # type: ignore[union-attr]
+        self.assertLessEqual(len(edge.askings), REMEMBERED + 1)
+
+    def test_allBusy(self) -> None:
+        """Where many sources have something in flight, not each new one has all looked at."""
+        edge, looks = self.edges[0], []
+        look = edge._forget
+        self.patch(edge, "_forget", lambda: looks.append(look()))
+        for number in range(2 * REMEMBERED):
+            self.begin(edge, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        self.assertEqual((len(looks), len(edge.askings)), (1, 2 * REMEMBERED))
+
     @settings(max_examples=50)
     @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=200))
     def test_neverFarAbove(self, steps: list[tuple[bool, int]]) -> None:
