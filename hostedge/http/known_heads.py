@@ -17,7 +17,8 @@ from hostedge.wire.fields import LastingFields
 # browsers send is longer, and seldom the same
 MOST = 256
 LONGEST = 512
-# begins of what makes a head one client's alone, which would only crowd out what many send
+# in what makes a head one client's alone, whatever its first letter: it would only crowd out what
+# many send
 _OWN = (b"ookie: ", b"uthorization: ")
 
 # method, target, path, query, fields, length, host, authority: as exchanges have them

@@ -22,8 +22,8 @@ _DATE = b"\r\nDate: "
 # all that are told today have this size
 _DATE_SIZE = len(b"Sun, 06 Nov 1994 08:49:37 GMT")
 _IN_DATES = bytes(range(0x20, 0x7F))
-# begins of what makes a head one client's alone
-_OWN = b"et-Cookie: "
+# in what makes a head one client's alone, whatever its first letter
+_OWN = b"ookie: "
 
 # whether something may stand where a date was, for whatever reads it
 _is_date: Memo[bytes, bool] = Memo(lambda text: not text.translate(None, _IN_DATES), 4)
