@@ -20,6 +20,8 @@ class EarlyPassage(StreamPassage):
     """It begins as one whose body goes on as it comes, and gives its place back at once."""
 
     def placed(self, lane: Lane) -> None:
+        if self.asked_at:
+            self.has_waited(lane)
         lane.release()
         exchange = self.exchange
         exchange.receive(SpoolPassage(self.relay, exchange))

@@ -137,13 +137,7 @@ class Passage(ABC):
         """From the backend: go ahead."""
         self.lane = lane
         if self.asked_at:
-            exchange, now = self.exchange, monotonic()
-            start = max(0.0, lane.since - self.asked_at)
-            if start:
-                exchange.spend("start", start)
-            queued = now - self.asked_at - start
-            exchange.spend("queue", queued)
-            self.backend.traffic.queue_seconds += queued
+            self.has_waited(lane)
         self.attempts += 1
         upstream = lane.upstream
         # one idle connection was closed behind our back: the others are no better
@@ -158,6 +152,15 @@ class Passage(ABC):
         attempt = upstream.connect(self, self.relay.limits)
         if attempt.pending and attempts == self.attempts:
             self.attempt = attempt
+
+    def has_waited(self, lane: Lane) -> None:
+        """It came to the line at `asked_at`, and now has a place on this lane."""
+        exchange, waited = self.exchange, monotonic() - self.asked_at
+        start = max(0.0, lane.since - self.asked_at)
+        if start:
+            exchange.spend("start", start)
+        exchange.spend("queue", waited - start)
+        self.backend.traffic.queue_seconds += waited - start
 
     def refused(self, cause: str, retry_after: float | None) -> None:
         """From the backend: there is no place, and will be none."""

@@ -27,6 +27,15 @@ class EarlyTests(AppCase):
         self.assertIn(b" 200 OK\r\n", client.value())
         self.assertEqual(self.backend.places.taken, 0)
 
+    def test_whatItWaitedFor(self) -> None:
+        """That the app had to start is in the log, and what it had to wait for besides."""
+        self.test_onceItRuns()
+        (exchange,) = self.scene.recorded
+        spent = exchange.spent or {}
+        self.assertGreater(spent["start"], 0.0)
+        self.assertIn("queue", spent)
+        self.assertEqual(self.backend.traffic.queue_seconds, spent["queue"])
+
     def test_whoDoesNotWait(self) -> None:
         """A body that comes all the same is not lost."""
         client = self.ask(EXPECTING + b"x")
