@@ -452,7 +452,10 @@ class AppBackend(Waiting):
     def explain(self) -> list[str]:
         lane = self.lane
         if lane is None:
-            return [f"app {self.name} is not known to run; the request would wake it"]
+            told = f"app {self.name} is not known to run; the request would wake it"
+            left = self._refused_until - self.means.wheel.now
+            refused = f"; that was refused before: {self._cause}, for {left:.0f} s more"
+            return [told + refused if left > 0 else told]
         # one that is new may have come further since the last request
         room = self.places.capacity if self._breath is not None else self._capacity()
         state = f"{lane.in_flight} of {room} places taken, {len(self.places)} wait"

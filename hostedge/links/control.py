@@ -390,7 +390,7 @@ class ControlLinks:
         except LOST:
             return {**step, "reason": "the keeper does not answer; what runs goes on"}
         daemon = json.loads(answer["app"])
-        state, reason = "COLD", "its first request starts it"
+        state, reason = "COLD", "it does not run; a request that gets to it starts it"
         if daemon is not None:
             state, reason = daemon["state"], _described(daemon)
         elif at:

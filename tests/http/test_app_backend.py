@@ -747,4 +747,7 @@ class RunningTests(AppCase):
         """What would happen, in words."""
         self.assertIn("0 of 2 places", self.backend.explain()[0])
         self.backend.quiesce(1)
-        self.assertIn("would wake", self.backend.explain()[0])
+        self.assertTrue(self.backend.explain()[0].endswith("would wake it"))
+        self.ask()
+        self.keeper.waiting.pop().callback(Answer(0, "", "crash_loop", 40.0))
+        self.assertTrue(self.backend.explain()[0].endswith("before: crash_loop, for 40 s more"))

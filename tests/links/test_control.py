@@ -362,7 +362,7 @@ class ControlLinksTests(SynchronousTestCase):
             [(step["answer"], step["reason"]) for step in steps[1:]],
             [
                 ("a/x: BACKOFF", "for 61 s, generation 3, pid 77, exit status 1"),
-                ("a/y: COLD", "its first request starts it"),
+                ("a/y: COLD", "it does not run; a request that gets to it starts it"),
             ],
         )
 
