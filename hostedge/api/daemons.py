@@ -24,6 +24,7 @@ from hostedge.api.daemon_logs import Said
 from hostedge.api.parts import InThread, Node, Outcome, Store
 from hostedge.model.keys import account_key
 from hostedge.model.names import object_name
+from hostedge.model.site import App
 from hostedge.supervise.logs import app_log
 
 PATIENCE = 20.0  # seconds
@@ -44,17 +45,22 @@ class DaemonCalls:
         self._logs = logs
         self._clock = clock
 
-    async def _check_there(self, account: str, app: str) -> None:
+    async def _stored(self, account: str, app: str) -> App:
         """
-        Raises:
-            Refused: the store has no such app.
-        """
-        if not await self._reading(self._has, account, app):
-            raise Refused(404, f"{account}/{app}", "there is no such app")
+        What the store says of an app.
 
-    def _has(self, account: str, app: str) -> bool:
+        Raises:
+            Refused: it has no such app.
+        """
+        found: App | None = await self._reading(self._find, account, app)
+        if found is None:
+            raise Refused(404, f"{account}/{app}", "there is no such app")
+        return found
+
+    def _find(self, account: str, app: str) -> App | None:
         site = next(self._store.export(account), None)
-        return site is not None and any(each.name == app for each in site.apps)
+        apps = () if site is None else site.apps
+        return next((each for each in apps if each.name == app), None)
 
     async def one(self, account: str, app: str) -> dict[str, Any]:
         """
@@ -66,8 +72,9 @@ class DaemonCalls:
         name = f"{account}/{app}"
         known = await asked(self._node.daemon(name))
         if known is None:
-            await self._check_there(account, app)
-            known = {"app": name, "state": "COLD", "reason": ""}
+            is_wanted = (await self._stored(account, app)).enabled
+            reason = "its first request starts it" if is_wanted else "switched off by its owner"
+            known = {"app": name, "state": "COLD", "reason": reason}
         return {"app": known, "journey": await asked(self._node.journey(name))}
 
     async def journey(self, account: str, app: str) -> dict[str, Any]:
@@ -80,7 +87,7 @@ class DaemonCalls:
         name = f"{account}/{app}"
         found = await asked(self._node.journey(name))
         if found is None:
-            await self._check_there(account, app)
+            await self._stored(account, app)
             raise Refused(404, name, "no start of it has failed since the keeper began")
         return found
 
@@ -135,7 +142,7 @@ class DaemonCalls:
         except ValueError as error:
             raise Refused(400, "after", str(error)) from None
         except OSError as error:
-            await self._check_there(account, app)
+            await self._stored(account, app)
             if isinstance(error, FileNotFoundError):
                 # not started yet; its first line is the next one
                 said = Said([], "0.0")
@@ -178,7 +185,7 @@ class DaemonCalls:
             {name: each.get(name) for name in ("app", "state", "generation", "pid", "pids")}
             for each in known
             if each["app"].startswith(f"{account}/")
-            and each["state"] not in ("COLD", "BACKOFF", "FAILED")
+            and each["state"] not in ("COLD", "BACKOFF", "FAILED", "DISABLED")
         ]
 
 

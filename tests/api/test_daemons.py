@@ -39,6 +39,11 @@ class OneAppTests(Calls):
         """
         _, answer = self.call("GET", "/v1/apps/demo/hello")
         self.assertEqual((answer["app"]["state"], answer["journey"]), ("COLD", None))
+        self.assertIn("first request", answer["app"]["reason"])
+        switched = [{**app, "enabled": False} for app in SITE["apps"]]
+        self.apply({**SITE, "apps": switched})
+        _, answer = self.call("GET", "/v1/apps/demo/hello")
+        self.assertIn("switched off", answer["app"]["reason"])
         status, where, problem = self.refused("GET", "/v1/apps/demo/hello/journey")
         self.assertEqual((status, where), (404, "demo/hello"))
         self.assertIn("no start of it has failed", problem)
@@ -199,7 +204,8 @@ class SuspendTests(Calls):
         """
         One call each: a change with who made it, live when it is answered, and what has run.
         """
-        self.node.apps = [ROW, {"app": "demo/x", "state": "COLD"}, {"app": "d/x", "state": "READY"}]
+        at_rest = [{"app": "demo/x", "state": state} for state in ("COLD", "FAILED", "DISABLED")]
+        self.node.apps = [ROW, *at_rest, {"app": "d/x", "state": "READY"}]
         status, answer = self.call("POST", "/v1/accounts/demo/suspend")
         self.assertEqual((status, answer["suspended"]), (200, True))
         self.assertEqual([each["app"] for each in answer["stopped"]], ["demo/hello"])
