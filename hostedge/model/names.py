@@ -46,13 +46,17 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _unquoted(value: object) -> str:
+    """The same of what YAML takes for something else than a text: `off`, `2024`."""
+    return f"{shown(value)} (put it in quotes)" if isinstance(value, int | float) else shown(value)
+
+
 def object_name(value: object) -> str:
     """The name of an account, app, pool or certificate."""
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
-    raise ValueError(
-        f"want a name of at most {MAX_NAME} small letters, digits and hyphens, not {shown(value)}"
-    )
+    wanted = f"a name of at most {MAX_NAME} small letters, digits and hyphens"
+    raise ValueError(f"want {wanted}, not {_unquoted(value)}")
 
 
 _ERROR_STATUS = re.compile(r"[45](?:[0-9]{2}|xx)")
@@ -66,8 +70,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 def plain_text(value: object) -> str:
     """Any text without zero bytes, of whole characters."""
     if not isinstance(value, str):
-        hint = " (put it in quotes)" if isinstance(value, int | float) else ""
-        raise ValueError(f"want a text, not {shown(value)}{hint}")
+        raise ValueError(f"want a text, not {_unquoted(value)}")
     if "\0" in value or len(value) > MAX_TEXT:
         raise ValueError(f"want a text of at most {MAX_TEXT} characters without zero bytes")
     if not value.isascii() and _HALF.search(value):
