@@ -61,7 +61,7 @@ def apps(options: Namespace) -> int:
             if options.name:
                 mine = [a for a in answer["apps"] if a["app"].startswith(f"{options.name}/")]
                 answer["apps"] = mine
-            lines = app_lines(answer["apps"])
+            lines = app_lines(answer["apps"], account=options.name)
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))
         return 0
@@ -70,10 +70,11 @@ def apps(options: Namespace) -> int:
     return 0
 
 
-def app_lines(known: list[dict[str, Any]], width: int = WIDTH) -> Iterator[str]:
+def app_lines(known: list[dict[str, Any]], width: int = WIDTH, account: str = "") -> Iterator[str]:
     """A line for each app, and below it why it is so; columns that nobody fills are not there."""
     if not known:
-        yield "No app was asked for yet: each is started by its first request."
+        of_account = f" of account {account}" if account else ""
+        yield f"No app{of_account} was asked for yet: each is started by its first request."
         return
     head = ("APP", "STATE", "FOR", "TASKS", "MEMORY", "CPU", "FLIGHT", "START", "NEXT")
     rows = [_row(each) for each in known]
@@ -248,7 +249,7 @@ def suspension(answer: dict[str, Any], width: int = WIDTH) -> Iterator[str]:
     if answer["stopped"] is None:
         yield "The keeper does not answer: what runs is stopped when it is back."
     elif answer["stopped"]:
-        yield "Stopped:"
+        yield "Stopped:" if answer["changes"] else "Not all of it has ended yet:"
         rows = [
             (each["app"], each["state"], each["generation"], each["pid"] or None)
             for each in answer["stopped"]

@@ -40,6 +40,8 @@ def logs(options: Namespace) -> int:
     shown = _as_it_is if options.json or not sys.stdout.isatty() else printable
     with ApiClient(read_settings(Path(options.settings))) as client:
         answer = client.call("GET", f"{path}?{urlencode(first)}")
+        if not answer["lines"] and options.lines and not options.follow:
+            print(f"hostedge: {options.app} has written nothing yet", file=sys.stderr)
         for each in _answers(client, path, {}, answer, options.follow):
             if each.get("cut"):
                 print("hostedge: the log was cut; lines may be missing here", file=sys.stderr)
@@ -98,9 +100,11 @@ def patiently(
 def event_line(event: dict[str, Any]) -> str:
     """When, which app, what, and all that is known beside it."""
     generation = f"#{event['generation']}" if event.get("generation") else ""
-    # what is usual is not worth a word, nor is the code of a reason that is told
+    # what is usual is not worth a word, nor what a reason says that is told
     hidden = {*_FIRST, *(name for name, value in event.items() if value is False)}
-    hidden |= {"cause"} if event.get("reason") else set()
+    reason = str(event.get("reason") or "")
+    hidden |= {"cause"} if reason else set()
+    hidden |= {"exit"} if reason.startswith(f"exit status {event.get('exit')}") else set()
     facts = [_fact(name, value) for name, value in event.items() if name not in hidden]
     beside = f"  {', '.join(facts)}" if facts else ""
     return printable(f"{clock(event['time'])} {event['app']}{generation} {event['event']}{beside}")

@@ -110,16 +110,18 @@ def _add_daemons(verb: Callable[[str, str, str], ArgumentParser]) -> None:
     added = verb("apps", "daemons:apps", "list apps that run, start, or fail; or tell all of one")
     text = "all of this app, with its last start that failed; of an account: its apps"
     added.add_argument("name", metavar="ACCOUNT[/APP]", nargs="?", default="", help=text)
+    last = "the last so many; {} unless given"
     added = verb("logs", "follow:logs", "print what an app has written")
     added.add_argument("app", metavar="ACCOUNT/APP")
     added.add_argument("-f", "--follow", action="store_true", help="and what it goes on to write")
-    added.add_argument("-n", "--lines", metavar="N", type=int, default=100, help="100 unless given")
+    added.add_argument("-n", "--lines", metavar="N", type=int, default=100, help=last.format(100))
     added = verb("events", "follow:events", "print what has happened to apps")
     text = "only of this app, or of all of an account"
     added.add_argument("app", metavar="ACCOUNT[/APP]", nargs="?", default="", help=text)
     added.add_argument("-f", "--follow", action="store_true", help="and what goes on to happen")
-    added.add_argument("-n", "--lines", metavar="N", type=int, default=50, help="50 unless given")
-    added.add_argument("--since", metavar="TIME", default="", help="2026-11-22T10:00Z, 2h")
+    added.add_argument("-n", "--lines", metavar="N", type=int, default=50, help=last.format(50))
+    text = "all since then, however many: 2026-11-22T10:00Z, 2h"
+    added.add_argument("--since", metavar="TIME", default="", help=text)
     added = verb("suspend", "daemons:suspend", "stop an account's apps, answer 503 for its sites")
     added.add_argument("account", metavar="ACCOUNT")
     added = verb("resume", "daemons:resume", "serve a suspended account again")

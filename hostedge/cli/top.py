@@ -131,8 +131,9 @@ def _whole_terminal() -> Iterator[None]:
 def lines(rows: list[Row], order: str, width: int = WIDTH) -> Iterator[str]:
     """The table, with all of it in a line above."""
     requests, errors, waiting, in_flight = total(rows)
+    count = f"{len(rows)} active site{'' if len(rows) == 1 else 's'}"
     yield (
-        f"{len(rows)} active sites: {_rate(requests)} requests/s, {_rate(errors)} errors/s, "
+        f"{count}: {_rate(requests)} requests/s, {_rate(errors)} errors/s, "
         f"{waiting} waiting, {in_flight} in flight"
     )[:width]
     yield ""

@@ -111,6 +111,9 @@ class AppsTests(SynchronousTestCase):
             list(app_lines([])),
             ["No app was asked for yet: each is started by its first request."],
         )
+        self.assertTrue(
+            next(app_lines([], account="shop")).startswith("No app of account shop was")
+        )
 
 
 class OneAppTests(SynchronousTestCase):

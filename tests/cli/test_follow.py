@@ -25,6 +25,16 @@ class LinesTests(SynchronousTestCase):
             "2026-11-18 11:06:40Z demo/hello#4 exited  pid 9, exit 1, it died, 3 times, expected",
         )
 
+    def test_exitStatus(self) -> None:
+        """
+        What the reason says is not said twice.
+        """
+        event = {"time": 1795000000.0, "app": "a/x", "event": "exited", "exit": 3}
+        event |= {"reason": "exit status 3: no database"}
+        self.assertEqual(
+            event_line(event), "2026-11-18 11:06:40Z a/x exited  exit status 3: no database"
+        )
+
     def test_killedForMemory(self) -> None:
         """
         Requests are named.

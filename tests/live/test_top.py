@@ -50,7 +50,7 @@ class TopTests(SynchronousTestCase):
         told = self.node.command("top", "--once", "--every", "0.5")
         self.assertEqual(told.returncode, 0, told.stderr)
         first, _, head, row = told.stdout.splitlines()
-        self.assertTrue(first.startswith("1 active sites: "))
+        self.assertTrue(first.startswith("1 active site: "))
         self.assertTrue(head.startswith("SITE "))
         self.assertTrue(row.startswith("one.localhost "))
         answer = json.loads(self.node.command("top", "--json", "--every", "0.5").stdout)
