@@ -227,10 +227,14 @@ class ProcessTests(TestCase):
         A process of another parent is watched and signalled; how it ended is not known.
         """
         self.output.touch()
-        subprocess.run(
-            ["sh", "-c", f"setsid sh -c 'echo $$; sleep 60 & echo $!; wait' >{self.output} &"],
-            check=True,
+        # a parent that stays: else it would be ours, where an earlier test has made us a subreaper
+        parent = subprocess.Popen(
+            [
+                *("sh", "-c"),
+                f"setsid sh -c 'echo $$; sleep 60 & echo $!; wait' >{self.output} & wait",
+            ]
         )
+        self.addCleanup(parent.wait)
         pid, grandchild = map(int, await self.said(2))
         started = process_started(pid)
         self.assertRaises(ProcessLookupError, Process.adopt, reactor, Watcher(), pid, started + 1)
@@ -481,7 +485,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         here = find_rung()
         contained = Containment.on(reactor, here, uuid.uuid4().hex)
         self.addCleanup(contained.close)
-        told: list[Events] = []
+        told: list[int] = []
         whose = ("demo", "hello", 1)
         leaf = contained.place(whose, AccountLimits(), LeafLimits(), told.append)
         self.assertEqual(leaf is None, here.level == 0)
@@ -497,9 +501,9 @@ os.kill(os.getpid(), signal.SIGKILL)
         [gone] = await self.said()
         if leaf is not None:
             self.assertTrue({str(process.pid), gone} <= set(leaf.procs.read_text().split()))
-            while not told:
+            while not leaf.events.populated:
                 await deferLater(reactor, 0.001)
-            self.assertEqual(told[0], Events(populated=True, frozen=False))
+            self.assertEqual(leaf.events, Events(populated=True, frozen=False))
             # a frozen process is thawed to hear that it has to end
             leaf.freeze()
         process.signalProcess("TERM")
@@ -508,6 +512,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         if leaf is not None:
             self.assertFalse(leaf.procs.parent.exists())
             self.assertFalse(leaf.events.populated)
+        self.assertEqual(told, [])
 
     async def test_noGroup(self) -> None:
         """
