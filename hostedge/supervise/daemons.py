@@ -18,6 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hostedge.errors import ConfigError
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.net.sock_diag import listener_at
@@ -74,6 +75,8 @@ class Daemons:
         # the last one that had to make room for others
         self._evicted = ""
         self._look_again: Any = None
+        # who runs unasked and has no user yet, by name: when that is tried again
+        self._later: dict[str, Any] = {}
         # what an earlier keeper has left was looked through: nothing is started beside it
         self._has_adopted = False
         self._around = Surroundings(
@@ -190,18 +193,31 @@ class Daemons:
         if waited is None:
             self._known(name, account, app).keep()
         else:
-            again = [f"app/{name}"]
-            waited.addCallbacks(
-                lambda _: self._start_always_on(again), partial(self._no_user, name)
-            )
+            again = partial(self._start_always_on, [f"app/{name}"])
+            waited.addCallbacks(lambda _: again(), partial(self._keep_later, name, again))
+
+    def _keep_later(self, name: str, again: Callable[[], None], failure: Failure) -> None:
+        """Nobody asks for it: it is tried again unasked."""
+        self._no_user(name, failure)
+        if not self._stopping and name not in self._later:
+
+            def now() -> None:
+                del self._later[name]
+                again()
+
+            self._later[name] = self._reactor.callLater(NO_USER, now)
 
     def _no_user(self, app: str, failure: Failure) -> Woken | Failure:
         """Its account could be given none: it is tried again with the next request."""
         if failure.check(CancelledError):
             # who has waited has left
             return failure
-        self.log.failure("{app}: its account has no user", failure, app=app)
         reason = f"the account could not be given a user: {failure.getErrorMessage()}"
+        if failure.check(OSError, ConfigError):
+            # a home that is none, a full disk, a range that is used up
+            self.log.error("{app}: {reason}", app=app, reason=reason)
+        else:
+            self.log.failure("{app}: {reason}", failure, app=app, reason=reason)
         self._around.events.tell("start_failed", app, reason=reason, cause="no_user", pid=0)
         return Woken(refusal="crash_loop", retry=NO_USER)
 
@@ -313,6 +329,8 @@ class Daemons:
         if self._look_again is not None:
             self._look_again.cancel()
             self._look_again = None
+        while self._later:
+            self._later.popitem()[1].cancel()
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
         for supervised in list(self._supervised.values()):

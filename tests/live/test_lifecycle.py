@@ -13,14 +13,15 @@ from typing import Any
 
 from attrs import evolve
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, gatherResults
 from twisted.internet.task import deferLater
 
+from hostedge.errors import ConfigError
 from hostedge.ipc import Use
 from hostedge.model.names import Size
 from hostedge.model.site import Account
 from hostedge.runtimes.wsgi import Wsgi
-from hostedge.supervise import ending, renewal
+from hostedge.supervise import daemons, ending, renewal
 from hostedge.supervise.gauge import children
 from hostedge.supervise.pressure import Pressure
 from tests.live.keeping import HELLO, DaemonsCase, get
@@ -198,6 +199,38 @@ class SwitchTests(DaemonsCase):
         self.apps[name] = evolve(self.apps[name], always_on=True)
         self.daemons.changed(["account/demo"])
         await self.until(name, "READY")
+
+    async def test_noUserYet(self) -> None:
+        """
+        An app that is always on, whose account can be given no user, is tried again unasked; what
+        is wrong is one line in the log. Who asks meanwhile and leaves changes nothing.
+        """
+        self.patch(daemons, "NO_USER", 0.05)
+        placement = self.daemons._around.placement
+        answers: list[Deferred[Any] | None] = [
+            fail(NotADirectoryError(20, "no folder", "/homes/demo")),
+            fail(ConfigError("accounts: last", "every uid is given")),
+        ]
+        self.patch(placement, "prepare", lambda account: answers.pop(0) if answers else None)
+        name = self.wsgi(always_on=True)
+        self.daemons.adopt()
+        await self.until(name, "READY")
+        self.assertEqual(
+            [facts["reason"] for event, _, facts in self.events if event == "start_failed"],
+            [
+                f"the account could not be given a user: {why}"
+                for why in (
+                    "[Errno 20] no folder: '/homes/demo'",
+                    "accounts: last: every uid is given",
+                )
+            ],
+        )
+        answers.append(Deferred())
+        asked = self.daemons.wake(name, "demo.localhost")
+        before = len(self.events)
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertEqual(len(self.events), before)
 
 
 class StuckTests(DaemonsCase):
