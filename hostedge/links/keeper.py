@@ -17,10 +17,7 @@ Out: calls on `Daemons` and `Family`; probes, moves and retirements to the edges
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import asdict
@@ -62,6 +59,7 @@ from hostedge.ipc import (
     Woken,
 )
 from hostedge.links import listeners as transfer
+from hostedge.net.identity import kill
 from hostedge.net.link import LOST, LinkPeer, forget
 from hostedge.net.listener import Listener
 from hostedge.supervise.family import Family
@@ -133,8 +131,10 @@ class KeeperPeer(LinkPeer):
             self.role, self.index = role, index
             self._links.introduced(self)
         else:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            # if what it says of itself is true: its pid may be another's by now
+            kill(self.pid, started)
+            if self.transport is not None:
+                self.transport.loseConnection()
         return {"revision": revision}
 
     @Wake.responder

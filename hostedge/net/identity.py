@@ -9,7 +9,9 @@ Spec: unix(7) for SO_PEERCRED, proc(5) for the start time.
 
 from __future__ import annotations
 
+import os
 import pwd
+import signal
 import socket
 import struct
 
@@ -64,3 +66,19 @@ def is_working(pid: int, started: int) -> bool:
         return is_running(pid, started) and _stat(pid)[0] not in (b"Z", b"X")
     except ProcessLookupError:
         return False
+
+
+def kill(pid: int, started: int) -> None:
+    """End the process that began then; nobody, if it has ended and its pid is another's."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # asked after the pidfd was opened: from here on the pid cannot change its meaning
+        if is_running(pid, started):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(pidfd)

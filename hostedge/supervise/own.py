@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.error import ConnectionLost, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.settings import Settings
@@ -24,6 +25,7 @@ from hostedge.supervise import handover
 from hostedge.supervise.launching import reason_of
 from hostedge.supervise.logs import last_line
 from hostedge.supervise.process import Launch, Process, spawn
+from hostedge.supervise.remains import owner_of
 from hostedge.supervise.roles import Roles
 
 # What is imported stays: to look for garbage among it would be a sixth of the template's start.
@@ -80,13 +82,26 @@ class OwnProcess:
 class OwnProcesses:
     """Control and the template are launched, edges forked by the template."""
 
+    log = Logger()
+
     def __init__(
         self, reactor: Any, settings: Settings, roles: Roles, fork: Callable[[int], Deferred[int]]
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._roles = roles
-        self.fork = fork
+        self._fork = fork
+
+    def fork(self, index: int) -> Deferred[int]:
+        """Have the template fork an edge; fires with its pid."""
+        return self._fork(index).addCallback(self._checked)
+
+    def _checked(self, pid: int) -> int:
+        """What will be signalled is not taken on trust from who may signal less than we may."""
+        if owner_of(pid) != self._roles.edge_uid:
+            self.log.error("the template says that it has forked process {pid}", pid=pid)
+            raise ConnectionLost(f"process {pid} is no edge")
+        return pid
 
     def spawn(self, role: str, ended: Callable[[], None]) -> tuple[int, OwnProcess]:
         """Start control or the template, in the directory and environment of this process."""

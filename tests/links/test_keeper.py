@@ -39,7 +39,8 @@ from hostedge.links.edge import ACTIVITY_PIECE, CERTIFY, EdgeLinks
 from hostedge.links.edge import ControlPeer as ControlEnd
 from hostedge.links.edge import KeeperPeer as EdgeEnd
 from hostedge.links.keeper import QUIESCE_PATIENCE, KeeperLinks, KeeperPeer
-from hostedge.net.link import RETRY, LinkPeer, hello
+from hostedge.net.identity import process_started
+from hostedge.net.link import RETRY, LinkPeer, forget, hello
 from hostedge.settings import Settings
 from hostedge.supervise.chronicle import Chronicle
 from hostedge.supervise.inheritance import Relative
@@ -175,6 +176,11 @@ class RecordedEdge:
         self.drained.append((deadline, sockets))
 
 
+def told_of(pid: int, role: str = "edge") -> dict[str, Any]:
+    """What this process would say of itself."""
+    return {**hello(role, 0, 0), "pid": pid, "started": process_started(pid)}
+
+
 class KeeperAndEdgeTests(SynchronousTestCase):
     """Both ends of one link, over memory."""
 
@@ -240,10 +246,27 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         stranger, _, pump = connectedServerAndClient(
             lambda: KeeperPeer(self.keeper, child.pid), LinkPeer
         )
-        asked = stranger.callRemote(Hello, **{**hello("edge", 0, 0), "pid": child.pid})
+        stranger.callRemote(Hello, **told_of(child.pid)).addErrback(forget)
         pump.flush()
-        self.successResultOf(asked)
         self.assertEqual(child.wait(), -signal.SIGKILL)
+        self.assertIsNone(stranger.transport)
+
+    def test_reusedPid(self) -> None:
+        """
+        A process whose pid has become another's ends nobody; its link is closed.
+        """
+        child = subprocess.Popen(["sleep", "60"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        stranger, _, pump = connectedServerAndClient(
+            lambda: KeeperPeer(self.keeper, child.pid), LinkPeer
+        )
+        told = told_of(child.pid)
+        stranger.callRemote(Hello, **{**told, "started": told["started"] - 1}).addErrback(forget)
+        self.family.welcome = False
+        pump.flush()
+        self.assertIsNone(child.poll())
+        self.assertIsNone(stranger.transport)
 
     def test_wake(self) -> None:
         """
@@ -379,7 +402,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         second, _, strange = connectedServerAndClient(
             lambda: KeeperPeer(self.keeper, child.pid), Template
         )
-        second.callRemote(Hello, **{**hello("template", 0, 0), "pid": child.pid})
+        second.callRemote(Hello, **told_of(child.pid, "template")).addErrback(forget)
         strange.flush()
         forked = self.keeper.fork(5)
         pump.flush()

@@ -9,7 +9,8 @@ import signal
 from pathlib import Path
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -60,3 +61,22 @@ class OwnProcessesTests(TestCase):
         self.assertRaises(
             ProcessLookupError, self.processes.watch, pid, process_started(pid) + 1, lambda: None
         )
+
+    def test_whatTheTemplateSays(self) -> None:
+        """
+        A pid that the template names is taken for an edge's only if it is of the edges' user.
+        """
+        settings = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"))
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+            os._exit(0)
+        self.addCleanup(os.waitpid, child, 0)
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+
+        def said(pid: int, roles: Roles) -> Deferred[int]:
+            return OwnProcesses(reactor, settings, roles, lambda index: succeed(pid)).fork(0)
+
+        self.assertEqual(self.successResultOf(said(child, Roles())), child)
+        others = Roles(control=(1, 1), edge=(2, 2))
+        self.failureResultOf(said(child, others), ConnectionLost)
