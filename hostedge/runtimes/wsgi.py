@@ -12,8 +12,10 @@ Site file::
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from itertools import islice
 from pathlib import Path
 
 from attrs import Attribute, field, frozen
@@ -25,6 +27,7 @@ from hostedge.runtimes.start import NODE_BIN, Start, own_bin
 # go earlier, or a request may meet the close
 KEEPALIVE = 75
 MAX_WORKERS = 256
+LOOKED_AT = 1000  # names in the library folder of an environment; it has one or two
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_][\w.]*(\(.*\))?")
 
 
@@ -93,9 +96,20 @@ def _settings_here(folder: Path) -> tuple[str, ...]:
         # heartbeats on a disk block a worker when the disk is busy
         settings += ("--worker-tmp-dir", "/dev/shm")  # noqa: S108
     # since 25.1 gunicorn opens a control socket in the home, the same one for all apps there
-    if next(folder.parent.glob("lib/python3*/site-packages/gunicorn/ctl"), None):
+    if any(path.is_dir() for path in _may_be(folder.parent, "gunicorn/ctl")):
         settings += ("--no-control-socket",)
     return settings
+
+
+def _may_be(environment: Path, module: str) -> list[Path]:
+    """Where a module may lie there, as far as the keeper looks: owners fill this folder."""
+    try:
+        with os.scandir(environment / "lib") as found:
+            names = [each.name for each in islice(found, LOOKED_AT)]
+    except OSError:
+        return []
+    places = [environment / "lib" / name / "site-packages" for name in names]
+    return [place / module for place in places if place.parent.name.startswith("python3")]
 
 
 RUNTIME = WsgiRuntime()
