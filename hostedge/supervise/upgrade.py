@@ -149,7 +149,7 @@ class Upgrade:
             return
         self._record = record
         record.keepers += 1
-        self._write(record)
+        self._note(record)
         self._run(self._replace_all())
 
     def abandon(self) -> None:
@@ -175,27 +175,40 @@ class Upgrade:
         if record is None:
             raise AssertionError("there is no upgrade to end")
         record.state, record.reason = state, reason
-        self._write(record)
+        self._note(record)
         if reason:
             self.log.error("upgrade stopped at {step}: {reason}", step=record.step, reason=reason)
         else:
             self.log.info("upgrade done")
 
     def _write(self, record: Record) -> None:
+        """
+        Raises:
+            OSError: new code would not know that it has to go on.
+        """
         replace_file(self._path, json.dumps(asdict(record)))
+
+    def _note(self, record: Record) -> None:
+        """What is there to be replaced is seen without the record; only who watches is misled."""
+        try:
+            self._write(record)
+        except OSError as error:
+            self.log.error("the record of the upgrade is old: {error}", error=error)
 
     def _begin(self, step: str) -> None:
         """The step before is done."""
         record = self._record
         if record is None:
             raise AssertionError("there is no upgrade")
-        if record.step == step:
-            return
+        if record.step != step:
+            self._step(record, step)
+            self._note(record)
+
+    def _step(self, record: Record, step: str) -> None:
         now = self._reactor.seconds()
         if record.step:
             record.steps.append({"step": record.step, "seconds": now - record.since})
         record.step, record.since = step, now
-        self._write(record)
 
     async def _prepare(self) -> None:
         record = self._record
@@ -206,7 +219,8 @@ class Upgrade:
         if problem:
             where = "all of it is in run/upgrade.log"
             raise Stopped(f"the new code cannot run this node: {problem}; {where}")
-        self._begin("keeper")
+        self._step(record, "keeper")
+        self._write(record)
         # an app that is being started would be started once more
         await self._until(self._is_settled, SETTLE)
         with quiet():

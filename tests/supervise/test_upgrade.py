@@ -4,6 +4,7 @@ Tests for `hostedge.supervise.upgrade`; a whole node is upgraded in `tests.live.
 
 from __future__ import annotations
 
+import errno
 import signal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.supervise import upgrade as supervise_upgrade
 from hostedge.supervise.family import CONTROL, Place
 from hostedge.supervise.inheritance import Relative
 from hostedge.supervise.upgrade import (
@@ -182,6 +184,34 @@ class UpgradeTests(SynchronousTestCase):
                 ("signal", "control", 0, 15),
             ],
         )
+
+    def test_noRoom(self) -> None:
+        """
+        On a disk that is full the new code is not executed: it would not know why. Who has to go
+        on with an upgrade does so, whatever can be written.
+        """
+
+        def full(path: Path, text: str) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        upgrade = self.make()
+        upgrade.order()
+        no_room = self.patch(supervise_upgrade, "replace_file", full)
+        self.checking.callback("")
+        self.clock.advance(0)
+        self.assertEqual(self.handed_over, 0)
+        no_room.restore()
+        # it is over, though it could not be noted
+        self.checking = Deferred()
+        self.assertEqual(upgrade.order(), "")
+        self.checking.callback("")
+        self.clock.advance(0)
+        self.assertEqual(self.handed_over, 1)
+        self.patch(supervise_upgrade, "replace_file", full)
+        self.make().resume()
+        for _ in range(int(100 / 0.02)):
+            self.clock.advance(0.02)
+        self.assertEqual(self.family.told[-1], ("signal", "control", 0, 15))
 
     def test_unsettled(self) -> None:
         """
