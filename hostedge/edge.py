@@ -115,6 +115,8 @@ def make_claim(hosts: Hosts[HostRoutes], sites: Sites) -> Callable[[Any], Leaf |
         if routes is not None:
             domain = routes.domain
             exchange.revision = routes.revision
+            if routes.strict and exchange.scheme == b"https":
+                exchange.strict = routes.strict
             exchange.site = site = sites.active.get(domain) or sites.add(domain)
             site.begun += 1
         return ""

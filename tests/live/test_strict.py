@@ -37,8 +37,8 @@ class StrictTests(SynchronousTestCase):
         return connection.getresponse()
 
     def test_http1(self) -> None:
-        """Files, redirects and refusals say it, over TLS alone; and no more once it is gone."""
-        for path, status in (("/www/a.txt", 200), ("/old", 308), ("/nothing", 404)):
+        """Files, redirects and all refusals say it, over TLS alone; no more once it is gone."""
+        for path, status in (("/www/a.txt", 200), ("/old", 308), ("/no", 404), ("/%zz", 400)):
             for tls in (True, False):
                 answer = self.answer(path, tls)
                 self.assertEqual(answer.status, status)
