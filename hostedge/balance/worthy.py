@@ -18,6 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from hostedge.memo import Memo
+
 # as they stand in User-Agent, in any case; each is long enough to be in no browser's
 MONITORS = (
     *("UptimeRobot", "Uptime-Kuma", "Better Uptime Bot", "Better Stack Better Uptime"),
@@ -28,40 +30,29 @@ MONITORS = (
     *("Envoy/HC", "Consul Health Check", "HAProxy-HealthCheck"),
 )
 CRAWLERS = (
-    *(
-        "AhrefsBot",
-        "AhrefsSiteAudit",
-        "SemrushBot",
-        "SiteAuditBot",
-        "MJ12bot",
-        "DotBot",
-        "rogerbot",
-    ),
-    *("DataForSeoBot", "BLEXBot", "serpstatbot", "SEOkicks", "Barkrowler", "Screaming Frog"),
-    *("MegaIndex.ru", "ZoominfoBot", "AwarioBot", "Sogou web spider", "Bytespider", "PetalBot"),
-    *("GPTBot", "CCBot", "ClaudeBot", "anthropic-ai", "Amazonbot", "meta-externalagent"),
-    *("Google-CloudVertexBot", "Applebot-Extended", "cohere-ai", "Diffbot", "ImagesiftBot"),
-    *("Timpibot", "omgili", "archive.org_bot", "heritrix", "Scrapy/"),
+    *("AhrefsBot", "AhrefsSiteAudit", "SemrushBot", "SiteAuditBot", "MJ12bot", "DotBot"),
+    *("rogerbot", "DataForSeoBot", "BLEXBot", "serpstatbot", "SEOkicks", "Barkrowler"),
+    *("Screaming Frog", "MegaIndex.ru", "ZoominfoBot", "AwarioBot", "Sogou web spider"),
+    *("Bytespider", "PetalBot", "GPTBot", "CCBot", "ClaudeBot", "anthropic-ai", "Amazonbot"),
+    *("meta-externalagent", "Google-CloudVertexBot", "Applebot-Extended", "cohere-ai", "Diffbot"),
+    *("ImagesiftBot", "Timpibot", "omgili", "archive.org_bot", "heritrix", "Scrapy/"),
 )
 SCANNERS = (
-    *(
-        "CensysInspect",
-        "zgrab",
-        "Expanse, a Palo Alto",
-        "InternetMeasurement",
-        "NetcraftSurveyAgent",
-    ),
-    *("Nmap Scripting Engine", "masscan", "Nuclei", "sqlmap/", "Nikto", "WPScan", "l9explore"),
-    *("Odin; https://docs.getodin.com", "ModatScanner", "BitSightBot", "Go-http-scanner"),
+    *("CensysInspect", "zgrab", "Expanse, a Palo Alto", "InternetMeasurement"),
+    *("NetcraftSurveyAgent", "Nmap Scripting Engine", "masscan", "Nuclei", "sqlmap/", "Nikto"),
+    *("WPScan", "l9explore", "Odin; https://docs.getodin.com", "ModatScanner", "BitSightBot"),
+    *("Go-http-scanner",),
 )
 
 _NAMES = "|".join(map(re.escape, (*MONITORS, *CRAWLERS, *SCANNERS)))
-_is_listed = re.compile(_NAMES.encode("ascii"), re.IGNORECASE).search
+_find = re.compile(_NAMES.encode("ascii"), re.IGNORECASE).search
+# a search takes 30 µs, and most say what others have said
+_is_listed: Memo[bytes, bool] = Memo(lambda agent: _find(agent) is not None)
 
 
 def is_worthy(fields: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a daemon should run for a request with these fields."""
     for name, value in fields:
-        if len(name) == 10 and name.lower() == b"user-agent" and _is_listed(value):
+        if len(name) == 10 and name.lower() == b"user-agent" and _is_listed[value]:
             return False
     return True

@@ -54,17 +54,8 @@ class Answering(ABC):
         *("entrance", "method", "target", "path", "query", "fields", "limited", "length", "host"),
         *("authority", "scheme", "id", "client", "client_port", "hops", "local_port"),
         *("server_name", "trace"),
-        *(
-            "revision",
-            "strict",
-            "site",
-            "asking",
-            "expects",
-            "upgrade",
-            "receiver",
-            "complete",
-            "paused",
-        ),
+        *("revision", "strict", "site", "asking", "expects", "upgrade", "receiver", "complete"),
+        "paused",
         # the answer
         *("status", "head", "left", "sent", "bodyless", "begun", "over", "whole", "cause"),
         # for the log

@@ -25,8 +25,6 @@ MAX_RECORDS = 32
 MAX_PEEK = MAX_HELLO + MAX_RECORDS * 5
 KEY_NAME = 16  # bytes of a ticket that name its key; RFC 5077 section 4
 
-TLS13 = 0x0304
-
 # RFC 8446 section 6
 UNEXPECTED_MESSAGE = 10
 RECORD_OVERFLOW = 22
