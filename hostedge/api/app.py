@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,15 @@ from hostedge.observe.sites import BOUNDS
 from hostedge.settings import Metrics
 
 JSON_LINES = b"application/jsonl"
+
+# SQLite's words for a disk that is full or broken, and for files that others hold or have closed
+_OF_THE_DISK = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 # Writes what a body says, in the name of somebody; whether it was a dry run, and what came of it.
 Write = Callable[[bytes, str], tuple[bool, Outcome]]
@@ -333,6 +343,9 @@ class Api:
             return _error(request, error.status, error.where, error.problem)
         if isinstance(error, HTTPException):
             return _no_such_call(request, error)
+        if problem := _of_the_disk(error):
+            self.log.error("the store: {problem}", problem=problem)
+            return _error(request, 503, "store", problem)
         error_id = self._failed(request, failure)
         problem = f"this call failed; the log says why under {error_id}"
         return _error(request, 500, "node", problem, error_id)
@@ -347,6 +360,16 @@ class Api:
             error_id=error_id,
         )
         return error_id
+
+
+def _of_the_disk(error: object) -> str:
+    """What SQLite says when it is its surroundings that fail it; empty: it is none of that."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, sqlite3.OperationalError):
+        code = getattr(cause, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF in _OF_THE_DISK:
+            return str(cause)
+    return ""
 
 
 def _to_the_end(work: Any) -> Deferred[Any]:

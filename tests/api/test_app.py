@@ -446,6 +446,24 @@ class NodeTests(ApiTestCase):
         self.node.error = TimeoutError()
         self.assertEqual(self.refused("GET", "/v1/status")[0], 503)
 
+    def test_fullDisk(self) -> None:
+        """
+        A store that cannot grow is no fault of ours: who calls reads what is wrong.
+        """
+        with self.store._engine.connect() as connection:
+            # no more pages than it has
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        site = {"account": {"name": "demo"}, "apps": []}
+        page = {"status": 404, "page": "x" * 60_000}
+        site["domains"] = [
+            {"name": f"d{n}.localhost", "errors": [page], "mappings": []} for n in range(10)
+        ]
+        self.assertEqual(
+            self.refused("POST", "/v1/apply", {"sites": [site]}),
+            (503, "store", "database or disk is full"),
+        )
+        self.assertEqual(self.call("GET", "/v1/status")[0], 200)
+
     def test_ourOwnFault(self) -> None:
         """
         An exception is one entry in the log; the answer has its id and nothing of its text.
