@@ -164,6 +164,7 @@ class Keeper(Service):
         self._reaping = LoopingCall(self._reap)
         self._reaping.clock = reactor
         self._ending: Deferred[None] | None = None
+        self._has_daemons = False
 
     def startService(self) -> None:
         super().startService()
@@ -181,10 +182,11 @@ class Keeper(Service):
         if relatives:
             # a daemon whose app cannot be looked up would be ended as not configured
             await self._until(self._store_is_there, RECOVERY)
-        # before anybody links: an edge that wakes an app must not have it started beside itself
-        self._daemons.adopt()
-        if self._firewall is not None:
+        if self._firewall is not None and self._ending is None:
+            # before any daemon is started
             self._firewall.raise_it()
+        # before anybody links: an edge that wakes an app must not have it started beside itself
+        self._take_daemons_back()
         self._server.startService()
         if relatives and self._inheritance.link < 0:
             listeners = await self._recover()
@@ -197,6 +199,12 @@ class Keeper(Service):
         self._family.start()
         if self._ending is None:
             self._upgrade.resume()
+
+    def _take_daemons_back(self) -> None:
+        """Once; at the latest when they are to end."""
+        if not self._has_daemons:
+            self._has_daemons = True
+            self._daemons.adopt()
 
     def _note(self, listeners: tuple[Listener, ...]) -> None:
         told = [{"protocol": each.protocol, "address": each.address} for each in listeners]
@@ -266,6 +274,7 @@ class Keeper(Service):
 
     async def _end(self, drain: float) -> None:
         self._upgrade.abandon()
+        self._take_daemons_back()
         self._family.no_more()
         empty = self._family.when_empty()
         self._links.drain(drain)
@@ -294,7 +303,7 @@ class Keeper(Service):
 
         looking = LoopingCall(look)
         looking.clock = self._reactor
-        looking.start(0.02, now=False)
+        looking.start(0.02)
         return over
 
     def _signal_family(self, number: int) -> None:

@@ -1,16 +1,24 @@
 """
-Tests for the keeper's eye on the store, `hostedge.keeper.KeeperStore`; the keeper as a whole is
-tested with nodes, in `tests.live`.
+Tests for `hostedge.keeper`: its eye on the store, and an end that comes early; the keeper as a
+whole is tested with nodes, in `tests.live`.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from attrs import evolve
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.keeper import KeeperStore
+from hostedge.keeper import RECOVERY, Keeper, KeeperStore
+from hostedge.links.keeper import KeeperLinks
 from hostedge.model.site import Account
+from hostedge.net.link import LinkServer
+from hostedge.settings import Settings
+from hostedge.supervise.inheritance import Inheritance, Relative
 from tests.model.words import WORDS, site
 from tests.store.stores import StoreTestCase
 
@@ -63,3 +71,75 @@ class KeeperStoreTests(StoreTestCase):
         keys = ["account/two", "account/three", "app/one/x"]
         self.assertEqual(self.eye.suspended(keys, {"one"}), ["two"])
         self.assertEqual(self.eye.suspended(None, {"three", "one"}), ["one"])
+
+
+class NoFamily:
+    """Every process of it ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def adopt(self, relatives: tuple[Relative, ...]) -> None:
+        self.told.append("adopt")
+
+    def living(self, role: str) -> int:
+        return 0
+
+    def when_empty(self) -> Deferred[None]:
+        return succeed(None)
+
+    def signal(self, role: str, number: int) -> None:
+        pass
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    no_more = abandon = resume = start
+
+
+class NotedDaemons:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def adopt(self) -> None:
+        self.told.append("adopt")
+
+    def stop(self, grace: float) -> Deferred[None]:
+        self.told.append("stop")
+        return succeed(None)
+
+
+class KeeperTests(SynchronousTestCase):
+    """A keeper's end, whenever that is."""
+
+    def test_endedWhileItStarts(self) -> None:
+        """
+        A keeper that is told to end before it has taken the daemons back does that first: nothing
+        of the node is left.
+        """
+        clock = MemoryReactorClock()
+        settings = Settings(file=Path("x"), state=Path(self.mktemp()), homes=Path("/"))
+        family, daemons = NoFamily(), NotedDaemons()
+        links = KeeperLinks(clock, lambda revision: None)
+        server = LinkServer(clock, settings.keeper_socket, links.make_peer, frozenset())
+        keeper = Keeper(
+            clock,
+            settings,
+            Inheritance(-1, (), (Relative("edge", 0, 1, 1),)),
+            server,
+            links,
+            family,  # type: ignore[arg-type]
+            daemons,
+            lambda pid: False,
+            lambda: False,
+            family,
+        )
+        self.patch(sys.modules["hostedge.keeper"], "become_subreaper", lambda: None)
+        keeper.startService()
+        self.assertEqual((family.told, daemons.told), (["adopt"], []))
+        stopped = keeper.stopService()
+        assert stopped is not None
+        self.successResultOf(stopped)
+        self.assertEqual(daemons.told, ["adopt", "stop"])
+        clock.pump([0.02] * int(2 * RECOVERY / 0.02))
+        self.assertEqual(daemons.told, ["adopt", "stop"])
