@@ -11,7 +11,6 @@ sent before is applied; of a file with fewer accounts than one call takes, nothi
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 from attrs import define, field
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.sites import Prepared, read_sites
 from hostedge.cli.table import table
 from hostedge.cli.words import words
@@ -60,7 +60,7 @@ def apply(options: Namespace) -> int:
         applied = send(client, prepared, options.dry_run)
     if options.json:
         answer = {"revision": applied.revision, "dry_run": options.dry_run}
-        print(json.dumps({**answer, "changes": applied.changes}, ensure_ascii=False))
+        print(as_json({**answer, "changes": applied.changes}))
     else:
         for line in shown(applied, options.dry_run):
             print(line)

@@ -7,7 +7,6 @@ Out: tables, or all that is known of one app; with --json what the API answered.
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.table import GAP, WIDTH, cut, paragraph, printable, span, table
 from hostedge.cli.times import clock
 from hostedge.errors import ConfigError
@@ -63,7 +63,7 @@ def apps(options: Namespace) -> int:
                 answer["apps"] = mine
             lines = app_lines(answer["apps"], account=options.name)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(as_json(answer))
         return 0
     for line in lines:
         print(line)
@@ -229,7 +229,7 @@ def _suspend(options: Namespace, word: str) -> int:
     with ApiClient(read_settings(Path(options.settings))) as client:
         answer = client.call("POST", path)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(as_json(answer))
         return 0
     for line in suspension(answer):
         print(line)

@@ -7,7 +7,6 @@ Out: a line for each thing; exit status 1 when the node could not do its work.
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -18,6 +17,7 @@ from attrs import asdict
 from hostedge.cli.finding import Finding
 from hostedge.cli.kernel_checks import check_kernel
 from hostedge.cli.node_checks import check_node
+from hostedge.cli.output import as_json
 from hostedge.cli.table import paragraph
 
 LEVEL = 6  # columns of ok, warn, fail
@@ -28,7 +28,7 @@ def doctor(options: Namespace) -> int:
     """Check all, whatever fails on the way."""
     findings = list(chain(check_kernel(), check_node(Path(options.settings))))
     if options.json:
-        print(json.dumps({"checks": [asdict(each) for each in findings]}, ensure_ascii=False))
+        print(as_json({"checks": [asdict(each) for each in findings]}))
     else:
         for line in report(findings):
             print(line)

@@ -10,7 +10,6 @@ Who follows goes on when the node was away: one that is replaced is back within 
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from urllib.parse import urlencode
 
 from hostedge.cli.client import ApiClient
 from hostedge.cli.daemons import path_of
+from hostedge.cli.output import as_json
 from hostedge.cli.table import printable
 from hostedge.cli.times import clock, moment
 from hostedge.errors import ConfigError
@@ -47,7 +47,7 @@ def logs(options: Namespace) -> int:
                 print("hostedge: the log was cut; lines may be missing here", file=sys.stderr)
             for line in each["lines"]:
                 told = {"app": options.app, "line": line}
-                print(json.dumps(told, ensure_ascii=False) if options.json else shown(line))
+                print(as_json(told) if options.json else shown(line))
             sys.stdout.flush()
     return 0
 
@@ -64,7 +64,7 @@ def events(options: Namespace) -> int:
             print("Nothing has happened that the keeper knows of.")
         for each in _answers(client, "/v1/events", words, answer, options.follow):
             for event in each["events"]:
-                print(json.dumps(event, ensure_ascii=False) if options.json else event_line(event))
+                print(as_json(event) if options.json else event_line(event))
             sys.stdout.flush()
     return 0
 

@@ -7,7 +7,6 @@ Out: a list; a unified diff of what `export` prints; a new revision.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -20,6 +19,7 @@ from urllib.parse import urlencode
 
 from hostedge.cli.apply import Applied, shown
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.stored import write_document
 from hostedge.cli.table import WIDTH, table
 from hostedge.cli.times import clock, moment
@@ -130,7 +130,7 @@ def undo(options: Namespace) -> int:
 
 
 def _json_lines(values: Iterable[object]) -> Iterator[str]:
-    return (json.dumps(each, ensure_ascii=False) for each in values)
+    return (as_json(each) for each in values)
 
 
 def _print(lines: Iterable[str]) -> int:

@@ -8,7 +8,6 @@ Out: a table; one request byte for byte when an error id names it; with --json w
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.cli.times import clock
 from hostedge.errors import CAUSES, ConfigError
@@ -37,7 +37,7 @@ def refused(options: Namespace) -> int:
         answer = client.call("GET", f"/v1/refused?{query}")
     found = answer["refused"]
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(as_json(answer))
         return 0
     if options.id and not found:
         raise ConfigError(options.id, "is no error id of a request that is still kept")

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 from hostedge.cli.client import ApiClient
 from hostedge.cli.daemons import path_of
+from hostedge.cli.output import as_json
 from hostedge.cli.table import WIDTH, paragraph, span, table
 from hostedge.cli.times import clock, moment
 from hostedge.net.identity import process_started
@@ -34,7 +35,7 @@ def _ask(options: Namespace, method: str, path: str) -> Any:
 
 def _print(options: Namespace, answer: Any, lines: Iterator[str]) -> int:
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(as_json(answer))
     else:
         for line in lines:
             print(line)

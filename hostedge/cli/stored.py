@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.errors import ConfigError
 from hostedge.settings import read_settings
 
@@ -27,7 +28,7 @@ def export(options: Namespace) -> int:
     with ApiClient(read_settings(Path(options.settings))) as client:
         for document in client.lines(f"/v1/export{query}"):
             if options.json:
-                print(json.dumps(document, ensure_ascii=False))
+                print(as_json(document))
             else:
                 write_document(document, sys.stdout)
     return 0

@@ -8,7 +8,6 @@ Out: a line for each step when it is done; with --json all of them at the end. E
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 from hostedge.cli.client import ApiClient, is_held
+from hostedge.cli.output import as_json
 from hostedge.cli.running import processes
 from hostedge.cli.table import WIDTH, table
 from hostedge.errors import ConfigError
@@ -37,7 +37,7 @@ def upgrade(options: Namespace) -> int:
         record = _follow(client, settings.run / "keeper.lock", say)
     known = processes(settings)
     if options.json:
-        print(json.dumps({**record, "processes": known}, ensure_ascii=False))
+        print(as_json({**record, "processes": known}))
         return 0 if record["state"] == "done" else 1
     for line in process_lines(known):
         print(line)

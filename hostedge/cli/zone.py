@@ -8,7 +8,6 @@ Out: a zone file; a zone written by the API, and what is different in it; doubts
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -20,6 +19,7 @@ from urllib.parse import quote
 from attrs import asdict, evolve
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.table import paragraph
 from hostedge.errors import ConfigError
 from hostedge.model.records import zone_document, zone_name, zone_of_row
@@ -39,7 +39,7 @@ def show(options: Namespace) -> int:
     with _client(options) as client:
         answer = client.call("GET", _path(options.name))
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(as_json(answer))
         return 0
     records = [Record(**record) for record in answer["records"]]
     name, ttl = answer["zone"]["name"], answer["ttl"]
@@ -61,7 +61,7 @@ def import_zone(options: Namespace) -> int:
         answer = client.call("PUT", _path(zone.name), {**body, "dry_run": options.dry_run})
     if options.json:
         left_out = {"zone": zone.name, "left_out": list(read.left_out)}
-        print(json.dumps({**answer, **left_out}, ensure_ascii=False))
+        print(as_json({**answer, **left_out}))
         return 0
     for line in _told(before, evolve(read, zone=zone), answer):
         print(line)
@@ -76,7 +76,7 @@ def check(options: Namespace) -> int:
             {"name": zone.name, "findings": [asdict(each) for each in doubts]}
             for zone, doubts in findings
         ]
-        print(json.dumps({"zones": listed}, ensure_ascii=False))
+        print(as_json({"zones": listed}))
     else:
         for line in _report(findings):
             print(line)
