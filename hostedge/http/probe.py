@@ -19,6 +19,9 @@ from hostedge.http.upstream import Upstream, UpstreamConnection
 
 # longer than any start may take; the keeper decides when a start has failed
 PATIENCE = 3600.0
+# seconds in which a response may come to its end, for a daemon that would complain of a broken
+# connection
+LINGER = 2.0
 
 
 def pause(waited: float) -> float:
@@ -79,15 +82,25 @@ class Probe:
     ) -> None:
         if whole:
             self._connection = None
-        self._stop()
+        else:
+            self._call = self._clock.callLater(LINGER, self._give_up)
         self.answered.callback(None)
 
+    def _give_up(self) -> None:
+        self._call = None
+        self._stop()
+
     def response_data(self, data: bytes, whole: bool) -> None:
-        """The head was enough; the connection is given up by then."""
+        """The head was enough, but who answers shall be able to finish."""
+        if whole:
+            self._connection = None
+            self._stop()
 
     def upstream_failed(self, cause: str, answered: bool) -> None:
         self._connection = None
-        if answered:
+        if self.answered.called:
+            self._stop()
+        elif answered:
             self.answered.errback(UpstreamFailed(cause))
         else:
             self._again(cause)

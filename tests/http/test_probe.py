@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.errors import UpstreamFailed
-from hostedge.http.probe import Probe, pause
+from hostedge.http.probe import LINGER, Probe, pause
 from tests.http.network import Network, PlayedApp, is_ended, make_means, received
 
 
@@ -32,7 +32,32 @@ class ProbeTests(SynchronousTestCase):
         served.sendall(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 5\r\n\r\n")
         self.network.turn()
         self.successResultOf(answered)
+        # the body that it has promised does not come
+        self.network.pass_time(LINGER)
         self.assertTrue(is_ended(served))
+
+    def test_answerIsTaken(self) -> None:
+        """An app that has begun to answer can finish, and hears of no broken connection."""
+        answered = Probe(self.means, self.played.address, "a.test", True).start()
+        served = self.played.accept()
+        received(served)
+        served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+        self.network.turn()
+        self.successResultOf(answered)
+        self.assertFalse(is_ended(served))
+        served.sendall(b"67890")
+        served.shutdown(socket.SHUT_WR)
+        self.network.turn()
+        self.assertTrue(is_ended(served))
+        # an end in the middle is nobody's failure any more
+        answered = Probe(self.means, self.played.address, "a.test", True).start()
+        served = self.played.accept()
+        served.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        self.network.turn()
+        self.successResultOf(answered)
+        served.close()
+        self.network.pass_time(LINGER)
+        self.successResultOf(answered)
 
     def test_heldAndGone(self) -> None:
         """A connection that ends without an answer is a failure, and so is nonsense."""
