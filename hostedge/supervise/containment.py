@@ -10,6 +10,7 @@ Out: groups made, limited, watched and removed; on a machine without them, None 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,9 @@ class Placed:
     def remove(self) -> None:
         """Nothing is told of it any more; where somebody is in it yet it stays."""
         if self._group.path.exists():
-            # what has ended it may not have come to the watch yet
-            self._changed(self._group.events())
+            # what has ended it may not have come to the watch yet; to ask takes a descriptor
+            with suppress(OSError):
+                self._changed(self._group.events())
         self._watch.forget(self._group)
         self._group.remove()
 

@@ -60,9 +60,11 @@ class StartTimes:
             else:
                 with self._file.open("a") as file:
                     file.write(f"{app} {seconds:.3f}\n")
-        except OSError:
+        except OSError as error:
             # it is known all the same, until this keeper ends
-            self.log.failure("how long {app} takes to start could not be written", app=app)
+            self.log.error(
+                "{app}: what its start took is not written: {error}", app=app, error=error
+            )
 
     def _write(self) -> None:
         lines = [f"{app} {each:.3f}\n" for app, taken in self._taken.items() for each in taken]

@@ -255,10 +255,7 @@ class Process:
         if self._pidfd < 0:
             raise ProcessExitedAlready()
         try:
-            if self._leaf is not None:
-                if number == signal.SIGKILL:
-                    self._leaf.kill()
-                self._leaf.thaw()
+            self._tell_leaf(number)
             if self._group is None:
                 signal.pidfd_send_signal(self._pidfd, number)
             else:
@@ -267,6 +264,17 @@ class Process:
                 os.killpg(self._group, number)
         except ProcessLookupError:
             raise ProcessExitedAlready() from None
+
+    def _tell_leaf(self, number: int) -> None:
+        if self._leaf is None:
+            return
+        try:
+            if number == signal.SIGKILL:
+                self._leaf.kill()
+            self._leaf.thaw()
+        except OSError as error:
+            # no descriptor may be left to open its files; the process group hears it all the same
+            self.log.error("process {pid}: its cgroup: {error}", pid=self._pid, error=error)
 
     def has_ended(self) -> bool:
         """Whether the process has ended, also when the reactor has not come to tell so yet."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -142,7 +143,9 @@ class Remains:
         """End everybody, while the leader's number still belongs to it: it is not reaped yet."""
         group, self._group = self._group, None
         if self._leaf is not None:
-            self._leaf.kill()
+            # what is not killed now is by the sweep
+            with suppress(OSError):
+                self._leaf.kill()
         if group is None:
             return
         try:
@@ -153,6 +156,9 @@ class Remains:
         except ProcessLookupError:
             # reaped, and the group's members keep the number
             pass
+        except OSError:
+            # whose the number is cannot be read: what is left is found by the sweep
+            return
         try:
             os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
@@ -162,7 +168,14 @@ class Remains:
     def sweep(self) -> Iterator[bool | None]:
         """
         Kill whoever is found; the last item says whether anybody was left, None that more is to do.
+        Who cannot be looked for, as there is no descriptor for it, may be left.
         """
+        try:
+            yield from self._sweep()
+        except OSError:
+            yield True
+
+    def _sweep(self) -> Iterator[bool | None]:
         left = self._group is not None and group_lives(self._group)
         if not left:
             self._group = None

@@ -245,9 +245,9 @@ class Processes:
         running.entry = evolve(running.entry, **changes)
         try:
             self._around.journal.write(running.entry)
-        except OSError:
+        except OSError as error:
             # the daemon runs; only a next keeper would not know of it
-            self.log.failure("{app}: journal", app=self._name)
+            self.log.error("{app}: journal: {error}", app=self._name, error=error)
 
     def signal(self, generation: int, name: str) -> None:
         """To its process group; nothing if that is gone."""
@@ -299,18 +299,23 @@ class Processes:
     def memory(self, generation: int) -> int:
         """Bytes that it takes: all of its cgroup, or of its processes as far as they are known."""
         leaf = self._leaf(generation)
-        if leaf is not None:
-            return leaf.written()
         pid = self._pid(generation)
-        return used_by(descendants(pid)).memory or 0
+        try:
+            return used_by(descendants(pid)).memory or 0 if leaf is None else leaf.written()
+        except OSError:
+            # it is looked at again
+            return 0
 
     def used(self, generation: int) -> Used | None:
-        """What it takes now; None where nothing of it runs."""
+        """What it takes now; None where nothing of it runs, or nothing can be read."""
         leaf = self._leaf(generation)
-        if leaf is not None:
-            return leaf.used()
         pid = self._pid(generation)
-        return used_by(descendants(pid)) if pid else None
+        try:
+            if leaf is not None:
+                return leaf.used()
+            return used_by(descendants(pid)) if pid else None
+        except OSError:
+            return None
 
     def freeze(self, generation: int) -> None:
         """Have it stand still: its cgroup, or as far as its process group goes."""

@@ -75,6 +75,10 @@ def uid_of(process: Path) -> int:
         return 0
 
 
+def refuse() -> None:
+    raise OSError(errno.EMFILE, "no descriptor")
+
+
 class Unkillable:
     """A cgroup with a process that sits in the kernel."""
 
@@ -513,6 +517,24 @@ os.kill(os.getpid(), signal.SIGKILL)
             self.assertFalse(leaf.procs.parent.exists())
             self.assertFalse(leaf.events.populated)
         self.assertEqual(told, [])
+
+    async def test_noDescriptor(self) -> None:
+        """
+        Where a group's files cannot be opened, as every descriptor is used, the process is told all
+        the same, and ends.
+        """
+        leaf = Unkillable(self.folder / "cgroup.procs")
+        leaf.lives = False
+        leaf.procs.touch()
+        for name in ("TERM", "KILL"):
+            process, watcher = self.launch("sh", "-c", "echo up; exec sleep 600", leaf=leaf)
+            await self.said()
+            self.output.write_text("")
+            self.patch(leaf, "thaw", refuse)
+            self.patch(leaf, "kill", refuse)
+            process.signalProcess(name)
+            reason = await watcher.ended
+            self.assertEqual(reason.signal, getattr(signal, f"SIG{name}"))
 
     async def test_noGroup(self) -> None:
         """

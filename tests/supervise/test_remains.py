@@ -2,6 +2,7 @@
 Tests for `hostedge.supervise.remains` with real processes.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -21,6 +22,10 @@ from hostedge.supervise.remains import (
     marked,
     owner_of,
 )
+
+
+def refuse(*_):
+    raise OSError(errno.EMFILE, "no descriptor")
 
 
 class FakeLeaf:
@@ -154,6 +159,25 @@ class RemainsTests(SynchronousTestCase):
         # who is not reaped is a member yet; the sweep reaps
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         self.assertFalse(self.swept(left))
+
+    def test_noDescriptor(self):
+        """
+        Where nothing can be opened nobody can be ended or looked for; that is tried until it works.
+        """
+        leaf = FakeLeaf(kills=1)
+        left = Remains(None, self.mark, os.geteuid(), leaf)
+        refused = self.patch(FakeLeaf, "kill", refuse)
+        left.kill(os.getpid(), 0)
+        self.assertTrue(self.swept(left))
+        refused.restore()
+        self.assertEqual([self.swept(left) for _ in range(2)], [True, False])
+        # nor is it known whose the group's number is
+        self.patch(remains, "process_started", refuse)
+        Remains(os.getpgrp(), self.mark, os.geteuid(), None).kill(os.getpid(), 0)
+        unlisted = self.patch(os, "listdir", refuse)
+        left = Remains(None, self.mark, os.geteuid(), None)
+        self.assertTrue(self.swept(left))
+        unlisted.restore()
 
     def test_leaf(self):
         """
