@@ -114,7 +114,6 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
         RUNTIMES,
         chronicle,
         placement,
-        places=max(2, os.cpu_count() or 1),
         always_on=store.always_on,
         handed=inheritance.held,
     )

@@ -63,8 +63,6 @@ class View:
     # the folder of all homes, hidden save for `home`
     homes: Path
     home: Path
-    # more of what hiding has taken away, to be read only
-    readable: tuple[Path, ...] = ()
     bubblewrap: str = field(factory=lambda: shutil.which(BUBBLEWRAP) or f"/usr/bin/{BUBBLEWRAP}")
     # runs the launcher inside; has to be seen there, and to be the owner's to run
     python: str = sys.executable
@@ -77,7 +75,7 @@ class View:
         hidden = [folder for folder in (*PRIVATE, str(self.homes)) if os.path.isdir(folder)]
         for folder in hidden:
             arguments += ["--tmpfs", folder]
-        for path in (*_hidden_of_ours(hidden), *map(str, self.readable)):
+        for path in _hidden_of_ours(hidden):
             arguments += ["--ro-bind", path, path]
         arguments += ["--bind", str(self.home), str(self.home)]
         return [f"view={each}" for each in (self.bubblewrap, *arguments)]

@@ -117,11 +117,6 @@ class Containment:
             cls.log.failure("groups cannot be used: apps are ended by process group")
             return cls(reactor, None)
 
-    @property
-    def controllers(self) -> frozenset[str]:
-        """What is limited and counted by the kernel."""
-        return frozenset() if self._groups is None else self._groups.controllers
-
     def place(
         self, whose: Whose, plan: AccountLimits, own: LeafLimits, told: Told
     ) -> Placed | None:

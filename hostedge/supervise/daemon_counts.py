@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
-from hostedge.supervise.event import Event
+from hostedge.supervise.event import BEGINS, ENDS, Event
 from hostedge.supervise.journey import PHASES, Start
 
 # seconds: from an exec to a framework that takes its time
@@ -29,8 +29,6 @@ _COUNTED = {
     "stuck": "stuck",
 }
 _RELOADS = {"reload_ok": "ok", "reload_kept_old": "kept_old"}
-_BEGINS = ("launched", "adopted")
-_ENDS = ("exited", "crashed", "start_failed")
 
 
 class Durations:
@@ -65,9 +63,9 @@ class DaemonCounts:
             self._reloads[_RELOADS[event]] += 1
         if event == "queued":
             self._wakes[str(happened.facts.get("by", "request"))] += 1
-        elif event in _BEGINS:
+        elif event in BEGINS:
             self._living.add(generation)
-        elif event in _ENDS:
+        elif event in ENDS:
             self._living.discard(generation)
 
     def ended(self, start: Start, well: bool) -> None:

@@ -15,6 +15,10 @@ from attrs import frozen
 LINE = 16_384  # bytes of one event
 TEXT = 500  # characters of one fact: a reason may end with what a daemon said
 
+# which begin and end a generation's processes; `crashed` comes beside an end
+BEGINS = ("launched", "adopted")
+ENDS = ("exited", "start_failed")
+
 
 @frozen
 class Event:

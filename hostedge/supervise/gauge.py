@@ -92,5 +92,9 @@ def holders(inode: int) -> list[int]:
 
 def environment_of(pid: int) -> dict[str, str]:
     """What a process was started with; empty if it may not be looked at."""
-    pairs = (each.partition("=") for each in _text(PROC / str(pid) / "environ").split("\0"))
-    return {name: value for name, _, value in pairs if name}
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            pairs = [each.partition(b"=") for each in environ.read().split(b"\0")]
+    except OSError:
+        return {}
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs if name}

@@ -22,8 +22,6 @@ LEAST_MEMORY = 1 << 20
 LEAST_CPU = 0.01  # a thousandth of a second in each period, the least that the kernel takes
 MOST_CPU = 4096.0
 
-TARPIT = 2  # the weight of who has used up his day's share: slow, not dead
-
 Files = dict[str, str]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-from hostedge.supervise.event import Event
+from hostedge.supervise.event import ENDS, Event
 from hostedge.supervise.reasons import CODES
 
 LINES = 20  # of what a daemon said last
@@ -30,7 +30,6 @@ KEPT = 500  # apps whose last start that failed is kept, and a hundred times as 
 
 STEPS = ("queued", "token", "launched", "exec", "bound")
 _ARRIVED = ("ready", "reload_ok")
-_ENDED = ("exited", "crashed", "start_failed")
 # why a start is given up, and what else may happen on the way to its end
 _GIVEN_UP = ("unready", "start_timeout", "squatted")
 _TROUBLE = (*_GIVEN_UP, "oom", "killed", "stuck")
@@ -110,7 +109,7 @@ class Journeys:
         elif event in _ARRIVED:
             self._step(start, happened, "ready")
             self._arrive(start)
-        elif event in _ENDED:
+        elif event in ENDS:
             self._step(start, happened, "exited")
             self._fail(start, happened)
         elif event in ("idle_stop", "disabled", "suspended", "failed") and not start.generation:
@@ -184,7 +183,7 @@ def _never_was(happened: Event) -> bool:
     """The end of one that could not be launched at all."""
     if happened.event == "start_failed":
         return True
-    return happened.event in _ENDED and happened.facts.get("pid") == 0
+    return happened.event in ENDS and happened.facts.get("pid") == 0
 
 
 def summary(start: Start, well: bool) -> dict[str, Any]:

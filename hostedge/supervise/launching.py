@@ -1,8 +1,8 @@
 """
-What a daemon is launched with, and what its end means.
+What a daemon is launched with.
 
-In:  `supervise.running`, for each launch and each end.
-Out: environments, digests, one-line reasons.
+In:  `supervise.running`, for each launch; `supervise.supervised`, when an app has changed.
+Out: environments, digests.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from hashlib import blake2s
 from hostedge.model.site import Account, App
 from hostedge.runtimes.start import Start
 from hostedge.settings import Settings
-from hostedge.supervise import launcher
 from hostedge.supervise.remains import UNIT
-from hostedge.supervise.report import LaunchFailed
 from hostedge.supervise.variables import daemon_environment
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -48,19 +46,3 @@ def environment(
         node["IP"] = node["HOST"]
     folders = (*map(str, start.path), SYSTEM_PATH)
     return daemon_environment(account.name, home, folders, app.environment, node)
-
-
-def reason_of(ended: BaseException | None, said: str) -> str:
-    """Why a process is gone, in one line; `said` is its last line of output."""
-    if isinstance(ended, LaunchFailed):
-        return f"it could not be started: {ended.line}"
-    if isinstance(ended, OSError):
-        return f"could not be launched: {ended}"
-    status, number = getattr(ended, "exitCode", None), getattr(ended, "signal", None)
-    if number is not None:
-        why = f"ended by signal {number}"
-    elif status is None:
-        why = "ended; how is not known"
-    else:
-        why = launcher.WHY.get(status, f"exit status {status}")
-    return f"{why}: {said}" if said and (status or number) else why

@@ -25,7 +25,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hostedge.supervise.event import Event
+from hostedge.supervise.event import BEGINS, ENDS, Event
 from hostedge.supervise.logs import app_log, folder_of, open_file, size_of
 
 SIZE = 10 * 1024 * 1024  # bytes of one file
@@ -36,8 +36,6 @@ LAST_WORDS = 64 * 1024  # bytes at the end of a flood that are kept in any case
 SLICES = 10  # parts of a second in which a part of the logs is looked at
 AGAIN = 0.1  # seconds until the next look at one that is flooded
 
-_BEGINS = ("launched", "adopted")
-_ENDS = ("exited", "crashed", "start_failed")
 
 # Runs a function in a thread; fires with what it returns.
 InThread = Callable[..., Deferred[Any]]
@@ -72,14 +70,14 @@ class LogBounds:
     def hear(self, happened: Event) -> None:
         """A process has come or gone."""
         app = happened.app
-        if happened.event in _BEGINS:
+        if happened.event in BEGINS:
             if app not in self._writers:
                 self._writers[app] = set()
                 self._line.append(app)
             self._writers[app].add(happened.generation)
             if not self._looking.running:
                 self._looking.start(EVERY / SLICES, now=False)
-        elif happened.event in _ENDS and app in self._writers:
+        elif happened.event in ENDS and app in self._writers:
             self._writers[app].discard(happened.generation)
             if not self._writers[app]:
                 del self._writers[app]

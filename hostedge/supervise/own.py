@@ -21,8 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hostedge.settings import Settings
-from hostedge.supervise import handover
-from hostedge.supervise.launching import reason_of
+from hostedge.supervise import handover, reasons
 from hostedge.supervise.logs import last_line
 from hostedge.supervise.process import Launch, Process, spawn
 from hostedge.supervise.remains import owner_of
@@ -61,7 +60,7 @@ class _Checked(_Ended):
             return
         said = last_line(self._log)
         # the last line of a traceback, or a sentence; one that was killed may have said anything
-        told = said if said and status is not None else reason_of(reason.value, said)
+        told = said if said and status is not None else reasons.of_end(reason.value, [said]).text
         self.answer.callback(told)
 
 

@@ -36,9 +36,10 @@ from zope.interface import implementer
 from hostedge.net.identity import process_started
 from hostedge.supervise.compiled import SOURCE, launcher_code
 from hostedge.supervise.confinement import Confinement
+from hostedge.supervise.gauge import environment_of
 from hostedge.supervise.launcher import FIRST, SIGN
 from hostedge.supervise.logs import open_log
-from hostedge.supervise.remains import Leaf, Remains, environment_of, mark_of, owner_of
+from hostedge.supervise.remains import Leaf, Remains, mark_of, owner_of
 from hostedge.supervise.report import LaunchFailed, Report
 
 SIGNALS = frozenset(signal.valid_signals())

@@ -127,14 +127,12 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
     return Reason("", _plainly(status, number, words[-1] if words else ""))
 
 
-def of_silence(
-    seconds: float, address: str, listens: Sequence[str] | None = None, probe: str = ""
-) -> Reason:
+def of_silence(seconds: float, address: str, listens: Sequence[str] | None) -> Reason:
     """
     Why a daemon that lives is of no use.
 
     `address` is where it should answer, `host:port` or `unix:/path`; `listens`: where its
-    processes listen, None if that is not known; `probe`: how the last probe of it ended.
+    processes listen, None if that is not known.
     """
     within = f"within {seconds:g} s"
     if not address.startswith("unix:") and listens is not None:
@@ -144,8 +142,7 @@ def of_silence(
             there = ", ".join(listens[:3])
             where = f"it listens on {there}, not on $HOST and $PORT, which are {address}"
             return Reason("not_bound", where)
-    heard = f": {probe[:QUOTED]}" if probe else ""
-    return Reason("silent", f"it listens, but did not answer {within}{heard}")
+    return Reason("silent", f"it listens, but did not answer {within}")
 
 
 def _covers(listening: str, address: str) -> bool:

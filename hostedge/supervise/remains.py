@@ -53,16 +53,6 @@ def mark_of(environment: dict[str, str]) -> bytes:
     return os.fsencode(f"{UNIT}={unit}")
 
 
-def environment_of(pid: int) -> dict[str, str]:
-    """What a process was started with; empty if that cannot be read."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as environ:
-            pairs = [each.partition(b"=") for each in environ.read().split(b"\0")]
-    except OSError:
-        return {}
-    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs if name}
-
-
 def owner_of(pid: int) -> int:
     """The uid of a process, ours if it is gone."""
     try:

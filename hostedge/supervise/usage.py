@@ -13,16 +13,14 @@ them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from attrs import evolve
 
 from hostedge.supervise.cgroup import Group, Used
-from hostedge.supervise.remains import AT_ONCE, UNIT
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
-_MARK = os.fsencode(f"\0{UNIT}=")
 _SHARES = (b"Pss_Anon:", b"Pss_Shmem:")
 
 
@@ -78,28 +76,3 @@ def _resident(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line[1]) for line in found) * _KIB
-
-
-def census(units: Iterable[str]) -> Iterator[tuple[str, int] | None]:
-    """
-    Unit and pid of every living process that one of these launches has started, in one walk.
-
-    None in between says that others should have their turn.
-    """
-    wanted = {os.fsencode(unit): unit for unit in units}
-    for place, name in enumerate(os.listdir("/proc"), 1):
-        if name.isdecimal():
-            unit = wanted.get(_unit_of(name))
-            if unit is not None:
-                yield unit, int(name)
-        if place % AT_ONCE == 0:
-            yield None
-
-
-def _unit_of(pid: str) -> bytes:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as environ:
-            text = b"\0" + environ.read()
-    except OSError:
-        return b""
-    return text.partition(_MARK)[2].partition(b"\0")[0]

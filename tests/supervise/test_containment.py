@@ -55,7 +55,6 @@ class ContainmentTests(Contained, SynchronousTestCase):
         A launch's group is made, watched and removed; what it was at last is known after that.
         """
         placed = self.place()
-        self.assertEqual(self.contained.controllers, {"memory", "pids"})
         self.kernel.write(placed.procs, "10")
         self.reactor.getReaders()[0].doRead()
         self.assertEqual((self.told, placed.events), ([], Events(True, False)))
@@ -148,7 +147,6 @@ class ContainmentTests(Contained, SynchronousTestCase):
         contained.forget("demo")
         contained.clear(lambda: [])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(contained.controllers, frozenset())
         contained.close()
 
     def test_lessThanItSeemed(self):

@@ -4,7 +4,7 @@ Tests for `hostedge.supervise.group_limits`; `test_cgroup` writes them into grou
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.group_limits import TARPIT, AccountLimits, LeafLimits, controller_of
+from hostedge.supervise.group_limits import AccountLimits, LeafLimits, controller_of
 
 
 class LimitTests(SynchronousTestCase):
@@ -12,7 +12,7 @@ class LimitTests(SynchronousTestCase):
         """
         A plan's memory slows down at nine tenths, ends at the whole, and swaps a quarter.
         """
-        files = AccountLimits(memory=1_000_000_000, cpu=1.5, cpu_weight=TARPIT).files()
+        files = AccountLimits(memory=1_000_000_000, cpu=1.5, cpu_weight=2).files()
         self.assertEqual(
             files,
             {

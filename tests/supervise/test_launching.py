@@ -5,15 +5,13 @@ Tests for `hostedge.supervise.launching`.
 from pathlib import Path
 
 from attrs import evolve
-from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.model.site import Account, App
 from hostedge.runtimes.command import Command
 from hostedge.runtimes.start import Start
 from hostedge.settings import Settings
-from hostedge.supervise.launching import digest_of, environment, reason_of
-from hostedge.supervise.report import LaunchFailed
+from hostedge.supervise.launching import digest_of, environment
 from hostedge.supervise.variables import VariableRefused
 
 APP = App("chat", "command", Command(("python",)), environment={"B": "2", "A": "1"})
@@ -100,26 +98,3 @@ class DigestTests(SynchronousTestCase):
             evolve(APP, environment={"A": "1"}),
         )
         self.assertEqual(len({digest_of(app) for app in (APP, *others)}), 5)
-
-
-class ReasonTests(SynchronousTestCase):
-    def test_reasons(self):
-        """
-        Signal, status, launcher's status, and unknown are told apart; the last words are added.
-        """
-        for ended, said, reason in (
-            (ProcessDone(0), "bye", "exit status 0"),
-            (ProcessTerminated(3), "oops", "exit status 3: oops"),
-            (ProcessTerminated(3), "", "exit status 3"),
-            (ProcessTerminated(127), "", "the command was not found"),
-            (ProcessTerminated(signal=9), "oops", "ended by signal 9: oops"),
-            (
-                LaunchFailed("command", 2, "command not found: x", 127),
-                "hostedge: cannot start: command not found: x",
-                "it could not be started: command not found: x",
-            ),
-            (VariableRefused("LD_X", "is"), "", "could not be launched: the variable LD_X is"),
-            (ProcessTerminated(), "oops", "ended; how is not known"),
-            (OSError(28, "No space left"), "", "could not be launched: [Errno 28] No space left"),
-        ):
-            self.assertEqual(reason_of(ended, said), reason)

@@ -162,6 +162,6 @@ class SilenceTests(SynchronousTestCase):
             ("127.0.0.1:4000", None),
             ("unix:/run/x", []),
         ):
-            found = of_silence(2.5, address, listens, "connection reset")
+            found = of_silence(2.5, address, listens)
             self.assertEqual(found.code, "silent")
-            self.assertIn("within 2.5 s: connection reset", found.text)
+            self.assertIn("within 2.5 s", found.text)

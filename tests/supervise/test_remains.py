@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.net.identity import process_started
 from hostedge.supervise import remains
+from hostedge.supervise.gauge import environment_of
 from hostedge.supervise.remains import (
     UNIT,
     Remains,
-    environment_of,
     kill_marked,
     mark_of,
     marked,

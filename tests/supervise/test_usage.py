@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.supervise import usage
 from hostedge.supervise.cgroup import Groups, Used, find_rung
+from hostedge.supervise.gauge import descendants
 from hostedge.supervise.group_limits import AccountLimits, LeafLimits
-from hostedge.supervise.remains import UNIT
-from hostedge.supervise.usage import census, used_by, used_of
+from hostedge.supervise.usage import used_by, used_of
 from tests.supervise.cgroups import FakeKernel
 
 SIZE = 32 << 20
@@ -32,22 +32,15 @@ FORKED = WORKER + "child = os.fork(); print(child or '', flush=True); sys.stdin.
 
 
 class UsageTests(SynchronousTestCase):
-    def setUp(self):
-        self.unit = uuid.uuid4().hex
-
     def start(self, script, before=()):
         process = subprocess.Popen(
             [*before, sys.executable, "-S", "-c", script],
-            env={UNIT: self.unit},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         self.addCleanup(process.communicate)
         process.stdout.readline()
         return process
-
-    def found(self, *units):
-        return [each for each in census(units) if each is not None]
 
     def test_alone(self):
         """
@@ -64,13 +57,12 @@ class UsageTests(SynchronousTestCase):
         What a child shares with its parent is counted once; twice where the kernel does not say.
         """
         process = self.start(FORKED)
-        both = [pid for _, pid in self.found(self.unit)]
+        both = descendants(process.pid)
         self.assertEqual(len(both), 2)
         used = used_by(both)
         self.assertTrue(SIZE <= used.memory < 2 * SIZE, used)
         self.patch(usage, "_SHARES", (b"None",))
         self.assertGreaterEqual(used_by(both).memory, 2 * SIZE)
-        self.assertIn(process.pid, both)
 
     def test_gone(self):
         """
@@ -85,19 +77,6 @@ class UsageTests(SynchronousTestCase):
         process.communicate()
         self.assertEqual(used_by([process.pid]), Used(0, 0.0, 0))
         self.assertEqual(usage._written(process.pid), 0)
-
-    def test_census(self):
-        """
-        One walk finds the processes of many launches, and lets others have their turn.
-        """
-        first = self.start(ALONE)
-        other = self.unit
-        self.unit = uuid.uuid4().hex
-        second = self.start(ALONE)
-        self.patch(usage, "AT_ONCE", 1)
-        self.assertIn(None, list(census([])))
-        found = self.found(other, self.unit, "nobody")
-        self.assertEqual(set(found), {(other, first.pid), (self.unit, second.pid)})
 
     def test_group(self):
         """
@@ -126,7 +105,7 @@ class UsageTests(SynchronousTestCase):
         groups = Groups.on(find_rung(), uuid.uuid4().hex)
         if groups is None:
             process = self.start(ALONE)
-            used = used_by(pid for _, pid in self.found(self.unit))
+            used = used_by([process.pid])
         else:
             self.addCleanup(groups.close)
             leaf = groups.leaf("a", "b", 1, AccountLimits(), LeafLimits())
