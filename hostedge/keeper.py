@@ -35,7 +35,8 @@ from hostedge.store.reader import StoreReader
 from hostedge.supervise import handover
 from hostedge.supervise.family import Family
 from hostedge.supervise.firewall import Firewall
-from hostedge.supervise.inheritance import Inheritance, bind_all, replace_file
+from hostedge.supervise.inheritance import Inheritance, bind_all
+from hostedge.supervise.notes import replace_file
 
 RECOVERY = 5.0  # seconds for a relative to link and hand the listeners back; it retries each 0.1
 FAST = 3.0  # seconds that daemons have to end after SIGINT; the rest of the 5 is for reaping

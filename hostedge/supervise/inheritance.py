@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -22,6 +21,7 @@ from hostedge.net.identity import is_working
 from hostedge.net.listener import Listener, bind, bind_both
 from hostedge.settings import Settings
 from hostedge.supervise.handover import Handover
+from hostedge.supervise.notes import replace_file
 from hostedge.supervise.roles import make_folders, read_roles
 from hostedge.version import VERSION
 
@@ -142,17 +142,3 @@ def read_family(settings: Settings) -> list[Relative]:
 def note_family(settings: Settings, relatives: list[Relative]) -> None:
     """Replace the note whole, so that a keeper that starts next knows whom to expect."""
     replace_file(_family_file(settings), json.dumps([asdict(each) for each in relatives]))
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old one or the new one, never a part."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        os.chmod(name, 0o640)
-        os.replace(name, path)
-    except BaseException:
-        # a full disk would otherwise fill up with these as well
-        os.unlink(name)
-        raise

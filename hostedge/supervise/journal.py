@@ -18,7 +18,7 @@ from attrs import asdict, frozen
 from twisted.logger import Logger
 
 from hostedge.net.identity import is_running
-from hostedge.supervise.inheritance import replace_file
+from hostedge.supervise.notes import replace_file
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BLOCK = 1000  # numbers that are reserved with one write

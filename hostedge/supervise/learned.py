@@ -15,7 +15,7 @@ from statistics import median
 
 from twisted.logger import Logger
 
-from hostedge.supervise.inheritance import replace_file
+from hostedge.supervise.notes import replace_file
 
 KEPT = 20  # starts of an app
 APPS = 10_000  # those that have started last

@@ -28,7 +28,8 @@ from twisted.logger import Logger
 
 from hostedge.supervise.family import CONTROL, Place
 from hostedge.supervise.handover import quiet
-from hostedge.supervise.inheritance import Relative, replace_file
+from hostedge.supervise.inheritance import Relative
+from hostedge.supervise.notes import replace_file
 
 LOOK = 0.02  # seconds between two looks at who has come
 PATIENCE = 30.0  # seconds that a new process has to link

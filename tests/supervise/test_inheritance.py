@@ -21,7 +21,6 @@ from hostedge.supervise.inheritance import (
     bind_all,
     note_family,
     read_family,
-    replace_file,
     take_over,
 )
 
@@ -139,25 +138,6 @@ class TakeOverTests(SynchronousTestCase):
         self.assertEqual(read_family(self.settings), [])
         (self.settings.run / "family.json").write_text('[{"role": 1}]')
         self.assertEqual(read_family(self.settings), [])
-
-    def test_replacedWhole(self) -> None:
-        """
-        A replaced file leaves nothing beside it.
-        """
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        for text in ("one", "two"):
-            replace_file(folder / "note", text)
-        self.assertEqual([(p.name, p.read_text()) for p in folder.iterdir()], [("note", "two")])
-
-    def test_nothingLeftOfAFailure(self) -> None:
-        """
-        What could not be put in its place is not left beside it.
-        """
-        folder = Path(self.mktemp())
-        (folder / "note").mkdir(parents=True)
-        self.assertRaises(OSError, replace_file, folder / "note", "text")
-        self.assertEqual([p.name for p in folder.iterdir()], ["note"])
 
     def test_lockThatCannotBeHad(self) -> None:
         """
