@@ -30,6 +30,7 @@ PURE = (
     "hostedge.wire",
     "hostedge.balance",
     "hostedge.http.exchange",
+    "hostedge.supervise.alarm",
     "hostedge.supervise.confinement",
     "hostedge.supervise.group_limits",
     "hostedge.supervise.ladder",

@@ -1,7 +1,7 @@
 """
 What a customer's process may and may not, as values and as words for the launcher.
 
-In:  `supervise.process`, for each launch; whoever wires a launch chooses the values.
+In:  `supervise.placement` chooses the values; `supervise.process`, for each launch.
 Out: `KEY=VALUE` words that `supervise.launcher` reads; the order of the steps is the launcher's.
 """
 

@@ -1,7 +1,7 @@
 """
 Where generations are put: into groups of the kernel's, on machines that have them.
 
-In:  the daemon manager, before each launch and when it takes daemons over; `Process` with a
+In:  `supervise.placement`, before each launch and when daemons are taken over; `Process` with a
      `Placed` as its leaf.
 Out: groups made, limited, watched and removed; on a machine without them, None each time, and
      processes are ended by group and mark.

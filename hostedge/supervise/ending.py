@@ -1,7 +1,7 @@
 """
 How one generation of a daemon is brought to its end: finish, TERM, KILL.
 
-In:  `supervise.machine`, for a generation that was replaced, is idle, or did not come up.
+In:  `supervise.generations`, for a generation that was replaced, is idle, or did not come up.
 Out: calls on `EndingPorts`; the end itself is the process's exit, told by the machine.
 """
 
@@ -13,48 +13,10 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
+from hostedge.supervise.alarm import Alarm, Clock
+
 LOOK_EVERY = 1.0  # between two questions whether the edges have finished
 KILL_AGAIN = 5.0  # who survives KILL for so long sits in the kernel; asked until it is out
-
-
-class Timer(Protocol):
-    def cancel(self) -> object: ...
-
-
-class Clock(Protocol):
-    """The part of the world that every machine here needs."""
-
-    def seconds(self) -> float:
-        """Seconds of a clock that only goes forward."""
-
-    def call_later(self, seconds: float, what: Callable[[], None]) -> Timer:
-        """Run `what` after `seconds` unless cancelled."""
-
-
-@dataclass
-class Alarm:
-    """At most one timer; setting it again forgets the one before."""
-
-    clock: Clock
-    _timer: Timer | None = None
-
-    @property
-    def is_set(self) -> bool:
-        return self._timer is not None
-
-    def set(self, seconds: float, what: Callable[[], None]) -> None:
-        self.clear()
-
-        def ring() -> None:
-            self._timer = None
-            what()
-
-        self._timer = self.clock.call_later(seconds, ring)
-
-    def clear(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
 
 
 class EndingPorts(Clock, Protocol):

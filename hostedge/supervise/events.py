@@ -1,7 +1,8 @@
 """
 What has happened to apps, for whoever wants to see it.
 
-In:  `supervise.supervised` tells each thing once; `links.keeper` asks for what came after a number.
+In:  `supervise.chronicle`, with what `supervise.supervised` tells, each thing once, and with what
+     `links.keeper` asks for: all that came after a number.
 Out: numbered lines of JSON to who waits, and to `supervise.event_log`; everything to who hears.
 
 What is told is one word and what is known beside it; nothing of that is needed, all of it is shown.

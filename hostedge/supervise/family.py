@@ -97,7 +97,7 @@ class _Member:
 
 class Family:
     """
-    Every place is held by one process, or one is coming. Nothing comes once `stop` was called.
+    Every place is held by one process, or one is coming. Nothing comes after `no_more`.
     """
 
     log = Logger()

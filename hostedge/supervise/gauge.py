@@ -1,7 +1,7 @@
 """
 What is read of the kernel about memory and processes.
 
-In:  `supervise.daemons` and `supervise.running`, every few seconds at most.
+In:  the modules of the daemon manager, of apps that start, are asked about, or may be in trouble.
 Out: `Pressure`, bytes, pids.
 Spec: proc(5).
 """

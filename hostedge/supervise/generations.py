@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hostedge.supervise.ending import Alarm, Ending, EndingCore, EndingPorts, make_ending
+from hostedge.supervise.alarm import Alarm
+from hostedge.supervise.ending import Ending, EndingCore, EndingPorts, make_ending
 
 PAUSE_FIRST = 1.0
 PAUSE_MAX = 60.0

@@ -1,7 +1,7 @@
 """
 What an account and each of its daemons may take, as the kernel's files have it.
 
-In:  `supervise.cgroup`, with the limits of an account or of one generation.
+In:  `supervise.placement`, of an account's plan; `supervise.cgroup` writes them.
 Out: the text for each file; no I/O in here.
 Spec: the kernel's Documentation/admin-guide/cgroup-v2.rst.
 """

@@ -1,7 +1,8 @@
 """
 What a keeper hands to the new code that takes its place in the same process.
 
-In:  `keeper` when it is told to; `tap.Options` in the new code, before anything else.
+In:  `supervise.upgrade`, by what `compose.keeper` gives it; `tap.Options` in the new code, before
+     anything else.
 Out: an execve(2): the same pid with the same children, the lock, the keeper's socket and the
      public listeners still open. Links break; whoever links again waits in the socket's backlog.
 

@@ -1,7 +1,7 @@
 """
 How the node's own processes are started and watched.
 
-In:  `supervise.family`.
+In:  `supervise.family`; `supervise.upgrade` for the look at new code.
 Out: processes, with their output in `log/control.log` and `log/edge.log`.
 """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hostedge.supervise.ending import Alarm, Clock
+from hostedge.supervise.alarm import Alarm, Clock
 from hostedge.supervise.running import Processes
 from hostedge.supervise.surroundings import Edges
 

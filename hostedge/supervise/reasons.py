@@ -1,7 +1,8 @@
 """
 Why a daemon did not come up or is gone, for its owner: a word and one line.
 
-In:  `supervise.supervised` at each end, with how it ended and what it said last.
+In:  `supervise.supervised` at each end, with how it ended and what it said last; `supervise.own` of
+     new code that was looked at.
 Out: a `Reason`; no Twisted and no file in here.
 
 What the kernel and the launcher say counts first. Then what the program said: programs differ, but

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hostedge.supervise.ending import Alarm, Clock
+from hostedge.supervise.alarm import Alarm, Clock
 
 LOOK_EVERY = 10.0  # seconds
 

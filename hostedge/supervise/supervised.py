@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from hostedge.ipc import Use, Woken
 from hostedge.model.site import Account, App
 from hostedge.supervise import bound, reasons
+from hostedge.supervise.alarm import Timer
 from hostedge.supervise.demand import Demand
-from hostedge.supervise.ending import Timer
 from hostedge.supervise.generations import DaemonCore
 from hostedge.supervise.journal import Entry
 from hostedge.supervise.launching import digest_of

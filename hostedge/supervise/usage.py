@@ -1,7 +1,8 @@
 """
 What an app takes: memory, CPU time, processes.
 
-In:  the daemon manager, for metrics, for eviction, and for whoever asks about an app.
+In:  `supervise.containment` and `supervise.running`, for whoever asks about an app and for
+     `supervise.renewal`.
 Out: `Used`, from the app's group where the kernel counts, else added up over its processes.
 Spec: proc(5); the kernel's Documentation/filesystems/proc.rst for smaps_rollup.
 

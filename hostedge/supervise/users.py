@@ -1,7 +1,7 @@
 """
 Which user of the machine an account is.
 
-In:  `compose.keeper` opens the list; `supervise.daemons` asks before an account's first launch.
+In:  `compose.keeper` opens the list; `supervise.placement` asks before an account's first launch.
 Out: uids, and gids of the same numbers; homes that belong to them. A number is given once and
      never again, also when its account is gone: what it has left behind must not become another's.
 """

@@ -6,7 +6,7 @@ from itertools import count
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hostedge.supervise.ending import Alarm, EndingCore, make_ending
+from hostedge.supervise.ending import EndingCore, make_ending
 from tests.supervise.ports import FakePorts
 
 
@@ -70,18 +70,3 @@ class EndingTests(SynchronousTestCase):
             late()
         self.ending.exited()
         self.assertEqual(self.ports.happened, [("TERM", 7)])
-
-
-class AlarmTests(SynchronousTestCase):
-    def test_oneTimer(self):
-        """
-        The later setting counts; a rung or cleared alarm can be cleared again.
-        """
-        ports = FakePorts()
-        alarm = Alarm(ports)
-        rung = []
-        alarm.set(1, lambda: rung.append("first"))
-        alarm.set(2, lambda: rung.append("second"))
-        ports.clock.advance(3)
-        alarm.clear()
-        self.assertEqual(rung, ["second"])
