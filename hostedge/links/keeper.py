@@ -295,6 +295,9 @@ class KeeperLinks:
 
     def introduced(self, peer: KeeperPeer) -> None:
         if peer.role == "edge":
+            if peer.index in self._edges:
+                # its link has broken, which is about to be seen: what it probed it does no more
+                self.daemons.edge_gone(peer.index)
             self._edges[peer.index] = peer
             self.daemons.edge_came(peer.index)
             if self._drain_by is not None:

@@ -236,6 +236,16 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         self.assertEqual(self.apps.told[-1], ("keeper_lost",))
         self.failureResultOf(self.links.wake("one/hello", "h"))
 
+    def test_linkedAnew(self) -> None:
+        """
+        An edge that is back before the end of its old link is seen has left and come.
+        """
+        self.connect()
+        self.assertEqual(self.daemons.told, [("edge_came", 0), ("edge_gone", 0), ("edge_came", 0)])
+        self.peer.transport.loseConnection()
+        self.pump.flush()
+        self.assertEqual(self.daemons.told[-1], ("edge_came", 0))
+
     def test_stranger(self) -> None:
         """
         A process that claims a place which is held by another one is ended.
