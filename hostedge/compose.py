@@ -61,14 +61,13 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     from hostedge.net.rates import RateTable
     from hostedge.net.sources import SourceTable
     from hostedge.supervise import handover
-    from hostedge.supervise.cgroup import look
+    from hostedge.supervise.cgroup import find_rung
     from hostedge.supervise.chronicle import Chronicle
     from hostedge.supervise.containment import Containment
     from hostedge.supervise.daemons import Daemons
     from hostedge.supervise.family import Family
     from hostedge.supervise.firewall import Firewall
     from hostedge.supervise.inheritance import note_family
-    from hostedge.supervise.ladder import rung
     from hostedge.supervise.own import OwnProcesses
     from hostedge.supervise.placement import Placement
     from hostedge.supervise.process import watches
@@ -99,7 +98,7 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     accounts = settings.accounts
     own_users = accounts.users == "own"
     placement = Placement(
-        Containment.on(reactor, rung(look()), str(settings.state)),
+        Containment.on(reactor, find_rung(), str(settings.state)),
         settings.homes,
         accounts.ports,
         app_owner(settings),

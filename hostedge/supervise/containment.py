@@ -9,6 +9,7 @@ Out: groups made, limited, watched and removed; on a machine without them, None 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,13 @@ class Placed:
         self._told = told
         self.inode = group.inode
         # of an earlier keeper's launch: what has happened by now was told by that one
-        self.events = watch.watch(group, self._changed)
+        try:
+            self.events = watch.watch(group, self._changed)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # the user's watches are used up: what happens in it is seen at its end
+            self.events = group.events()
 
     def _changed(self, events: Events) -> None:
         more = events.oom_kill - self.events.oom_kill

@@ -2,6 +2,7 @@
 Tests for `hostedge.supervise.containment` on folders that follow the kernel's rules.
 """
 
+import errno
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hostedge.supervise.cgroup import Events, Groups
 from hostedge.supervise.containment import GRACE, PATIENCE, Containment
 from hostedge.supervise.group_limits import AccountLimits, LeafLimits
+from hostedge.supervise.group_watch import GroupWatch
 from hostedge.supervise.ladder import Found, Rung, rung
 from tests.supervise.cgroups import FakeKernel
 
@@ -74,6 +76,21 @@ class ContainmentTests(Contained, SynchronousTestCase):
         self.assertEqual((self.told, placed.events), ([2], Events(False, False, 1, 2)))
         self.contained.forget("demo")
         self.assertFalse(group.parent.exists())
+
+    def test_noMoreWatches(self):
+        """
+        Where the kernel watches no more files a launch is none the worse; what has happened in
+        its group is told at its end.
+        """
+
+        def used_up(*asked):
+            raise OSError(errno.ENOSPC, "no watches")
+
+        self.patch(GroupWatch, "watch", used_up)
+        placed = self.place()
+        (placed.path / "memory.events").write_text("oom 1\noom_kill 2\n")
+        placed.remove()
+        self.assertEqual(self.told, [2])
 
     def test_changedPlan(self):
         """
