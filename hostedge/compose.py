@@ -92,7 +92,8 @@ def keeper(reactor: Any, settings: Settings, inheritance: Any) -> IService:
     limits = settings.limits
     # downloads that are slow have as long as WebSockets that stay
     leaving = max(limits.drain, limits.drain_websockets + GOODBYE)
-    links = KeeperLinks(reactor, store.changed, (leaving, limits.drain_websockets))
+    patience = leaving, limits.drain_websockets
+    links = KeeperLinks(reactor, store.changed, patience, roles)
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     chronicle = Chronicle(reactor, settings.logs, in_thread, links.in_flight)
     accounts = settings.accounts

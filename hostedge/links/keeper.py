@@ -64,8 +64,11 @@ from hostedge.net.link import LOST, LinkPeer, forget
 from hostedge.net.listener import Listener
 from hostedge.supervise.family import Family
 from hostedge.supervise.inheritance import Relative
+from hostedge.supervise.remains import owner_of
+from hostedge.supervise.roles import Roles
 
 QUIESCE_PATIENCE = 1.0  # seconds; an edge that says nothing is busy
+ONE_USER = Roles()
 DAEMONS_PIECE = 25  # half a millisecond each: what it takes is looked for
 
 
@@ -252,9 +255,11 @@ class KeeperLinks:
         reactor: Any,
         store_changed: Callable[[int], None],
         patience: tuple[float, float] = (0.0, 0.0),
+        roles: Roles = ONE_USER,
     ) -> None:
         self._reactor = reactor
         self.store_changed = store_changed
+        self._roles = roles
         # of an edge that has been followed by another: seconds until it ends, and until its
         # WebSockets are told to go
         self.patience = patience
@@ -284,6 +289,8 @@ class KeeperLinks:
         return KeeperPeer(self, pid)
 
     def came(self, peer: KeeperPeer, relative: Relative) -> bool:
+        if not self._roles.may_be(relative.role, owner_of(relative.pid)):
+            return False
         if relative.role == "template":
             # the family asks it for edges at once
             self._templates[peer.pid] = peer

@@ -53,7 +53,10 @@ def find_nft() -> str | None:
 
 
 class Firewall:
-    """The table in the kernel, while the node runs."""
+    """
+    The table in the kernel, while the node runs. nft is waited for: at these two moments nobody is
+    linked to this process.
+    """
 
     log = Logger()
 

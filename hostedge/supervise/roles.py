@@ -38,6 +38,14 @@ class Roles:
         named = (each[0] for each in (self.control, self.edge) if each is not None)
         return frozenset((os.geteuid(), *named))
 
+    def may_be(self, role: str, uid: int) -> bool:
+        """Whether a process of this user can be of this role."""
+        users = {"control": self.control, "template": self.edge, "edge": self.edge}
+        if role not in users:
+            return False
+        user = users[role]
+        return uid == (os.geteuid() if user is None else user[0])
+
     @property
     def edge_gid(self) -> int | None:
         """Whose group may enter homes, to read what is served from there; None: root may."""

@@ -44,6 +44,7 @@ from hostedge.net.link import RETRY, LinkPeer, forget, hello
 from hostedge.settings import Settings
 from hostedge.supervise.chronicle import Chronicle
 from hostedge.supervise.inheritance import Relative
+from hostedge.supervise.roles import Roles
 
 
 class RecordedDaemons:
@@ -260,6 +261,31 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         pump.flush()
         self.assertEqual(child.wait(), -signal.SIGKILL)
         self.assertIsNone(stranger.transport)
+
+    def test_roles(self) -> None:
+        """
+        A process takes no place of a role that its user does not have.
+        """
+        self.keeper = KeeperLinks(self.clock, self.changed.append, roles=Roles((1, 1)))
+        self.keeper.introduce(
+            self.family,  # type: ignore[arg-type]
+            self.daemons,  # type: ignore[arg-type]
+            self.chronicle,
+            lambda: "",
+        )
+        came = len(self.family.came_)
+        for role, welcome in (("edge", 1), ("control", 0), ("elsewhat", 0)):
+            child = subprocess.Popen(["sleep", "60"])
+            self.addCleanup(child.wait)
+            self.addCleanup(child.kill)
+            peer, _, pump = connectedServerAndClient(
+                lambda pid=child.pid: KeeperPeer(self.keeper, pid),  # type: ignore[misc]
+                LinkPeer,
+            )
+            peer.callRemote(Hello, **told_of(child.pid, role)).addErrback(forget)
+            pump.flush()
+            self.assertEqual(len(self.family.came_), came + welcome, role)
+            came = len(self.family.came_)
 
     def test_reusedPid(self) -> None:
         """

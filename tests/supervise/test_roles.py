@@ -48,6 +48,10 @@ class RolesTests(SynchronousTestCase):
         self.assertEqual(roles.edge, (EDGE.pw_uid, EDGE.pw_gid))
         self.assertEqual(roles.uids, {os.geteuid(), CONTROL.pw_uid, EDGE.pw_uid})
         self.assertEqual(roles.edge_uid, EDGE.pw_uid)
+        self.assertTrue(roles.may_be("control", CONTROL.pw_uid))
+        self.assertTrue(roles.may_be("template", EDGE.pw_uid))
+        self.assertFalse(roles.may_be("control", EDGE.pw_uid))
+        self.assertFalse(roles.may_be("keeper", os.geteuid()))
 
     def test_mistakes(self) -> None:
         """
