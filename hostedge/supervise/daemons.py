@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from random import random
 from typing import Any
@@ -27,9 +27,11 @@ from hostedge.settings import Settings
 from hostedge.supervise.gauge import node_pressure
 from hostedge.supervise.held import Handed
 from hostedge.supervise.journal import Entry, Journal
+from hostedge.supervise.launching import unit_of
 from hostedge.supervise.learned import StartTimes
 from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure, longest_idle
+from hostedge.supervise.remains import UNIT, Remains, mark_of
 from hostedge.supervise.roster import Roster
 from hostedge.supervise.supervised import Supervised
 from hostedge.supervise.surroundings import Edges, Events, Listening, Surroundings
@@ -317,11 +319,20 @@ class Daemons:
         )
 
     def _clear_up(self, entry: Entry) -> None:
-        """End what is left in the cgroup of a generation that is not what it was."""
+        """End what is left of a generation whose process has ended, or is not what it was."""
         leaf = self._around.placement.find(entry)
         if leaf is not None:
             leaf.kill()
             leaf.remove()
+        elif entry.boot == self._around.journal.boot:
+            mark = mark_of({UNIT: unit_of(self._around.settings, entry.generation)})
+            uid = entry.uid if entry.uid >= 0 else os.geteuid()
+            self._sweep(Remains(None, mark, uid, None).sweep())
+
+    def _sweep(self, sweep: Iterator[bool | None]) -> None:
+        """A part at a time: others have their turn."""
+        if next(sweep) is None:
+            self._reactor.callLater(0, self._sweep, sweep)
 
     def stop(self, grace: float) -> Deferred[None]:
         """End every daemon, by force after `grace`; fires when no process is left."""

@@ -24,6 +24,11 @@ def digest_of(app: App) -> str:
     return blake2s(repr(launched_with).encode(), digest_size=16).hexdigest()
 
 
+def unit_of(settings: Settings, generation: int) -> str:
+    """What no process of another generation, or of another node, was started with."""
+    return blake2s(f"{settings.state}/{generation}".encode(), digest_size=16).hexdigest()
+
+
 def environment(
     settings: Settings, account: Account, app: App, generation: int, start: Start, address: str
 ) -> dict[str, str]:
@@ -34,12 +39,10 @@ def environment(
         VariableRefused: the owner has set one of those.
     """
     home = str(settings.homes / account.name)
-    unit = blake2s(f"{settings.state}/{generation}".encode(), digest_size=16).hexdigest()
     node = {
         "HOSTEDGE_APP": f"{account.name}/{app.name}",
         "HOSTEDGE_GENERATION": str(generation),
-        # what no process of another generation, or of another node, was started with
-        UNIT: unit,
+        UNIT: unit_of(settings, generation),
     }
     if start.listen == "port":
         node["HOST"], _, node["PORT"] = address.rpartition(":")

@@ -3,7 +3,10 @@ Tests for `hostedge.supervise.supervised` and `hostedge.supervise.daemons` witho
 only runtime here cannot launch anything. With processes: `tests.live.test_daemons`.
 """
 
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -17,8 +20,13 @@ from hostedge.model.site import Account, App
 from hostedge.settings import Limits, Settings
 from hostedge.supervise.containment import Containment
 from hostedge.supervise.daemons import Daemons
+from hostedge.supervise.journal import BOOT_ID, Entry, Journal
+from hostedge.supervise.launching import unit_of
 from hostedge.supervise.placement import Placement
 from hostedge.supervise.pressure import Pressure
+from hostedge.supervise.remains import UNIT
+
+ME = os.geteuid()
 
 
 class Unlaunchable:
@@ -356,3 +364,28 @@ class DaemonsTests(Case):
         self.after(30)
         self.assertEqual(self.runtime.launched, launched)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class AdoptTests(Case):
+    """What an earlier keeper has left."""
+
+    def test_leftBehind(self):
+        """
+        What a daemon that ended without a keeper has started does not live on beside the next one.
+        """
+        boot = BOOT_ID.read_text().strip()
+        Journal(self.settings.journal).write(Entry(boot, "a/x", 7, "unix:/x", "", uid=ME))
+        unit = unit_of(self.settings, 7)
+        left = subprocess.Popen(["sleep", "60"], env={UNIT: unit})
+        other = subprocess.Popen(["sleep", "60"], env={UNIT: unit_of(self.settings, 8)})
+        for each in (left, other):
+            self.addCleanup(each.wait)
+            self.addCleanup(each.kill)
+        # it has become what was to be started
+        for each in (left, other):
+            while b"sleep" not in Path(f"/proc/{each.pid}/cmdline").read_bytes():
+                os.sched_yield()
+        self.daemons.adopt()
+        self.after(1)
+        self.assertEqual(left.wait(), -signal.SIGKILL)
+        self.assertIsNone(other.poll())
