@@ -12,11 +12,15 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from hostedge.supervise.gauge import descendants
 
-MOST = 100  # processes of one daemon that are looked at
+# what is looked at of one daemon: processes, and what they have open; its owner decides how many
+# there are, and the keeper waits meanwhile
+MOST = 100
+MOST_OPEN = 20_000
 
 _LISTEN = "0A"
 _PROC = Path("/proc")
@@ -27,17 +31,21 @@ def listens(pid: int) -> list[str] | None:
     Where this process or one that it has started listens over TCP; None: that cannot be seen.
     """
     try:
-        inodes = {inode for each in list(descendants(pid))[:MOST] for inode in _sockets(each)}
+        opened = (link for each in list(descendants(pid))[:MOST] for link in _open(each))
+        links = list(islice(opened, MOST_OPEN + 1))
         tables = [(_PROC / f"{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
     except OSError:
         return None
+    if len(links) > MOST_OPEN:
+        return None
+    inodes = set(map(_inode, links))
     found = {where for table in tables for where, inode in _listening(table) if inode in inodes}
     return sorted(found)
 
 
-def _sockets(pid: int) -> Iterator[str]:
+def _open(pid: int) -> Iterator[str]:
     """
-    The inodes of its sockets.
+    What it has open.
 
     Raises:
         OSError: it is gone, or another user's.
@@ -45,11 +53,14 @@ def _sockets(pid: int) -> Iterator[str]:
     folder = f"/proc/{pid}/fd"
     for name in os.listdir(folder):
         try:
-            target = os.readlink(f"{folder}/{name}")
+            yield os.readlink(f"{folder}/{name}")
         except OSError:
             continue
-        if target.startswith("socket:["):
-            yield target[len("socket:[") : -1]
+
+
+def _inode(link: str) -> str:
+    """Of a socket; empty for everything else."""
+    return link[len("socket:[") : -1] if link.startswith("socket:[") else ""
 
 
 def _listening(table: str) -> Iterator[tuple[str, str]]:

@@ -136,13 +136,14 @@ def of_silence(seconds: float, address: str, listens: Sequence[str] | None) -> R
     processes listen, None if that is not known.
     """
     within = f"within {seconds:g} s"
-    if not address.startswith("unix:") and listens is not None:
-        if not listens:
-            return Reason("not_bound", f"it never listened on $PORT {within}")
-        if not any(_covers(each, address) for each in listens):
-            there = ", ".join(listens[:3])
-            where = f"it listens on {there}, not on $HOST and $PORT, which are {address}"
-            return Reason("not_bound", where)
+    if address.startswith("unix:") or listens is None:
+        return Reason("silent", f"it did not answer {within}")
+    if not listens:
+        return Reason("not_bound", f"it never listened on $PORT {within}")
+    if not any(_covers(each, address) for each in listens):
+        there = ", ".join(listens[:3])
+        where = f"it listens on {there}, not on $HOST and $PORT, which are {address}"
+        return Reason("not_bound", where)
     return Reason("silent", f"it listens, but did not answer {within}")
 
 

@@ -435,7 +435,8 @@ class Supervised:
         """Why it has not answered in time."""
         running = self.processes.get(generation)
         pid, address = (running.entry.pid, running.entry.address) if running else (0, "")
-        return reasons.of_silence(self.app.start_timeout, address, bound.listens(pid))
+        listens = None if address.startswith("unix:") else bound.listens(pid)
+        return reasons.of_silence(self.app.start_timeout, address, listens)
 
     def entered(self, state: str) -> None:
         self.since = self._reactor.seconds()

@@ -9,6 +9,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hostedge.supervise import bound
 from hostedge.supervise.bound import address_of, listens
 from hostedge.supervise.gauge import descendants
 
@@ -45,6 +46,15 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(listens(process.pid), sorted(f"127.0.0.1:{port}" for port in ports))
         self.assertEqual(len(descendants(process.pid)), 2)
         self.assertIn(f"127.0.0.1:{other.getsockname()[1]}", listens(os.getpid()))
+
+    def test_tooMuch(self):
+        """
+        No more is looked at than there is time for; what was not seen is not said.
+        """
+        other = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(other.close)
+        self.patch(bound, "MOST_OPEN", 0)
+        self.assertIsNone(listens(os.getpid()))
 
     def test_gone(self):
         """
