@@ -66,26 +66,14 @@ class AccountLimits:
 
 @frozen
 class LeafLimits:
-    """
-    One generation of one daemon; the account's limits are above it.
-
-    Raises:
-        ValueError: the kernel would not take it.
-    """
+    """One generation of one daemon; what it may take is the account's, whose group is above it."""
 
     # end all of it when memory runs out: right for a single process, wrong for a master whose
     # one worker has grown
     whole: bool = True
-    memory: int | None = _bounded(LEAST_MEMORY, MAX_MEMORY, None)
-    pids: int | None = _bounded(1, PIDS_MOST, None)
 
     def files(self) -> Files:
-        return {
-            "memory.oom.group": str(int(self.whole)),
-            "memory.high": _or_max(self.memory, HIGH),
-            "memory.max": _or_max(self.memory),
-            "pids.max": _or_max(self.pids),
-        }
+        return {"memory.oom.group": str(int(self.whole))}
 
 
 def _or_max(number: float | None, part: float = 1) -> str:

@@ -17,6 +17,7 @@ Whatever does not come up stops the upgrade: what was there before stays.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -287,9 +288,9 @@ class Upgrade:
         self._begin("control")
         before = family.holder(CONTROL)
         if before is not None and before.started < began:
-            family.signal_one(CONTROL, 15)
+            family.signal_one(CONTROL, signal.SIGTERM)
             if not await self._until(lambda: family.holder(CONTROL) != before, CONTROL_END):
-                family.signal_one(CONTROL, 9)
+                family.signal_one(CONTROL, signal.SIGKILL)
         if not await self._until(lambda: self._has_followed(before, began), PATIENCE):
             raise Stopped(f"control has not come up in {PATIENCE:.0f} s; log/control.log says why")
 

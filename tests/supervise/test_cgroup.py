@@ -277,7 +277,7 @@ class FakeTests(SynchronousTestCase):
         groups = Groups.on(here, "n", kernel)
         self.assertEqual(groups.controllers, {"cpu", "io", "memory", "pids"})
         plan = AccountLimits(memory=1 << 30, pids=99, cpu=0.5, cpu_weight=50, io_weight=20)
-        leaf = groups.leaf("demo", "hello", 7, plan, LeafLimits(pids=9))
+        leaf = groups.leaf("demo", "hello", 7, plan, LeafLimits())
         above = leaf.path.parent
         for path, file, text in (
             (above, "memory.max", "1073741824\n"),
@@ -288,7 +288,6 @@ class FakeTests(SynchronousTestCase):
             (above, "cpu.max", "50000 100000\n"),
             (above, "io.weight", "default 20\n"),
             (leaf.path, "memory.oom.group", "1\n"),
-            (leaf.path, "pids.max", "9\n"),
         ):
             self.assertEqual((path / file).read_text(), text)
         groups.account("demo", AccountLimits(pids=None))
@@ -318,9 +317,10 @@ class FakeTests(SynchronousTestCase):
         found, kernel = self.machine("pids hugetlb")
         groups = Groups.on(rung(found), "n", kernel)
         self.assertEqual((rung(found).level, groups.controllers), (1, {"pids"}))
-        leaf = groups.leaf("a", "b", 1, AccountLimits(memory=1 << 30), LeafLimits(pids=5))
-        self.assertEqual((leaf.path / "pids.max").read_text(), "5\n")
-        self.assertFalse((leaf.path / "memory.max").exists())
+        plan = AccountLimits(memory=1 << 30, pids=5)
+        leaf = groups.leaf("a", "b", 1, plan, LeafLimits())
+        self.assertEqual((leaf.path.parent / "pids.max").read_text(), "5\n")
+        self.assertFalse((leaf.path.parent / "memory.max").exists())
         self.assertEqual(leaf.used(), Used(None, 0.0, 0))
 
     def test_ownGroupIsEmptied(self):
@@ -345,13 +345,13 @@ class FakeTests(SynchronousTestCase):
 
         class Strict(FakeKernel):
             def write(self, path, text):
-                if path.name == "pids.max" and text == "5":
+                if path.name == "memory.oom.group":
                     raise OSError(errno.EINVAL, "no")
                 super().write(path, text)
 
-        kernel = Strict(self.root, "pids")
-        groups = Groups(self.root, "n", frozenset({"pids"}), kernel)
-        named = ("a", "b", 1, AccountLimits(), LeafLimits(pids=5))
+        kernel = Strict(self.root, "memory")
+        groups = Groups(self.root, "n", frozenset({"memory"}), kernel)
+        named = ("a", "b", 1, AccountLimits(), LeafLimits())
         self.assertRaises(OSError, groups.leaf, *named)
         self.assertEqual(list(groups.leaves()), [])
         groups.close()
