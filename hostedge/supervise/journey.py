@@ -21,7 +21,6 @@ from typing import Any
 from attrs import Factory, define
 
 from hostedge.supervise.event import ENDS, Event
-from hostedge.supervise.reasons import CODES
 
 LINES = 20  # of what a daemon said last
 LINE = 1000  # characters of one of them
@@ -128,14 +127,10 @@ class Journeys:
             return
         start.steps.append((name or happened.event, happened.time))
         # why it was given up counts, not how it then ended
-        start.facts = (
-            {**happened.facts, **start.facts}
-            if start.given_up
-            else {
-                **start.facts,
-                **happened.facts,
-            }
-        )
+        known = start.facts
+        start.facts = {**known, **happened.facts}
+        if start.given_up:
+            start.facts |= known
         start.given_up = start.given_up or happened.event in _GIVEN_UP
         if happened.event == "oom":
             start.facts["oom"] = True
@@ -205,16 +200,13 @@ def journey(start: Start, said: Sequence[str]) -> dict[str, Any]:
         steps.append({"step": step, "ms": round(max(0.0, time - last) * 1000, 1)})
         last = time
     facts = start.facts
-    reason, cause = str(facts.get("reason", "")), str(facts.get("cause", ""))
-    if facts.get("oom") and not start.given_up:
-        reason, cause = CODES["killed_for_memory"], "killed_for_memory"
     return {
         "app": start.app,
         "generation": start.generation,
         "began": round(start.began, 3),
         "seconds": round(start.seconds(), 4),
-        "reason": reason,
-        "cause": cause,
+        "reason": str(facts.get("reason", "")),
+        "cause": str(facts.get("cause", "")),
         "steps": steps,
         "exit": facts.get("exit"),
         "signal": facts.get("signal"),

@@ -125,7 +125,9 @@ def of_end(ended: BaseException | None, said: Sequence[str], oom: bool = False) 
         return Reason("not_in_foreground", CODES["not_in_foreground"])
     # rules around a message say nothing
     words = [line for line in lines if any(map(str.isalnum, line))]
-    return Reason("", _plainly(status, number, words[-1] if words else ""))
+    # a master gives up when it has lost a worker
+    code = "killed_for_memory" if oom else ""
+    return Reason(code, _with(code, _plainly(status, number, words[-1] if words else "")))
 
 
 def of_silence(seconds: float, address: str, listens: Sequence[str] | None) -> Reason:

@@ -67,8 +67,11 @@ class EndTests(SynchronousTestCase):
         said = ["ImportError: x"]
         killed = ProcessTerminated(signal=9, status=9)
         self.assertEqual(of_end(killed, said, oom=True).code, "killed_for_memory")
-        # a worker was killed at some time; how it ends now is another matter
+        # a worker was killed at some time; how it ends now is another matter, if it is known
         self.assertEqual(of_end(exited(1), said, oom=True).code, "module_not_importable")
+        lost = of_end(exited(3), ["Worker failed to boot."], oom=True)
+        self.assertEqual(lost.code, "killed_for_memory")
+        self.assertEqual(lost.text, "killed for memory: exit status 3: Worker failed to boot.")
         self.assertEqual(
             of_end(ProcessTerminated(signal=25, status=25), said).code, "file_too_large"
         )
