@@ -293,15 +293,23 @@ class ControlLinks:
 
     async def events(self, after: int, app: str, wait: bool) -> list[dict[str, Any]]:
         """
-        What has happened after a number; with `wait` as soon as there is something.
+        What has happened after a number, as many as a message holds, with `wait` as soon as there
+        is something; below 0 all of the last so many.
 
         Raises:
             ConfigError: the keeper does not answer, or has ended meanwhile.
         """
         patience = EVENTS + PATIENCE if wait else PATIENCE
-        answer = await self._ask_keeper(Events, patience, after=after, app=app, wait=wait)
-        events: list[dict[str, Any]] = json.loads(answer["events"])
-        return events
+        events: list[dict[str, Any]] = []
+        seen = after
+        while True:
+            answer = await self._ask_keeper(Events, patience, after=seen, app=app, wait=wait)
+            found = json.loads(answer["events"])
+            events += found
+            if not found or len(events) >= -after:
+                # meanwhile there may have come more
+                return events[min(after, 0) :]
+            seen = events[-1]["number"]
 
     async def daemon_counts(self) -> dict[str, Any]:
         """

@@ -23,6 +23,7 @@ from hostedge.ipc import (
     Daemons,
     Edges,
     Evaluate,
+    Events,
     Explain,
     Hello,
     Refused,
@@ -44,6 +45,7 @@ from hostedge.observe.page import page_of
 from hostedge.observe.refused import KEPT, Refusals
 from hostedge.observe.sites import Sites as ActiveSites
 from hostedge.settings import Settings
+from hostedge.supervise.events import Events as History
 
 
 class EdgeEnd(LinkPeer):
@@ -127,6 +129,10 @@ class KeeperEnd(LinkPeer):
         self.test.living.remove(pid)
         return {}
 
+    @Events.responder
+    def events(self, after: int, app: str, wait: bool) -> dict[str, Any]:
+        return {"events": self.test.happened.page(after, app)}
+
     @Daemons.responder
     def daemons(self, after: str) -> dict[str, Any]:
         following = {"": [{"app": "a/x"}], "a/x": [{"app": "b/y"}], "b/y": []}
@@ -157,6 +163,7 @@ class ControlLinksTests(SynchronousTestCase):
         self.living: list[int] = []
         self.replaced: list[int] = []
         self.keeper_saw: list[int] = []
+        self.happened = History(self.clock, lambda app, line: None)
         self.pumps: list[IOPump] = []
         nowhere = Settings(file=Path("x"), state=Path("/nowhere"), homes=Path("/"), name="n1")
         self.links = ControlLinks(
@@ -338,6 +345,23 @@ class ControlLinksTests(SynchronousTestCase):
         self.assertIn("keeper: does not answer", str(failure.value))
         failure = self.failureResultOf(self.run_(self.links.explain("/", "GET")), ConfigError)
         self.assertIn("no edge has answered", str(failure.value))
+
+    def test_lastEvents(self) -> None:
+        """
+        The last ones, also if a message does not hold as many; after a number as it holds.
+        """
+        self.link_keeper()
+        for number in range(900):
+            self.happened.tell("queued", f"a/x{number}", reason="y" * 150)
+
+        def asked(after: int) -> list[str]:
+            events = self.successResultOf(self.run_(self.links.events(after, "", False)))
+            return [each["app"] for each in events]
+
+        self.assertEqual(asked(-800), [f"a/x{number}" for number in range(100, 900)])
+        self.assertEqual(asked(-3), ["a/x897", "a/x898", "a/x899"])
+        self.assertEqual(len(asked(-1000)), 900)
+        self.assertLess(len(asked(1)), 500)
 
     def test_explain(self) -> None:
         """
