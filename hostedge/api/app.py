@@ -291,10 +291,11 @@ class Api:
     async def restart(self, request: Request, account: str, app: str) -> bytes:
         name = f"{account}/{app}"
         why_not = await asked(self._node.restart(name))
+        if why_not == "not_configured":
+            raise Refused(404, name, "there is no such app")
         if why_not:
             cause = CAUSES.get(why_not)
-            status = 404 if why_not == "not_configured" else cause.status if cause else 409
-            raise Refused(status, name, cause.reason if cause else why_not)
+            raise Refused(cause.status if cause else 409, name, cause.reason if cause else why_not)
         return reply(request, {"app": name, "restarted": True})
 
     @app.route("/v1/upgrade", methods=["POST"])

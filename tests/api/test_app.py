@@ -429,9 +429,7 @@ class NodeTests(ApiTestCase):
         self.assertEqual(self.call("POST", path), (200, {"app": "demo/hello", "restarted": True}))
         self.assertEqual(self.node.asked, [("restart", "demo/hello")])
         self.node.refusal = "not_configured"
-        self.assertEqual(
-            self.refused("POST", path), (404, "demo/hello", "The app does not exist any more.")
-        )
+        self.assertEqual(self.refused("POST", path), (404, "demo/hello", "there is no such app"))
         self.node.refusal = "suspended"
         self.assertEqual(self.refused("POST", path)[0], 503)
         self.node.refusal = "it is being swapped"

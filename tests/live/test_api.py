@@ -285,9 +285,7 @@ class RunningTests(ApiCase):
         self.assertEqual(self.node.asked, [("restart", "demo/a")])
         self.assertEqual(await self.refused("restart", "demo"), "demo: want ACCOUNT/APP")
         self.node.refusal = "not_configured"
-        self.assertEqual(
-            await self.refused("restart", "demo/b"), "demo/b: The app does not exist any more."
-        )
+        self.assertEqual(await self.refused("restart", "demo/b"), "demo/b: there is no such app")
 
     async def test_explain(self) -> None:
         """
