@@ -21,7 +21,9 @@ _LINE = re.compile(
     rb"(?:([^\r\n ][^\r\n]*?) HTTP/([0-9]\.[0-9])[ \t]*\r?\n|(/[^\r\n]*)(?:\r?\n|\Z))"
 )
 _CUT = 256  # bytes from which on a line without an end is a long one, not one that stopped coming
-_FIELD = re.compile(rb"^(host|accept):[ \t]*([^\r\n]*?)[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
+# the blanks around a value are taken off elsewhere: three ways to read a blank would make a line
+# of nothing else, without an end, a matter of its length to the third
+_FIELD = re.compile(rb"^(host|accept):([^\r\n]*+)\r?\n", re.IGNORECASE | re.MULTILINE)
 _END = re.compile(rb"\n\r?\n")
 
 
@@ -46,7 +48,7 @@ def read_broken(seen: bytes) -> Readable:
     method, target, version, other = line.groups()
     end = _END.search(seen, line.end() - 1)
     rest = seen[line.end() : len(seen) if end is None else end.end()]
-    fields = [(name, value) for name, value in _FIELD.findall(rest)]
+    fields = [(name, value.strip(b" \t")) for name, value in _FIELD.findall(rest)]
     return Readable(method, target or other, version or b"1.1", fields, host_of(fields))
 
 

@@ -30,6 +30,13 @@ class BrokenTests(SynchronousTestCase):
                 read_broken(seen), Readable(method, target, version, fields, name), seen
             )
 
+    def test_onlyBlanks(self) -> None:
+        """Where a line has nothing but blanks and no end, reading takes no longer for it."""
+        blanks = b"GET / HTTP/1.1\r\nHost:" + b" \t" * 8192
+        self.assertEqual(read_broken(blanks).fields, [])
+        self.assertEqual(read_broken(blanks + b"\n").fields, [(b"Host", b"")])
+        self.assertEqual(read_broken(blanks + b"a.test \t\r\n").host, "a.test")
+
     def test_nothing(self) -> None:
         """What is no request, or stopped before it said what is asked, is none."""
         for seen in (
