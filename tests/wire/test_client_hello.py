@@ -15,7 +15,6 @@ from hostedge.wire.client_hello import (
     MAX_RECORDS,
     PROTOCOL_VERSION,
     RECORD_OVERFLOW,
-    TLS13,
     UNEXPECTED_MESSAGE,
     UNRECOGNIZED_NAME,
     BadHello,
@@ -25,6 +24,8 @@ from hostedge.wire.client_hello import (
     read_hello,
 )
 from tests.tls.certified import hello_of
+
+TLS13 = 0x0304
 
 
 def extension(kind: int, value: bytes) -> bytes:
