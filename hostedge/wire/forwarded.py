@@ -23,7 +23,8 @@ MAX_HOPS = 32
 SAMPLED = "03"
 
 _PAIR = r'[!#$%&\'*+.^_`|~0-9A-Za-z-]+=(?:[!#$%&\'*+.^_`|~0-9A-Za-z-]+|"(?:[^"\\]|\\.)*+")'
-_ELEMENT = re.compile(rf"[ \t]*({_PAIR}(?:[ \t]*;[ \t]*{_PAIR})*)?[ \t]*(?:,|$)")
+# no blank can be read in two ways: 16 KiB of them would be seconds
+_ELEMENT = re.compile(rf"[ \t]*+({_PAIR}(?:[ \t]*;[ \t]*{_PAIR})*)?[ \t]*(?:,|$)")
 _SAID = re.compile(r"([^=;]+)=([^;\"]+|\"(?:[^\"\\]|\\.)*+\")[ \t]*(?:;[ \t]*|$)")
 _ID = re.compile(rb"[0-9A-Za-z+/=._~-]{1,128}").fullmatch
 # of a later version, which may have more, what stands in this one is understood

@@ -66,6 +66,13 @@ class WalkTests(SynchronousTestCase):
         ):
             self.assertEqual(told((b"Forwarded", line)).client, client, line)
 
+    def test_blanks(self) -> None:
+        """Where there is nothing but blanks, reading takes no longer for it."""
+        blanks = b" \t" * 65_536
+        for end, client in ((b"!", "10.0.0.1"), (b"for=192.0.2.7", "192.0.2.7")):
+            line = b"for=192.0.2.9," + blanks + end
+            self.assertEqual(told((b"Forwarded", line)).client, client)
+
     def test_both(self) -> None:
         """Where both are, the custom is believed: a proxy that knows one only passes the other."""
         found = told((b"Forwarded", b"for=6.6.6.6"), (b"X-Forwarded-For", b"1.2.3.4"))
