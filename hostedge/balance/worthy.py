@@ -15,7 +15,6 @@ A program that does not say what it is counts as a visitor: this saves memory, i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from hostedge.memo import Memo
@@ -44,10 +43,19 @@ SCANNERS = (
     *("Go-http-scanner",),
 )
 
-_NAMES = "|".join(map(re.escape, (*MONITORS, *CRAWLERS, *SCANNERS)))
-_find = re.compile(_NAMES.encode("ascii"), re.IGNORECASE).search
-# a search takes 30 µs, and most say what others have said
-_is_listed: Memo[bytes, bool] = Memo(lambda agent: _find(agent) is not None)
+# bytes of User-Agent in which they stand
+LONG = 512
+_NAMES = tuple(name.lower().encode("ascii") for name in (*MONITORS, *CRAWLERS, *SCANNERS))
+
+
+def _names_one(agent: bytes) -> bool:
+    """One after the other: for a pattern of all of them a long one would be milliseconds."""
+    said = agent[:LONG].lower()
+    return any(name in said for name in _NAMES)
+
+
+# most say what others have said
+_is_listed: Memo[bytes, bool] = Memo(_names_one)
 
 
 def is_worthy(fields: Iterable[tuple[bytes, bytes]]) -> bool:
