@@ -9,7 +9,8 @@ Spec: RFC 9110 sections 5.6.2, 7.6.1 and 7.6.3, RFC 8586.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from hostedge.memo import Memo
 
 
 class LastingFields(list[tuple[bytes, bytes]]):
@@ -167,20 +168,21 @@ def connection_options(values: list[bytes]) -> frozenset[bytes]:
     if not values:
         return _NO_OPTIONS
     if len(values) == 1:
-        return _options(values[0])
-    return frozenset[bytes]().union(*map(_options, values))
+        return _options[values[0]]
+    return frozenset[bytes]().union(*[_options[value] for value in values])
 
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()
 
 
-@lru_cache(maxsize=256)
-def _options(value: bytes) -> frozenset[bytes]:
+def _named_by(value: bytes) -> frozenset[bytes]:
     options = {piece.strip(b" \t").lower() for piece in value.split(b",")}
     return frozenset(filter(is_token, options)) - _PROTECTED
 
 
-@lru_cache(maxsize=2048)
+_options: Memo[bytes, frozenset[bytes]] = Memo(_named_by, 256)
+
+
 def travels_on(name: bytes) -> bool:
     """
     Whether a request's field goes to the upstream; the name in any spelling.
@@ -191,7 +193,6 @@ def travels_on(name: bytes) -> bool:
     return name not in REQUEST_DROPPED and not name.startswith(IDENTITY_PREFIXES) and is_plain(name)
 
 
-@lru_cache(maxsize=2048)
 def travels_back(name: bytes) -> bool:
     """Whether an answer's field goes to the client; the name in any spelling."""
     name = name.lower()
