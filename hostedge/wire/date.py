@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from time import gmtime
 
+from hostedge.memo import Memo
+
 _DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _TIME = rb"(?P<h>\d\d):(?P<m>\d\d):(?P<s>\d\d)"
@@ -44,9 +46,12 @@ def format_date(moment: int) -> bytes:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
 def parse_date(text: bytes) -> int | None:
     """Read a date in any of its three forms; None when it is none."""
+    return _dates[text]
+
+
+def _read(text: bytes) -> int | None:
     for form in _FORMS:
         match = form.fullmatch(text)
         if match is not None:
@@ -63,6 +68,9 @@ def parse_date(text: bytes) -> int | None:
     if year < 1970 or not 1 <= day <= 31 or hour > 23 or minute > 59 or second > 60:
         return None
     return timegm((year, _MONTHS.index(match["month"]) + 1, day, hour, minute, second))
+
+
+_dates: Memo[bytes, int | None] = Memo(_read, 1024)
 
 
 class DateLine:
