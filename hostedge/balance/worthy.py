@@ -31,9 +31,9 @@ MONITORS = (
 CRAWLERS = (
     *("AhrefsBot", "AhrefsSiteAudit", "SemrushBot", "SiteAuditBot", "MJ12bot", "DotBot"),
     *("rogerbot", "DataForSeoBot", "BLEXBot", "serpstatbot", "SEOkicks", "Barkrowler"),
-    *("Screaming Frog", "MegaIndex.ru", "ZoominfoBot", "AwarioBot", "Sogou web spider"),
-    *("Bytespider", "PetalBot", "GPTBot", "CCBot", "ClaudeBot", "anthropic-ai", "Amazonbot"),
-    *("meta-externalagent", "Google-CloudVertexBot", "Applebot-Extended", "cohere-ai", "Diffbot"),
+    *("Screaming Frog", "MegaIndex.ru", "ZoominfoBot", "AwarioBot"),
+    *("Bytespider", "GPTBot", "CCBot", "ClaudeBot", "anthropic-ai", "Amazonbot"),
+    *("meta-externalagent", "Google-CloudVertexBot", "cohere-ai", "Diffbot"),
     *("ImagesiftBot", "Timpibot", "omgili", "archive.org_bot", "heritrix", "Scrapy/"),
 )
 SCANNERS = (

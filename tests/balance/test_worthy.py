@@ -27,6 +27,8 @@ VISITORS = (
     b"Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
     b"facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
     b"curl/8.5.0",
+    b"Sogou web spider/4.0(+http://www.sogou.com/docs/help/webmasters.htm#07)",
+    b"Mozilla/5.0 (compatible;PetalBot;+https://webmaster.petalsearch.com/site/petalbot)",
     b"python-requests/2.32.3",
     b"Go-http-client/2.0",
     b"GitHub-Hookshot/a1b2c3",
