@@ -11,7 +11,6 @@ active sites cost to be listed, however many there are in the store.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 from attrs import asdict
 
 from hostedge.cli.client import ApiClient
+from hostedge.cli.output import as_json
 from hostedge.cli.rates import ORDERS, Row, ordered, rates, total
 from hostedge.cli.table import WIDTH, table
 from hostedge.errors import ConfigError
@@ -54,7 +54,7 @@ def top(options: Namespace) -> int:
             select.select([], [], [], options.every)
             rows = ordered(looks.next(), options.sort)
             if options.json:
-                print(json.dumps({"sites": [asdict(row) for row in rows]}))
+                print(as_json({"sites": [asdict(row) for row in rows]}))
             else:
                 for line in lines(rows, options.sort):
                     print(line)
