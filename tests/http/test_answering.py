@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 from hostedge.http.answering import CLIENT_GONE, Answering
+from hostedge.wire.fields import LastingFields
 from tests.http.h2_parts import H2Scene, request
 from tests.http.parts import Scene, Waiting
 
@@ -63,6 +64,18 @@ class AnsweringTests(SynchronousTestCase):
             self.assertEqual(exchange.head.count(b"max-age=5"), 1)
             self.assertNotIn(b"max-age=0", exchange.head)
             exchange.finish()
+
+    def test_strictEachTime(self) -> None:
+        """Fields of many answers stay as they are: what the site asks is not among them."""
+        said = LastingFields([(b"Strict-Transport-Security", b"max-age=0"), (b"X-Mine", b"1")])
+        for fields in (said, LastingFields(said[1:])):
+            for exchange, _ in self.exchanges():
+                before = [*fields]
+                exchange.strict = b"max-age=5"
+                exchange.begin(200, fields, 0)
+                self.assertEqual((exchange.head.count(b"max-age"), fields), (1, before))
+                self.assertNotIn(b"max-age=5", fields.lines)
+                exchange.finish()
 
     def test_refusedTooLate(self) -> None:
         """What has begun is broken off instead, and counted for the same cause."""
