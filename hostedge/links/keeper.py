@@ -83,7 +83,7 @@ class AppDaemons(Protocol):
 
     def activity(self, edge: int, apps: list[Use]) -> None: ...
 
-    def edge_came(self, edge: int) -> None: ...
+    def edge_came(self) -> None: ...
 
     def edge_gone(self, edge: int) -> None: ...
 
@@ -306,7 +306,7 @@ class KeeperLinks:
                 # its link has broken, which is about to be seen: what it probed it does no more
                 self.daemons.edge_gone(peer.index)
             self._edges[peer.index] = peer
-            self.daemons.edge_came(peer.index)
+            self.daemons.edge_came()
             if self._drain_by is not None:
                 left = max(0.0, self._drain_by - self._reactor.seconds())
                 peer.callRemote(Drain, deadline=left).addErrback(forget)

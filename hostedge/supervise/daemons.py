@@ -149,7 +149,7 @@ class Daemons:
             if use.app in self._supervised:
                 self._supervised[use.app].active(edge, use)
 
-    def edge_came(self, edge: int) -> None:
+    def edge_came(self) -> None:
         for supervised in list(self._supervised.values()):
             supervised.edge_came()
 

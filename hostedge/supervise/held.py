@@ -107,9 +107,12 @@ def take_back(pid: int, inode: int, path: Path) -> Held | None:
         for name in os.listdir(f"/proc/{pid}/fd"):
             if os.readlink(f"/proc/{pid}/fd/{name}") == f"socket:[{inode}]":
                 taken = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, int(name), 0)
-                if taken >= 0:
+                if taken >= 0 and os.fstat(taken).st_ino == inode:
                     os.set_inheritable(taken, False)
                     return Held(socket.socket(fileno=taken), path)
+                if taken >= 0:
+                    # whose process it is has put something else there meanwhile
+                    os.close(taken)
     except OSError:
         return None
     finally:

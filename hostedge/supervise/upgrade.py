@@ -291,10 +291,10 @@ class Upgrade:
             family.signal_one(CONTROL, signal.SIGTERM)
             if not await self._until(lambda: family.holder(CONTROL) != before, CONTROL_END):
                 family.signal_one(CONTROL, signal.SIGKILL)
-        if not await self._until(lambda: self._has_followed(before, began), PATIENCE):
+        if not await self._until(lambda: self._has_followed(began), PATIENCE):
             raise Stopped(f"control has not come up in {PATIENCE:.0f} s; log/control.log says why")
 
-    def _has_followed(self, before: Relative | None, began: int) -> bool:
+    def _has_followed(self, began: int) -> bool:
         now = self._family.holder(CONTROL)
         return now is not None and now.started >= began and self._family.is_linked(CONTROL)
 

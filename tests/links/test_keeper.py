@@ -224,7 +224,7 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         """
         (relative,) = self.family.came_
         self.assertEqual((relative.role, relative.index, relative.pid), ("edge", 0, os.getpid()))
-        self.assertEqual(self.daemons.told, [("edge_came", 0)])
+        self.assertEqual(self.daemons.told, [("edge_came",)])
         self.assertEqual(self.apps.told, [("keeper_back",)])
 
     def test_goneEdge(self) -> None:
@@ -242,10 +242,10 @@ class KeeperAndEdgeTests(SynchronousTestCase):
         An edge that is back before the end of its old link is seen has left and come.
         """
         self.connect()
-        self.assertEqual(self.daemons.told, [("edge_came", 0), ("edge_gone", 0), ("edge_came", 0)])
+        self.assertEqual(self.daemons.told, [("edge_came",), ("edge_gone", 0), ("edge_came",)])
         self.peer.transport.loseConnection()
         self.pump.flush()
-        self.assertEqual(self.daemons.told[-1], ("edge_came", 0))
+        self.assertEqual(self.daemons.told[-1], ("edge_came",))
 
     def test_stranger(self) -> None:
         """

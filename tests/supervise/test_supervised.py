@@ -207,7 +207,7 @@ class DaemonsTests(Case):
         self.daemons.failed("a/x", 1, "why")
         self.daemons.activity(0, [Use("a/x", 1, 3, 0.0)])
         self.daemons.changed(None)
-        self.daemons.edge_came(0)
+        self.daemons.edge_came()
         self.daemons.edge_gone(0)
         self.assertEqual(self.daemons.restart("a/x"), "")
         self.assertEqual(self.daemons.describe("", 9), [])
