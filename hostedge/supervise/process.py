@@ -327,7 +327,10 @@ class Process:
             longer = min(pause * 2, longest)
             self._reactor.callLater(pause, self._clear, reason, again, longer, deadline)
         else:
-            self._remains.close()
+            try:
+                self._remains.close()
+            except OSError:
+                self.log.failure("the group of process {pid} stays", pid=self._pid)
             self.stuck = False
             self.pid = None
             self._tell("processEnded", reason)

@@ -546,6 +546,28 @@ os.kill(os.getpid(), signal.SIGKILL)
         reason = await watcher.ended
         self.assertEqual((reason.step, reason.errno), ("cgroup", errno.ENOENT))
 
+    async def test_refusedGroup(self) -> None:
+        """
+        A group that can neither be killed, seen nor removed delays the end, and loses none.
+        """
+
+        class Refused(Unkillable):
+            def refuse(self) -> None:
+                raise PermissionError(errno.EPERM, "no")
+
+            kill = remove = refuse
+
+            def populated(self) -> bool:
+                if self.lives:
+                    self.lives = False
+                    self.refuse()
+                return False
+
+        _, watcher = self.launch("true", leaf=Refused(self.folder / "cgroup.procs"))
+        await watcher.ended
+        self.assertEqual(watcher.events, ["exited", "ended"])
+        self.assertEqual(len(self.flushLoggedErrors(PermissionError)), 1)
+
     async def test_stuck(self) -> None:
         """
         What cannot be killed is told as such, and has not ended before it is gone.
