@@ -322,8 +322,12 @@ class Daemons:
         """End what is left of a generation whose process has ended, or is not what it was."""
         leaf = self._around.placement.find(entry)
         if leaf is not None:
-            leaf.kill()
-            leaf.remove()
+            try:
+                leaf.kill()
+                leaf.remove()
+            except OSError:
+                # `Placement.clear` comes to it as well
+                self.log.failure("{app}: what is left of it", app=entry.app)
         elif entry.boot == self._around.journal.boot:
             mark = mark_of({UNIT: unit_of(self._around.settings, entry.generation)})
             uid = entry.uid if entry.uid >= 0 else os.geteuid()
