@@ -21,15 +21,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 from hostedge.cli.finding import Finding
 from hostedge.net.descriptors import MOST, connections_for
 from hostedge.supervise.cgroup import find_rung
 from hostedge.supervise.confinement import BUBBLEWRAP
-from hostedge.supervise.ladder import Rung
+from hostedge.supervise.ladder import Rung, joins_fast, mount_of
 
 PYTHON = (3, 11)
 SQLITE = (3, 38)  # the operator ->>
+MOUNTS = Path("/proc/self/mountinfo")
 FILES = 65_536  # two for each relayed request, and some for each app
 BUILT_AFTER = 2026
 
@@ -58,7 +60,10 @@ def check_kernel() -> Iterator[Finding]:
     yield pidfd_getfd()
     yield posix_spawn()
     yield low_water()
-    yield cgroup_level(find_rung())
+    there = find_rung()
+    yield cgroup_level(there)
+    if there.level:
+        yield joining(MOUNTS.read_text())
     yield bubblewrap()
     yield open_files()
     yield gunicorn()
@@ -189,6 +194,16 @@ def low_water() -> Finding:
 def cgroup_level(there: Rung) -> Finding:
     """Which rung of the ladder daemons stand on."""
     return Finding("ok" if there.level else "warn", "cgroup", there.text, there.todo)
+
+
+def joining(mountinfo: str) -> Finding:
+    """How long a daemon waits to be in its group."""
+    if joins_fast(mountinfo):
+        return Finding("ok", "favordynmods", "a daemon is in its group at once")
+    mounted = mount_of(mountinfo)
+    place = mounted[0] if mounted else "/sys/fs/cgroup"
+    todo = f"as root: mount -o remount,favordynmods {place}"
+    return Finding("warn", "favordynmods", "each start waits some 10 ms for its group", todo)
 
 
 def bubblewrap(command: str = BUBBLEWRAP) -> Finding:

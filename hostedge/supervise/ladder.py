@@ -96,6 +96,15 @@ def mount_of(mountinfo: str) -> tuple[Path, str] | None:
     return None
 
 
+def joins_fast(mountinfo: str) -> bool:
+    """
+    Whether a process joins a group without waiting for all CPUs, some 10 ms of a start: the mount
+    option `favordynmods` of Linux 6.0, which makes forks and exits dearer by microseconds.
+    """
+    mounted = [line for line in mountinfo.splitlines() if " - cgroup2 " in line]
+    return any("favordynmods" in line.rpartition(" ")[2].split(",") for line in mounted)
+
+
 def _plain(text: str) -> str:
     """Spaces and the like are octal in there."""
     for code in ("040", "011", "012", "134"):

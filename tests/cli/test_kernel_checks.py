@@ -16,6 +16,7 @@ from hostedge.cli.kernel_checks import (
     cgroup_level,
     check_kernel,
     clock,
+    joining,
 )
 from hostedge.supervise.cgroup import find_rung
 from hostedge.supervise.ladder import CORE, Found, rung
@@ -77,6 +78,16 @@ class CgroupTests(SynchronousTestCase):
         some = cgroup_level(rung(Found(Path("/c"), Path("/c"), True, frozenset(CORE))))
         self.assertEqual((some.level, some.todo), ("ok", ""))
         self.assertIn("L1: kill, freeze and events; no cpu, io, memory, pids", some.text)
+
+    def test_joining(self) -> None:
+        """
+        A mount that makes each start wait is a warning, with the command that ends it.
+        """
+        line = "35 26 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
+        found = joining(f"{line}\n")
+        self.assertEqual(found.level, "warn")
+        self.assertEqual(found.todo, "as root: mount -o remount,favordynmods /sys/fs/cgroup")
+        self.assertEqual(joining(f"{line},favordynmods\n").level, "ok")
 
     def test_here(self) -> None:
         """
