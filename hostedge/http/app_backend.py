@@ -413,7 +413,7 @@ class AppBackend(Waiting):
         if lane is not None and (self.changed or lane.is_used):
             self.changed = False
             _, worthy = self._requests(lane)
-            worthy += len(self.places)
+            worthy += sum([is_worthy(passage.exchange.fields) for passage in self.places])
             now = self.means.wheel.now
             if worthy:
                 self.used_at = now

@@ -399,8 +399,7 @@ class Supervised:
         return False
 
     def _answered(self, idle: bool, question: int) -> None:
-        if not idle:
-            self.demand.last = self._reactor.seconds()
+        # who is busy with visitors says so by itself; programs only put the next question off
         self._daemon.quiesced(question, idle)
 
     def waited_for(self) -> bool:

@@ -116,6 +116,8 @@ class WakingCase(SynchronousTestCase):
         headers = {"Connection": "close", **({"User-Agent": agent} if agent else {})}
         connection.request(method, "/", headers=headers)
         answer = connection.getresponse()
+        # or the next request comes while this one is still under way
+        answer.read()
         return answer.status, answer.headers.get("X-Hostedge-Reason", "")
 
 
