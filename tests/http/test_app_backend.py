@@ -735,6 +735,9 @@ class RunningTests(AppCase):
         client = self.ask(monitor)
         self.assertEqual(self.told(), (0, False))
         self.assertFalse(self.backend.quiesce(1), "it is not cut off")
+        for _ in range(2):
+            self.ask(monitor)
+        self.assertEqual((len(self.backend.places), self.told()), (1, (0, False)))
         self.network.pass_time(5)
         self.played.accept()
         self.answer()
