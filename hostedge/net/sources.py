@@ -211,21 +211,22 @@ class Asking:
     def _settle(self, room: int) -> None:
         self._room = room = max(room, STEP)
         self._low = max(room - 2 * STEP, 1) if room > STEP else -1
-        told = room if room > STEP else 0
+        # never more than there are: nobody is refused who is within the limit
+        told = max(self._low, 0)
         if told != self._told:
             self._requests.tell(self.source, told - self._told)
             self._told = told
 
     @property
     def told(self) -> int:
-        """What the other edges think that is in flight here."""
+        """What the other edges think that is in flight here, at least."""
         return self._told
 
 
 class Requests:
     """
     The requests in flight of every source on one edge, of which the node takes in `limit`, and up
-    to `STEP` more for each edge. The router looks into `askings` itself: a call less.
+    to twice `STEP` more for each other edge. The router looks into `askings` itself: a call less.
     """
 
     def __init__(

@@ -125,9 +125,9 @@ class RequestsTests(SynchronousTestCase):
         self.keeper = SourceTable.create(self.path)
         self.edges = [self.edge(place) for place in range(2)]
 
-    def edge(self, place: int, exempt: Networks | None = None) -> Requests:
+    def edge(self, place: int, exempt: Networks | None = None, places: int = 2) -> Requests:
         table = SourceTable.open(self.path)
-        return Requests(table, place, range(2), self.limit, exempt or Networks())
+        return Requests(table, place, range(places), self.limit, exempt or Networks())
 
     def begin(self, edge: Requests, client: str = A) -> Asking | None:
         asking = edge.askings.get(client) or edge.add(client)
@@ -153,14 +153,22 @@ class RequestsTests(SynchronousTestCase):
         elsewhere = 0
         while self.begin(self.edges[1]) is not None:
             elsewhere += 1
-        self.assertEqual(elsewhere, STEP)
+        self.assertEqual(elsewhere, 2 * STEP)
         held.pop().end()
         self.assertIsNotNone(self.begin(self.edges[0]))
+
+    def test_evenly(self) -> None:
+        """However many edges share a source's requests, none is refused within the limit."""
+        for edges in range(2, 5):
+            self.setUp()
+            self.edges = [self.edge(place, places=edges) for place in range(edges)]
+            taken = [self.begin(self.edges[each % edges]) for each in range(self.limit)]
+            self.assertNotIn(None, taken, edges)
 
     def test_returned(self) -> None:
         """When all have ended nothing is left in the table, and the other edge may have them."""
         held = [self.begin(self.edges[0]) for _ in range(self.limit)]
-        self.assertGreaterEqual(self.told(), self.limit)
+        self.assertGreaterEqual(self.told(), self.limit - 2 * STEP)
         for asking in held:
             assert asking is not None
             asking.end()
@@ -212,13 +220,18 @@ class RequestsTests(SynchronousTestCase):
     @settings(max_examples=50)
     @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1)), max_size=200))
     def test_neverFarAbove(self, steps: list[tuple[bool, int]]) -> None:
-        """Whatever begins and ends, the limit holds, and the table is as it was at the end."""
+        """
+        Whatever begins and ends, the limit holds, and nobody is refused below it; the table is as
+        it was at the end.
+        """
         held: list[Asking] = []
         for begins, place in steps:
             if begins or not held:
                 asking = self.begin(self.edges[place])
                 if asking is not None:
                     held.append(asking)
+                else:
+                    self.assertGreaterEqual(len(held), self.limit)
             else:
                 held.pop(len(held) // 2).end()
             self.assertLessEqual(len(held), self.limit + 2 * STEP)
