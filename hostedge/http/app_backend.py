@@ -26,7 +26,7 @@ from hostedge.balance.retry import pause
 from hostedge.balance.slow_start import window
 from hostedge.balance.worthy import is_worthy
 from hostedge.http.early import EarlyPassage
-from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
+from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage, SpoolPassage
 from hostedge.http.waiting_page import HELD
@@ -124,7 +124,7 @@ class AppBackend(Waiting):
         if self.lane is None or now - self.used_at >= SAMPLE:
             if is_worthy(passage.exchange.fields):
                 self.used_at = now
-            elif self.lane is None and not self._may_wake(passage):
+            elif self.lane is None and not self.app.always_on:
                 passage.refused("not_woken", None)
                 return
         if self._is_new:
@@ -132,12 +132,8 @@ class AppBackend(Waiting):
         if self.places.take():
             self.place(passage)
             return
-        deadline = self._deadline(passage)
-        if not self.places.stand(passage, deadline):
-            passage.refused("queue_full", soon())
+        if not self._line_up(passage):
             return
-        passage.queued()
-        self._wait(deadline)
         if self.lane is None:
             self._wake(passage.exchange.host)
         elif self._is_new:

@@ -199,6 +199,16 @@ class Waiting(ABC):
         """Whether its client shall send a body only later."""
         return False
 
+    def _line_up(self, passage: Passage) -> bool:
+        """Somebody new found no place free; False: the line is full too, and it was told so."""
+        deadline = self._deadline(passage)
+        if not self.places.stand(passage, deadline):
+            passage.refused("queue_full", soon())
+            return False
+        passage.queued()
+        self._wait(deadline)
+        return True
+
     def _wait(self, deadline: float) -> None:
         """Somebody has come to the line, until then."""
         if not self.due:

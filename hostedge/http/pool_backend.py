@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hostedge.balance.round_robin import RoundRobin
 from hostedge.http.announcement import announcing
-from hostedge.http.lane import RETRY, Lane, Means, Waiting, soon
+from hostedge.http.lane import RETRY, Lane, Means, Waiting
 from hostedge.http.placing import Lane as LanePort
 from hostedge.http.relay import Passage
 from hostedge.model.site import Pool, Server
@@ -43,13 +43,8 @@ class PoolBackend(Waiting):
             return
         if self.places.take():
             self.place(passage)
-            return
-        deadline = self._deadline(passage)
-        if not self.places.stand(passage, deadline):
-            passage.refused("queue_full", soon())
-            return
-        passage.queued()
-        self._wait(deadline)
+        else:
+            self._line_up(passage)
 
     def take_again(self, passage: Passage) -> None:
         self.traffic.retries += 1

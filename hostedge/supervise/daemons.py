@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from random import random
 from typing import Any
@@ -162,10 +162,11 @@ class Daemons:
 
     def changed(self, keys: list[str] | None) -> None:
         """These objects of the store have changed; None: any may have."""
+        named = None if keys is None else frozenset(keys)
         for name, supervised in list(self._supervised.items()):
-            if keys is None or _is_named(name, keys):
+            if named is None or _is_named(name, named):
                 self._take_over(name, supervised)
-        self._start_always_on(keys)
+        self._start_always_on(named)
 
     def _take_over(self, name: str, supervised: Supervised) -> None:
         found = self._look_up(name)
@@ -178,7 +179,7 @@ class Daemons:
         elif supervised.gone or (supervised.account, supervised.app) != found:
             supervised.change(*found)
 
-    def _start_always_on(self, keys: list[str] | None) -> None:
+    def _start_always_on(self, keys: Set[str] | None) -> None:
         """Those among the changed ones that run unasked; their turns to start come one by one."""
         if self._stopping or not self._has_adopted:
             return
@@ -195,7 +196,7 @@ class Daemons:
         if waited is None:
             self._known(name, account, app).keep()
         else:
-            again = partial(self._start_always_on, [f"app/{name}"])
+            again = partial(self._start_always_on, {f"app/{name}"})
             waited.addCallbacks(lambda _: again(), partial(self._keep_later, name, again))
 
     def _keep_later(self, name: str, again: Callable[[], None], failure: Failure) -> None:
@@ -422,6 +423,6 @@ def _refusal(account: Account, app: App) -> str:
     return "" if app.enabled else "disabled"
 
 
-def _is_named(name: str, keys: list[str]) -> bool:
+def _is_named(name: str, keys: Set[str]) -> bool:
     account, _, _ = name.partition("/")
     return f"app/{name}" in keys or f"account/{account}" in keys

@@ -377,14 +377,6 @@ class ForgetTests(Driver):
         self.after(600)
         self.assertEqual((self.core.failures, self.ports.happened[-1]), ([], ("forgiven",)))
 
-    def give_up(self):
-        self.start()
-        while self.core.state != "FAILED":
-            self.exit(self.ports.launched)
-            if self.core.state == "BACKOFF":
-                self.after(10)
-                self.grant()
-
     def test_givenUp(self):
         """
         So is an app that was given up and that nobody asks for.

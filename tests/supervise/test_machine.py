@@ -39,6 +39,15 @@ class Driver(SynchronousTestCase):
         self.grant()
         return self.ports.launched
 
+    def give_up(self):
+        """Start it, and let it crash until it is FAILED."""
+        self.start()
+        while self.core.state != "FAILED":
+            self.exit(self.ports.launched)
+            if self.core.state == "BACKOFF":
+                self.after(10)
+                self.grant()
+
     def serve(self):
         generation = self.start()
         self.daemon.ready(generation)
@@ -143,19 +152,11 @@ class FailureTests(Driver):
             self.exit(self.start())
             self.assertEqual(self.ports.refused[1], pause)
 
-    def fail(self):
-        self.start()
-        while self.core.state != "FAILED":
-            self.exit(self.ports.launched)
-            if self.core.state == "BACKOFF":
-                self.after(10)
-                self.grant()
-
     def test_halfOpen(self):
         """
         An app that was given up is tried by one wake after 60 s, then 120, at most 300.
         """
-        self.fail()
+        self.give_up()
         for interval in (60, 120, 240, 300, 300):
             self.after(interval - 1)
             self.wake()
@@ -170,7 +171,7 @@ class FailureTests(Driver):
         """
         A half-open start that works and lasts makes the app like new.
         """
-        self.fail()
+        self.give_up()
         self.after(60)
         self.serve()
         self.after(61)
@@ -183,7 +184,7 @@ class FailureTests(Driver):
         """
         A change while it is given up makes the next wake a start.
         """
-        self.fail()
+        self.give_up()
         self.daemon.changed()
         self.assertEqual(self.core.state, "COLD")
         self.start()
